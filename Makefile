@@ -1,0 +1,45 @@
+# `make demo` compresses the bundled data set, `make test` checks everything. Both install into .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT := demo-output
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/.installed
+	mkdir -p $(OUT)
+	$(BIN)/quests-jax compress bundled:silicon --size 0.1 --overwrite \
+		-o $(OUT)/silicon_10.xyz -o $(OUT)/silicon_10.json
+
+test: $(VENV)/.installed-test lint
+	$(BIN)/pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) $(OUT) build dist .pytest_cache .ruff_cache .hypothesis
+
+# The stamps keep pip from running again until pyproject.toml changes.
+$(VENV)/.installed: pyproject.toml | $(BIN)/pip
+	@echo "installing quests_jax into $(VENV), which takes a few minutes the first time"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/pip
+	@echo "installing quests_jax and its test tools into $(VENV), which takes a few minutes the first time"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+		"error: quests_jax needs Python 3.11 or newer, not $$($(PYTHON) --version 2>&1);" \
+		"run make again with PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,55 @@
+"""Information and set cover for data sets of atomistic structures.
+
+Glossary. A *structure* is one `ase.Atoms`; an *environment* is one atom with its neighbors, a row of a
+matrix of descriptors. Letters in shapes: n reference environments, m query environments, d features,
+S structures, k neighbors. Lengths in Å, descriptors and bandwidths in Å⁻¹, information in nats.
+
+Importing the package turns on float64 in JAX (`jax_enable_x64`): numbers shown to people need it.
+Arrays that are float32 stay float32.
+"""
+
+# ruff: noqa: E402  (the version of jax is checked, and float64 switched on, before anything uses it)
+
+import jax as _jax
+
+from quests_jax import compatibility as _compatibility
+
+_compatibility.refuse_broken_jax()
+_jax.config.update("jax_enable_x64", True)
+
+from quests_jax.atoms import environments, get_descriptors, read, write
+from quests_jax.checks import InputError
+from quests_jax.compress import Compression, compress
+from quests_jax.cover import CoverProblem, Selection, cover_problem, greedy_cover, msc
+from quests_jax.environments import Environments, make_environments
+from quests_jax.information import (
+    DEFAULT_BANDWIDTH,
+    delta_entropy,
+    diversity,
+    efficiency,
+    entropy,
+    overlap,
+)
+
+__all__ = [
+    "DEFAULT_BANDWIDTH",
+    "Compression",
+    "CoverProblem",
+    "Environments",
+    "InputError",
+    "Selection",
+    "compress",
+    "cover_problem",
+    "delta_entropy",
+    "diversity",
+    "efficiency",
+    "entropy",
+    "environments",
+    "get_descriptors",
+    "greedy_cover",
+    "make_environments",
+    "msc",
+    "overlap",
+    "read",
+    "write",
+]

@@ -1,0 +1,17 @@
+"""A structure becomes environments: read, validate, find neighbors, describe."""
+
+from quests_jax.atoms.dataset import environments, get_descriptors
+from quests_jax.atoms.descriptors import quests_descriptor
+from quests_jax.atoms.neighbors import Neighbors, displacements, find_neighbors
+from quests_jax.atoms.structures import read, write
+
+__all__ = [
+    "Neighbors",
+    "displacements",
+    "environments",
+    "find_neighbors",
+    "get_descriptors",
+    "quests_descriptor",
+    "read",
+    "write",
+]

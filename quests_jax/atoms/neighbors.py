@@ -1,0 +1,177 @@
+"""The k nearest neighbors of every atom, for any cell and any periodicity.
+
+Ties. When neighbors k and k+1 are equally far (within `TIE_TOLERANCE`), "the k nearest" is not defined,
+and whichever atom is dropped, the descriptor depends on the order of the atoms. Here nobody is dropped:
+all atoms of that shell are kept, each with the *occupation* (places left) / (atoms in the shell), so
+that occupations sum to k. Everywhere else occupations are 1, and 0 for padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import ase
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from quests_jax.checks import InputError, check_count, check_positive
+from quests_jax.chunks import padded_size
+
+# Files keep six decimals: two distances that were equal differ by up to 2√3·1e-6 Å after rounding.
+TIE_TOLERANCE = 5e-6  # Å
+CLOSEST_APPROACH = 1e-3  # Å; two atoms nearer than this are taken for one atom written twice
+
+
+class Pairs(NamedTuple):
+    """All pairs within the cutoff of a run of structures, atoms numbered through."""
+
+    center: np.ndarray  # [P] int64
+    neighbor: np.ndarray  # [P] int64
+    shift: np.ndarray  # [P, 3] int32, lattice image of the neighbor
+    vector: np.ndarray  # [P, 3] float64, Å, neighbor minus center
+    distance: np.ndarray  # [P] float64, Å
+    n_atoms: int
+
+
+class Nearest(NamedTuple):
+    """For each atom, rows of `Pairs` in order of distance; one row per atom in `atoms`."""
+
+    atoms: np.ndarray  # [a] int64
+    pair: np.ndarray  # [a, K] int64, 0 where the occupation is 0
+    occupation: np.ndarray  # [a, K] float64
+
+
+class Neighbors(NamedTuple):
+    """Nearest neighbors as integers, which stay valid while positions and cell are differentiated."""
+
+    index: jax.Array  # [n, K] int32
+    shift: jax.Array  # [n, K, 3] int32
+    occupation: jax.Array  # [n, K] float64
+
+
+# --- on the host: NumPy and vesin, shapes are chosen here ---------------------------------------------
+
+
+def find_pairs(structures: Sequence[ase.Atoms], *, cutoff: float, first: int = 0) -> Pairs:
+    """All pairs of atoms closer than `cutoff` (Å) in each structure, images included.
+
+    `first` is the number of the first structure, for messages. Raises `InputError` where two atoms
+    are closer than `CLOSEST_APPROACH`.
+    """
+    import vesin
+
+    search = vesin.NeighborList(cutoff=cutoff, full_list=True, n_threads=1)
+    columns, offset = [], 0
+    for number, atoms in enumerate(structures, start=first):
+        columns.append(_pairs_of(search, atoms, number, offset))
+        offset += len(atoms)
+    if not columns:
+        columns.append(_no_pairs())
+    return Pairs(*(np.concatenate(column) for column in zip(*columns, strict=True)), n_atoms=offset)
+
+
+def nearest(pairs: Pairs, *, k: int) -> tuple[Nearest, Nearest]:
+    """Split atoms into those whose k nearest neighbors are defined and those with a tie at the k-th.
+
+    Returns:
+      The first has K = k; the second (empty as a rule) is wide enough for the whole tied shell.
+    """
+    # One sort by center and distance; rounding in the sum is far below the tie tolerance.
+    order = np.argsort(pairs.center + pairs.distance / (1.001 * pairs.distance.max(initial=1.0)))
+    center, distance = pairs.center[order], pairs.distance[order]
+    count = np.bincount(center, minlength=pairs.n_atoms)
+    start = np.cumsum(count) - count
+    rank = np.arange(len(order)) - start[center]
+
+    kth = _distance_at_rank(distance, start, count, k - 1)
+    tied = (count > k) & (_distance_at_rank(distance, start, count, k) <= kth + TIE_TOLERANCE)
+    plain = _table(~tied, k, order, center, rank, rank < k)
+    in_reach = distance <= kth[center] + TIE_TOLERANCE
+    width = padded_size(int(rank[in_reach & tied[center]].max(initial=0)) + 1, smallest=40)
+    shared = _table(tied, width, order, center, rank, in_reach)
+    return plain, shared._replace(occupation=_share(shared, pairs.distance, kth, k))
+
+
+def find_neighbors(atoms: ase.Atoms, *, k: int = 32, cutoff: float = 5.0) -> Neighbors:
+    """Nearest neighbors of one structure; all tied shells are kept, hence K ≥ k columns.
+
+    Raises `InputError` for coincident atoms or parameters that are not positive.
+    """
+    k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
+    pairs = find_pairs([atoms], cutoff=cutoff)
+    tables = nearest(pairs, k=k)
+    width = max(k, tables[1].pair.shape[1] if len(tables[1].atoms) else 0)
+    pair, occupation = np.zeros((len(atoms), width), int), np.zeros((len(atoms), width))
+    for table in tables:
+        columns = min(width, table.pair.shape[1])
+        pair[table.atoms, :columns] = table.pair[:, :columns]
+        occupation[table.atoms, :columns] = table.occupation[:, :columns]
+    index = pairs.neighbor[pair] if len(pairs.neighbor) else pair
+    shift = pairs.shift[pair] if len(pairs.neighbor) else np.zeros((*pair.shape, 3), np.int32)
+    return Neighbors(jnp.asarray(index, jnp.int32), jnp.asarray(shift, jnp.int32), jnp.asarray(occupation))
+
+
+# --- on the device: pure, differentiable in positions and cell ----------------------------------------
+
+
+def displacements(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors) -> jax.Array:
+    """Vectors from each atom to its neighbors, R_j − R_i + shift · cell, in Å.
+
+    Args:
+      positions: shape [n, 3], Å.
+      cell: rows are lattice vectors (ASE), shape [3, 3], Å.
+      neighbors: from `find_neighbors`.
+
+    Returns:
+      Shape [n, K, 3]; exactly zero where the occupation is 0.
+    """
+    positions, cell = jnp.asarray(positions), jnp.asarray(cell)
+    vectors = positions[neighbors.index] - positions[:, None, :]
+    vectors = vectors + neighbors.shift.astype(cell.dtype) @ cell
+    return jnp.where(neighbors.occupation[..., None] > 0, vectors, jnp.zeros_like(vectors))
+
+
+def _pairs_of(search, atoms: ase.Atoms, number: int, offset: int) -> tuple[np.ndarray, ...]:
+    if len(atoms) == 0:
+        return _no_pairs()
+    cell = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
+    pair, shift, vector, distance = search.compute(atoms.positions, cell, atoms.pbc, "PSDd")
+    pair = pair.astype(np.int64)
+    if len(distance) and distance.min() < CLOSEST_APPROACH:
+        i, j = pair[distance.argmin()]
+        raise InputError(
+            f"structure {number}, atoms {i} and {j}: {distance.min():.2g} Å apart, so they coincide; "
+            "remove one of them."
+        )
+    return pair[:, 0] + offset, pair[:, 1] + offset, shift, vector, distance
+
+
+def _no_pairs() -> tuple[np.ndarray, ...]:
+    integers = np.zeros(0, np.int64)
+    return integers, integers, np.zeros((0, 3), np.int32), np.zeros((0, 3)), np.zeros(0)
+
+
+def _distance_at_rank(distance: np.ndarray, start: np.ndarray, count: np.ndarray, rank: int) -> np.ndarray:
+    padded = np.append(distance, np.inf)
+    return padded[np.where(count > rank, start + rank, len(distance))]
+
+
+def _table(chosen, width, order, center, rank, keep) -> Nearest:
+    atoms, row = np.flatnonzero(chosen), np.cumsum(chosen) - 1
+    keep = keep & chosen[center]
+    pair, occupation = np.zeros((len(atoms), width), np.int64), np.zeros((len(atoms), width))
+    pair[row[center[keep]], rank[keep]] = order[keep]
+    occupation[row[center[keep]], rank[keep]] = 1.0
+    return Nearest(atoms, pair, occupation)
+
+
+def _share(table: Nearest, distance: np.ndarray, shell: np.ndarray, k: int) -> np.ndarray:
+    if not len(table.atoms):
+        return table.occupation
+    inside = table.occupation > 0
+    in_shell = inside & (distance[table.pair] >= (shell[table.atoms] - TIE_TOLERANCE)[:, None])
+    places = k - (inside & ~in_shell).sum(axis=1)
+    return np.where(in_shell, (places / in_shell.sum(axis=1))[:, None], table.occupation)

@@ -1,0 +1,75 @@
+"""Checks on what a user hands in: each raises one line that says what is wrong, where and what to do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class InputError(ValueError):
+    """Bad input: a one-line message naming what is wrong, where, and what to do."""
+
+
+def check_positive(name: str, value: Any) -> float:
+    """Return `value` as a float; raise `InputError` unless it is a finite number above zero."""
+    number = _number(name, value)
+    if not (math.isfinite(number) and number > 0):
+        raise InputError(f"{name} must be a positive number, got {value}.")
+    return number
+
+
+def check_count(name: str, value: Any, *, minimum: int = 1) -> int:
+    """Return `value` as an int; raise `InputError` unless it is a whole number of at least `minimum`."""
+    number = _number(name, value)
+    if number != int(number) or number < minimum:
+        raise InputError(f"{name} must be a whole number of at least {minimum}, got {value}.")
+    return int(number)
+
+
+def check_size(size: Any, n_structures: int) -> int:
+    """Turn `size` into a number of structures between 1 and `n_structures`.
+
+    A float in (0, 1] is a fraction of the data, rounded half to even and at least one structure; an
+    int is a number of structures. Raises `InputError` for anything else.
+    """
+    number = _number("size", size)
+    if isinstance(size, bool) or not math.isfinite(number) or number <= 0:
+        raise InputError(f"size must be a fraction in (0, 1] or a number of structures, got {size}.")
+    if isinstance(size, int) or (hasattr(size, "dtype") and size.dtype.kind in "iu"):
+        count = int(size)
+    elif number <= 1:
+        count = max(1, round(number * n_structures))
+    else:
+        raise InputError(
+            f"size as a fraction must be in (0, 1], got {size}; give a whole number for a count."
+        )
+    if count > n_structures:
+        raise InputError(f"size {count} is larger than the data set of {n_structures} structures; lower it.")
+    return count
+
+
+def check_matrix(name: str, x: Any, n_features: int | None = None) -> None:
+    """Raise `InputError` unless `x` has shape [n, d] (with d = `n_features` where given)."""
+    shape = getattr(x, "shape", None)
+    if shape is None or len(shape) != 2:
+        raise InputError(f"{name}: expected an array of shape [n, d], got shape {shape}.")
+    if n_features is not None and shape[1] != n_features:
+        raise InputError(f"{name}: expected {n_features} features per environment, got {shape[1]}.")
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must be a number, got {value!r}.") from None
+
+
+@contextmanager
+def located(where: object) -> Iterator[None]:
+    """Put `where` (a file, say) in front of the message of any `InputError` raised inside the block."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None

@@ -1,0 +1,283 @@
+"""The command line `quests-jax`: names, options and help. What the commands do is in `commands`.
+
+Modules that take long to import are imported when a command runs, so that help and completion are quick.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from quests_jax.checks import InputError, check_size
+
+if TYPE_CHECKING:
+    from quests_jax.commands import Report, Run
+
+Body = Callable[..., "Report"]
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+NAME = "quests-jax"
+INTERRUPTED, TERMINATED = 130, 143  # exit codes: 128 + the number of the signal
+
+
+# ---- What every command shares ----
+
+
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from quests_jax.console import version_text
+
+        click.echo(version_text())
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show versions, backend and devices.",
+)
+def cli() -> None:
+    """Information and set cover for data sets of atomistic structures.
+
+    FILE is anything ASE reads, a .npz or .npy file of descriptors, or bundled:silicon, the data set that
+    comes with the package. An output is written in the format of its suffix.
+    """
+
+
+def _parse_size(context: click.Context, _: click.Parameter, text: str) -> Any:
+    """An int for a number of structures, a float for a fraction; anything else is refused here."""
+    del context
+    size: Any = text
+    for kind in (float, int):
+        try:
+            size = kind(text)
+        except ValueError:
+            continue
+    check_size(size, sys.maxsize)  # the number of structures is not known yet
+    return size
+
+
+PARAMETERS = ("k", "cutoff", "bandwidth")
+FILE = click.argument("file")
+DESCRIPTOR = (
+    click.option("-k", "--k", type=int, default=32, show_default=True, help="Neighbors per environment."),
+    click.option("-c", "--cutoff", type=float, default=5.0, show_default=True, help="Cutoff, in Å."),
+)
+KERNEL = (
+    *DESCRIPTOR,
+    click.option(
+        "-b", "--bandwidth", type=float, default=0.015, show_default=True, help="Of the kernel, in Å⁻¹."
+    ),
+)
+SIZE = click.option(
+    "-s", "--size", default="0.1", show_default=True, callback=_parse_size, help="Fraction or number to keep."
+)
+OUTPUT = (
+    click.option("-o", "--output", "outputs", type=Path, multiple=True, help="To write; may be repeated."),
+    click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
+    click.option("--quiet", is_flag=True, help="No progress and no table."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table."),
+)
+
+
+def command(
+    *options: Option, kind: str = "numbers", examples: Sequence[str]
+) -> Callable[[Body], click.Command]:
+    """Make a subcommand of `body(run, **arguments)` with these options that writes this kind of outputs."""
+    epilog = "\b\nExamples:\n" + "\n".join(f"  {NAME} {example}" for example in examples)
+
+    def decorate(body: Body) -> click.Command:
+        @functools.wraps(body)
+        def execute(
+            outputs: tuple[Path, ...], overwrite: bool, quiet: bool, as_json: bool, **given: Any
+        ) -> None:
+            from quests_jax.commands import Run, deliver
+            from quests_jax.console import show_progress
+            from quests_jax.files import check_outputs
+
+            typed = shlex.join([NAME, *click.get_current_context().obj])
+            run = Run(typed, {name: given.pop(name) for name in PARAMETERS if name in given})
+            inputs = [given[name] for name in ("file", "test", "reference") if given.get(name)]
+            run.check(inputs)
+            check_outputs(outputs, inputs, kind=kind, overwrite=overwrite)
+            _use_compilation_cache()
+            with show_progress(quiet), run.stage("total"):
+                report = body(run, **given)
+            deliver(run, report, outputs, table=not (quiet or as_json), as_json=as_json)
+
+        decorated: Callable[..., None] = execute
+        for option in reversed((*options, *OUTPUT)):
+            decorated = option(decorated)
+        return cli.command(body.__name__.replace("_", "-"), epilog=epilog)(decorated)
+
+    return decorate
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 2 for bad input, 130 for an interrupt."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return cli.main(arguments, prog_name=NAME, standalone_mode=False, obj=arguments) or 0
+    except click.Abort:
+        return _complain("interrupted; no unfinished output is left.", INTERRUPTED)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else NAME
+        return _complain(f"{error.format_message()} Try `{path} --help`.")
+    except (InputError, OSError) as error:
+        return _complain(str(error))
+
+
+def _complain(message: str, code: int = 2) -> int:
+    click.echo(f"error: {' '.join(message.split())}", err=True)
+    return code
+
+
+def _terminate(*_: Any) -> NoReturn:
+    """Leave through every `finally`, so that unfinished files are removed."""
+    sys.exit(TERMINATED)
+
+
+def _use_compilation_cache() -> None:
+    """Keep compiled programs from run to run, in $QUESTS_JAX_CACHE (empty: nowhere) or the user's cache."""
+    import jax
+
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = os.environ.get("QUESTS_JAX_CACHE", os.path.join(home, "quests_jax", "jit"))
+    try:
+        os.makedirs(folder, exist_ok=True)  # an empty name fails too
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    # XLA logs a false alarm for every CPU program that it loads (jax-ml/jax issue 38445).
+    jax.config.update("jax_logging_level", "CRITICAL")
+
+
+# ---- The commands ----
+
+
+@command(FILE, *DESCRIPTOR, kind="descriptors", examples=("descriptors data.xyz -o data.npz",))
+def descriptors(run: Run, file: str) -> Report:
+    """Descriptors of the environments of FILE.
+
+    A .npz output can stand wherever a structure file can; a .npy output holds the matrix alone.
+    """
+    from quests_jax import commands
+
+    return commands.descriptors(run, file)
+
+
+@command(FILE, *KERNEL, examples=("entropy data.xyz -b 0.015 -o entropy.json",))
+def entropy(run: Run, file: str) -> Report:
+    """Entropy H of the environments of FILE, in nats."""
+    from quests_jax import commands
+
+    return commands.entropy(run, file)
+
+
+@command(FILE, *KERNEL, examples=("diversity data.xyz",))
+def diversity(run: Run, file: str) -> Report:
+    """Diversity D of the environments of FILE, in nats.
+
+    It is the logarithm of how many environments are distinct at this bandwidth.
+    """
+    from quests_jax import commands
+
+    return commands.diversity(run, file)
+
+
+@command(FILE, *KERNEL, examples=("metrics data.xyz --json",))
+def metrics(run: Run, file: str) -> Report:
+    """Entropy, diversity and efficiency of FILE.
+
+    The efficiency is the entropy in percent of its maximum, the logarithm of the number of environments.
+    """
+    from quests_jax import commands
+
+    return commands.metrics(run, file)
+
+
+@command(
+    FILE,
+    click.option("-r", "--reference", required=True, help="File with the data that counts as known."),
+    *KERNEL,
+    kind="atoms",
+    examples=("delta-entropy new.xyz -r known.xyz -o new_dH.xyz -o new_dH.json",),
+)
+def delta_entropy(run: Run, file: str, reference: str) -> Report:
+    """Delta entropy of every atom of FILE, in nats.
+
+    Above 0 an environment is novel to the reference. Extended xyz outputs hold it as a per-atom array.
+    """
+    from quests_jax import commands
+
+    return commands.delta_entropy(run, file, reference)
+
+
+@command(
+    click.argument("test"),
+    click.argument("reference"),
+    *KERNEL,
+    examples=("overlap test.xyz train.xyz -o overlap.json",),
+)
+def overlap(run: Run, test: str, reference: str) -> Report:
+    """Share of TEST that REFERENCE covers.
+
+    An environment is covered if its delta entropy against REFERENCE is below the tolerance.
+    """
+    from quests_jax import commands
+
+    return commands.overlap(run, test, reference)
+
+
+@command(
+    FILE,
+    SIZE,
+    click.option("-m", "--method", default="msc", show_default=True, help="Rule of choice: msc or cover."),
+    click.option("-r", "--reference", help="File with data that is there already, to complement."),
+    *KERNEL,
+    kind="structures",
+    examples=(
+        "compress data.xyz -s 0.1 -o small.xyz -o small.json",
+        "compress new.xyz -r known.xyz -s 100 -m cover -o added.xyz",
+    ),
+)
+def compress(run: Run, file: str, size: int | float, method: str, reference: str | None) -> Report:
+    """Choose the most informative structures of FILE.
+
+    Structures are written in order of choice, so the first n of them are the choice of size n.
+    """
+    from quests_jax import commands
+
+    return commands.compress(run, file, size, method, reference)
+
+
+@command(
+    click.option("--seed", type=int, default=0, show_default=True, help="Of the random numbers."),
+    kind="structures",
+    examples=("generate -o silicon.xyz.gz",),
+)
+def generate(run: Run, seed: int) -> Report:
+    """Simulate the bundled data set of silicon.
+
+    Structures come with the energies and forces of the Stillinger-Weber potential.
+    """
+    from quests_jax import commands
+
+    return commands.generate(run, seed)

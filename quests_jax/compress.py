@@ -1,0 +1,165 @@
+"""The main job as one function: structures in, the chosen structures and a summary out."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+
+from quests_jax.atoms.dataset import environments
+from quests_jax.checks import InputError, check_positive, check_size
+from quests_jax.cover import Selection, cover_problem, greedy_cover, msc
+from quests_jax.environments import Environments
+from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy, self_kernel_sum
+from quests_jax.numerics import overlap_tolerance
+
+
+def _greedy(envs: Environments, *, size: float, bandwidth: float, reference: Any) -> Selection:
+    return greedy_cover(cover_problem(envs, bandwidth=bandwidth, reference=reference), size=size)
+
+
+# The one place where a name stands for an algorithm; the command line offers what is listed here.
+METHODS: dict[str, Callable[..., Selection]] = {"msc": msc, "cover": _greedy}
+
+
+class Compression(NamedTuple):
+    """What `compress` returns."""
+
+    selection: Selection
+    structures: list[Atoms]  # the chosen ones, in order of choice; empty if environments were given
+    summary: dict[str, Any]  # plain numbers, lists and None: ready for JSON
+
+
+def compress(
+    structures: Sequence[Atoms] | Environments,
+    *,
+    size: float = 0.1,
+    method: str = "msc",
+    reference: Sequence[Atoms] | Environments | None = None,
+    k: int = 32,
+    cutoff: float = 5.0,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+) -> Compression:
+    """Choose the structures that keep the most of a data set, and say how much they keep.
+
+    Args:
+      structures: the data set, or its environments if they are known already.
+      size: a fraction in (0, 1] as a float, or a number of structures as an int.
+      method: a name in `METHODS`.
+      reference: structures or environments that are there already; the choice complements them.
+      k: number of neighbors of the descriptor.
+      cutoff: of the descriptor, in Å.
+      bandwidth: of the kernel, in Å⁻¹.
+
+    Returns:
+      `Compression`. In its summary, overlap is the share of all environments whose delta entropy against
+      the chosen structures (and the reference) is below `tolerance`; entropies are in nats.
+
+    Raises:
+      InputError: an unknown method, or a size, parameter or structure that `environments` refuses.
+    """
+    select, bandwidth, seconds = find_method(method), check_positive("bandwidth", bandwidth), {}
+    described = isinstance(structures, Environments)
+    count = check_size(size, structures.n_structures if described else len(structures))
+    with timed(seconds, "descriptors"):
+        envs = _described(structures, k, cutoff)
+        known = None if reference is None else np.asarray(_described(reference, k, cutoff).x)
+    with timed(seconds, "selection"):
+        selection = select(envs, size=count, bandwidth=bandwidth, reference=known)
+    with timed(seconds, "metrics"):
+        kept = _metrics(envs, selection, known, bandwidth)
+    made_with = {"k": None, "cutoff": None} if described else {"k": k, "cutoff": cutoff}
+    summary = {"method": method, "bandwidth": bandwidth} | made_with | _counts(envs, selection, known) | kept
+    summary |= {"seconds": seconds, "versions": versions()}
+    chosen = [] if described else [structures[i] for i in selection.selected]
+    return Compression(selection, chosen, plain(summary))
+
+
+def entropy_and_diversity(x: np.ndarray, *, bandwidth: float) -> tuple[float, float]:
+    """H = ln n + mean δH and D = ln Σ exp δH of x [n, d] in nats, from one kernel sum instead of two."""
+    dH = -np.log(self_kernel_sum(x, bandwidth=bandwidth))
+    return float(np.log(len(x)) + dH.mean()), float(np.logaddexp.reduce(dH))
+
+
+def find_method(name: str) -> Callable[..., Selection]:
+    """The selection function called `name`; raises `InputError` with the names that exist."""
+    if name not in METHODS:
+        raise InputError(f"method {name!r} is not known; choose one of {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the wall time of the block to `seconds[stage]`."""
+    start = time.perf_counter()
+    yield
+    seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - start, 3)
+
+
+def versions() -> dict[str, str | None]:
+    """Versions that a number may depend on; None for a package that is not installed."""
+    names = ("quests_jax", "jax", "jaxlib", "numpy", "ase")
+    return {name: _version(name) for name in names} | {"python": platform.python_version()}
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it: Python numbers and lists, None for what is not finite."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # arrays and scalars of NumPy and JAX
+        return plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _described(data: Sequence[Atoms] | Environments, k: int, cutoff: float) -> Environments:
+    return data if isinstance(data, Environments) else environments(data, k=k, cutoff=cutoff)
+
+
+def _metrics(envs: Environments, selection: Selection, known: Any, bandwidth: float) -> dict[str, Any]:
+    """Entropies of the whole and of the chosen part, and how well the part covers the whole."""
+    x = np.asarray(envs.x)
+    chosen = x[np.isin(envs.structure_id, selection.selected)]
+    covering = chosen if known is None else np.concatenate([known, chosen])
+    dH, tolerance = np.asarray(delta_entropy(x, covering, bandwidth=bandwidth)), overlap_tolerance(x.dtype)
+    entropy, diversity = entropy_and_diversity(chosen, bandwidth=bandwidth)
+    entropy_full, diversity_full = entropy_and_diversity(x, bandwidth=bandwidth)
+    return {
+        "entropy": entropy,
+        "diversity": diversity,
+        "entropy_full": entropy_full,
+        "diversity_full": diversity_full,
+        "overlap": (dH < tolerance).mean(),
+        "tolerance": tolerance,
+        "max_delta_entropy": dH.max(),
+    }
+
+
+def _counts(envs: Environments, selection: Selection, known: Any) -> dict[str, Any]:
+    return {
+        "size": len(selection.selected),
+        "selected": selection.selected,
+        "gains": selection.gains,
+        "n_structures": envs.n_structures,
+        "n_environments": envs.counts.sum(),
+        "selected_environments": envs.counts[selection.selected].sum(),
+        "reference_environments": None if known is None else len(known),
+        "coverage": selection.coverage,
+        "upper_bound": selection.upper_bound,
+        "certified_ratio": selection.certified_ratio,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,152 @@
+"""The mass of every structure at every environment, M_si = Σ_{j in s} K(x_i, x_j), stored two ways.
+
+Both ways offer the same four operations, so no solver knows which one it has:
+
+    total(w)              Σ_s w_s M_si                        shape [n]
+    pull(v)               Σ_i v_i M_si                        shape [S]
+    gain(s, u, room)      Σ_i u_i min(M_si, room_i)           one structure
+    add(s, mass, now)     mass_i + M_si if `now`              one structure
+
+and `capped(room)`, the masses min(M_si, room_i).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from quests_jax.chunks import advance, padded_size
+from quests_jax.environments import Environments
+from quests_jax.information import structure_masses
+
+DENSE = 50_000_000  # most entries stored densely: 400 MB in float64
+DROPPED = 1e-6  # mass that pruning may take from an environment, all structures together
+CHUNK = 4096  # stored entries of one structure per step
+
+
+class DenseMasses(NamedTuple):
+    """Every M_si."""
+
+    values: jax.Array  # [S, n]
+
+    def total(self, w: jax.Array) -> jax.Array:
+        """Mass of weighted structures at each environment."""
+        return w @ self.values
+
+    def pull(self, v: jax.Array) -> jax.Array:
+        """Weighted mass that each structure brings to all environments."""
+        return self.values @ v
+
+    def gain(self, s: jax.Array, u: jax.Array, room: jax.Array) -> jax.Array:
+        """Weighted mass of structure s that still counts."""
+        return jnp.sum(u * jnp.minimum(self.values[s], room))
+
+    def add(self, s: jax.Array, mass: jax.Array, now: jax.Array) -> jax.Array:
+        """Mass with structure s added, if `now`."""
+        return mass + jnp.where(now, self.values[s], 0.0)
+
+    def capped(self, room: jax.Array) -> DenseMasses:
+        """Masses of which no environment counts more than its room."""
+        return DenseMasses(jnp.minimum(self.values, room[None]))
+
+
+class SparseMasses(NamedTuple):
+    """The M_si worth storing, structure after structure; padding has value 0."""
+
+    values: jax.Array  # [p]
+    environment: jax.Array  # [p] int32
+    structure: jax.Array  # [p] int32, ascending
+    start: jax.Array  # [S + 1] int64, first entry of each structure
+    like: jax.Array  # [n] zeros, which carries the number of environments
+
+    def total(self, w: jax.Array) -> jax.Array:
+        """Mass of weighted structures at each environment."""
+        return self.like.at[self.environment].add(self.values * w[self.structure])
+
+    def pull(self, v: jax.Array) -> jax.Array:
+        """Weighted mass that each structure brings to all environments."""
+        terms = self.values * v[self.environment]
+        return jax.ops.segment_sum(terms, self.structure, len(self.start) - 1, indices_are_sorted=True)
+
+    def gain(self, s: jax.Array, u: jax.Array, room: jax.Array) -> jax.Array:
+        """Weighted mass of structure s that still counts."""
+
+        def add(total, values, environment):
+            return total + jnp.sum(u[environment] * jnp.minimum(values, room[environment]))
+
+        return self._over(s, add, jnp.zeros((), self.like.dtype), True)
+
+    def add(self, s: jax.Array, mass: jax.Array, now: jax.Array) -> jax.Array:
+        """Mass with structure s added, if `now`."""
+        return self._over(s, lambda mass, values, environment: mass.at[environment].add(values), mass, now)
+
+    def capped(self, room: jax.Array) -> SparseMasses:
+        """Masses of which no environment counts more than its room."""
+        return self._replace(values=jnp.minimum(self.values, room[self.environment]))
+
+    def _over(self, s: jax.Array, step: Callable, carry: jax.Array, now: jax.Array | bool) -> jax.Array:
+        """Fold `step(carry, values, environment)` over the entries of one structure, if `now`."""
+        begin, end = self.start[s], self.start[s + 1]
+
+        def chunk(number, carry):
+            first = begin + number * CHUNK
+            values = jax.lax.dynamic_slice(self.values, (first,), (CHUNK,))
+            own = first + jnp.arange(CHUNK) < end
+            return step(
+                carry,
+                jnp.where(own, values, 0.0),
+                jax.lax.dynamic_slice(self.environment, (first,), (CHUNK,)),
+            )
+
+        return jax.lax.fori_loop(0, jnp.where(now, -(-(end - begin) // CHUNK), 0), chunk, carry)
+
+
+Masses = DenseMasses | SparseMasses
+
+
+def all_masses(envs: Environments, *, bandwidth: float) -> tuple[Masses, float]:
+    """Masses in float64 of all structures at all environments, and the largest mass left out anywhere."""
+    x = np.asarray(envs.x, np.float64)
+    if envs.n_structures * len(x) <= DENSE:
+        number = np.asarray(envs.structure_id)
+        return DenseMasses(structure_masses(x, x, number, envs.n_structures, bandwidth=bandwidth)), 0.0
+    return _sparse(envs, x, bandwidth)
+
+
+def _sparse(envs: Environments, x: np.ndarray, bandwidth: float) -> tuple[SparseMasses, float]:
+    least = DROPPED / envs.n_structures
+    values, environment, lengths, dropped = [], [], [], np.zeros(len(x))
+    for block, first in _structure_blocks(envs, x, bandwidth):
+        kept = block >= least
+        dropped += np.where(kept, 0.0, block).sum(axis=0)
+        values.append(block[kept])
+        environment.append(np.nonzero(kept)[1].astype(np.int32))
+        lengths.append(kept.sum(axis=1))
+        advance("masses", first + len(block), envs.n_structures)
+    length = np.concatenate(lengths)
+    entries = int(length.sum())
+    padding = padded_size(entries + CHUNK, smallest=CHUNK) - entries
+    structure = np.repeat(np.arange(envs.n_structures, dtype=np.int32), length)
+    masses = SparseMasses(
+        values=jnp.asarray(np.pad(np.concatenate(values), (0, padding))),
+        environment=jnp.asarray(np.pad(np.concatenate(environment), (0, padding))),
+        structure=jnp.asarray(np.pad(structure, (0, padding), constant_values=envs.n_structures - 1)),
+        start=jnp.asarray(np.concatenate([[0], np.cumsum(length)])),
+        like=jnp.zeros(len(x)),
+    )
+    return masses, float(dropped.max())
+
+
+def _structure_blocks(envs: Environments, x: np.ndarray, bandwidth: float):
+    """Dense masses of runs of structures, as many at a time as fit into DENSE entries."""
+    number, ends = np.asarray(envs.structure_id), np.concatenate([[0], np.cumsum(envs.counts)])
+    size = max(1, DENSE // (2 * len(x)))
+    for first in range(0, envs.n_structures, size):
+        last = min(first + size, envs.n_structures)
+        rows = slice(ends[first], ends[last])
+        block = structure_masses(x, x[rows], number[rows] - first, last - first, bandwidth=bandwidth)
+        yield np.asarray(block), first

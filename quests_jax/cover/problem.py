@@ -1,0 +1,144 @@
+"""The cover problem: what every structure brings to every environment, and what it costs.
+
+    mass        m_i(w) = r_i + Σ_s w_s M_si,      M_si = Σ_{j in s} K(x_i, x_j)
+    coverage    f(w)   = Σ_i u_i min(1, m_i(w)) / Σ_i u_i
+
+with w_s in {0, 1} the choice, r the mass of a reference that is there already, u the weights of the
+environments and c the costs of the structures. An environment with mass 1 has δH ≤ 0: it is covered.
+The saturated coverage f is monotone and submodular, so greedy choices are within 1 − 1/e of the best
+(the count of environments with mass ≥ 1 is not submodular: two halves gain nothing and then everything).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from quests_jax.checks import InputError, check_matrix, check_positive
+from quests_jax.cover.masses import Masses, all_masses
+from quests_jax.environments import Environments
+from quests_jax.information import DEFAULT_BANDWIDTH, kernel_sum, self_kernel_sum
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class CoverProblem:
+    """Masses, weights and costs, all in float64; see `cover_problem`."""
+
+    masses: Masses  # M, [S, n]
+    reference_mass: jax.Array  # [n], r
+    weights: jax.Array  # [n], u
+    cost: jax.Array  # [S], c
+    counts: jax.Array  # [S] int, environments of each structure
+    dropped: jax.Array  # [], largest mass that pruning took from any environment
+    bandwidth: jax.Array  # [], Å⁻¹
+
+    @property
+    def n_structures(self) -> int:
+        """S."""
+        return len(self.cost)
+
+
+def cover_problem(
+    envs: Environments,
+    *,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    cost: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    reference: ArrayLike | None = None,
+) -> CoverProblem:
+    """Build the masses once; every solver and every report reads the same problem.
+
+    Stored densely up to `masses.DENSE` entries. Above, entries below `masses.DROPPED`/S are left out, so
+    that no environment loses more than `problem.dropped` ≤ DROPPED of its mass; coverages are then too
+    low by at most that, and upper bounds are raised by it.
+
+    Args:
+      envs: environments of S structures, n in all.
+      bandwidth: h in Å⁻¹.
+      cost: of each structure, shape [S], positive; 1 where not given. See `atom_costs`.
+      weights: u of each environment, shape [n], not negative; 1 where not given. See `distinct_weights`.
+      reference: environments that are known already, shape [r, d], Å⁻¹.
+
+    Raises:
+      InputError: no environments, or a cost, weight or reference that does not fit.
+    """
+    bandwidth, n = check_positive("bandwidth", bandwidth), len(np.asarray(envs.x))
+    if not n:
+        raise InputError("the data set holds no environments to cover; give structures with atoms.")
+    cost, weights = _cost(cost, envs.n_structures), _weights(weights, n)
+    masses, dropped = all_masses(envs, bandwidth=bandwidth)
+    return CoverProblem(
+        masses=masses,
+        reference_mass=_reference_mass(envs, reference, bandwidth),
+        weights=jnp.asarray(weights),
+        cost=jnp.asarray(cost),
+        counts=jnp.asarray(envs.counts),
+        dropped=jnp.asarray(dropped),
+        bandwidth=jnp.asarray(bandwidth),
+    )
+
+
+def atom_costs(envs: Environments) -> np.ndarray:
+    """Cost of a structure as its number of atoms (at least 1), shape [S]."""
+    return np.maximum(envs.counts, 1).astype(np.float64)
+
+
+def distinct_weights(envs: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH) -> np.ndarray:
+    """Weights u_i = 1/p_i with p_i = Σ_j K(x_i, x_j): they count *distinct* environments, Σ u = exp(D)."""
+    return 1.0 / np.asarray(self_kernel_sum(np.asarray(envs.x, np.float64), bandwidth=bandwidth))
+
+
+@jax.jit
+def mass(problem: CoverProblem, w: jax.Array) -> jax.Array:
+    """m_i = r_i + Σ_s w_s M_si, shape [n]."""
+    return problem.reference_mass + problem.masses.total(w)
+
+
+@jax.jit
+def coverage(problem: CoverProblem, w: jax.Array) -> jax.Array:
+    """Saturated coverage f(w) = Σ_i u_i min(1, m_i(w)) / Σ_i u_i of a choice w, shape [S] in [0, 1]."""
+    return saturated(problem.weights, mass(problem, w))
+
+
+def saturated(weights: jax.Array, mass: jax.Array) -> jax.Array:
+    """Σ_i u_i min(1, m_i) / Σ_i u_i."""
+    return jnp.sum(weights * jnp.minimum(mass, 1.0)) / jnp.sum(weights)
+
+
+def indicator(problem: CoverProblem, selected: ArrayLike) -> jax.Array:
+    """w with 1 for each selected structure, shape [S]."""
+    return jnp.zeros(problem.n_structures).at[np.asarray(selected, int)].set(1.0)
+
+
+def _cost(cost: ArrayLike | None, n_structures: int) -> np.ndarray:
+    cost = np.ones(n_structures) if cost is None else np.asarray(cost, np.float64)
+    if cost.shape != (n_structures,):
+        raise InputError(f"cost: expected {n_structures} numbers, one per structure, got shape {cost.shape}.")
+    bad = np.flatnonzero(~(np.isfinite(cost) & (cost > 0)))
+    if len(bad):
+        raise InputError(f"cost of structure {bad[0]} is {cost[bad[0]]}; costs must be positive and finite.")
+    return cost
+
+
+def _weights(weights: ArrayLike | None, n: int) -> np.ndarray:
+    weights = np.ones(n) if weights is None else np.asarray(weights, np.float64)
+    if weights.shape != (n,):
+        raise InputError(f"weights: expected {n} numbers, one per environment, got shape {weights.shape}.")
+    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+    if len(bad):
+        raise InputError(f"weight of environment {bad[0]} is {weights[bad[0]]}; weights must be at least 0.")
+    if not weights.sum() > 0:
+        raise InputError("weights: all are 0; at least one environment must count.")
+    return weights
+
+
+def _reference_mass(envs: Environments, reference: ArrayLike | None, bandwidth: float) -> jax.Array:
+    x = np.asarray(envs.x, np.float64)
+    known = np.zeros((0, x.shape[1])) if reference is None else np.asarray(reference, np.float64)
+    check_matrix("reference", known, x.shape[1])
+    return kernel_sum(x, known, bandwidth=bandwidth) if len(known) else jnp.zeros(len(x))

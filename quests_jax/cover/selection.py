@@ -1,0 +1,25 @@
+"""The one result that every rule and every solver returns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Selection(NamedTuple):
+    """Chosen structures in order of choice, and what is known about how good the choice is."""
+
+    selected: np.ndarray  # [t] int, structure numbers in order of choice; every prefix is an answer too
+    gains: np.ndarray  # [t] float, what each choice added by the measure of the method
+    method: str
+    coverage: float | None = None  # of the problem's objective; None until a problem measures it
+    upper_bound: float | None = None  # no choice of the same cost covers more than this
+    weights: np.ndarray | None = None  # [S] in [0, 1], the relaxed choice that was rounded, if any
+
+    @property
+    def certified_ratio(self) -> float | None:
+        """coverage / upper_bound, a proven lower bound of how close to the optimum the choice is."""
+        if self.coverage is None or self.upper_bound is None:
+            return None
+        return min(1.0, self.coverage / self.upper_bound) if self.upper_bound > 0 else 1.0

@@ -1,0 +1,93 @@
+"""Information measures of environments, each a line or two over the kernel sums; all in nats.
+
+Arrays in, arrays out, differentiable in every argument; descriptors may come from anywhere.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from quests_jax.information.kernels import DEFAULT_BANDWIDTH, log_kernel_sum, self_kernel_sum
+from quests_jax.numerics import overlap_tolerance
+
+
+def entropy(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+    """Information entropy of a set of environments, [schwalbe-koda:25].
+
+        H = −(1/n) Σ_i ln[(1/n) Σ_j K(x_i, x_j)],    0 ≤ H ≤ ln n
+
+    0 when all environments are the same, ln n when no two are within reach of the bandwidth.
+
+    Args:
+      x: environments, shape [n, d], Å⁻¹.
+      bandwidth: h in Å⁻¹, a number or shape [H].
+
+    Returns:
+      A number, or shape [H]; in nats.
+
+    Raises:
+      InputError: x is empty or not a matrix, or the bandwidth is not positive.
+    """
+    p = self_kernel_sum(x, bandwidth=bandwidth)
+    return jnp.log(p.shape[-1]).astype(p.dtype) - jnp.mean(jnp.log(p), axis=-1)
+
+
+def delta_entropy(y: ArrayLike, x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+    """Differential entropy of each environment of y against the reference x, [schwalbe-koda:25].
+
+        δH(y|x) = −ln Σ_j K(y, x_j)
+
+    Above 0 the environment is novel at this bandwidth, at or below 0 it is covered. Finite for any
+    finite input. (A surprise relative to x; not Shannon's differential entropy.)
+
+    Args:
+      y: queries, shape [m, d], Å⁻¹.
+      x: reference, shape [n, d], Å⁻¹.
+      bandwidth: h in Å⁻¹, a number or shape [H].
+
+    Returns:
+      Shape [m] or [H, m], in nats.
+    """
+    return -log_kernel_sum(y, x, bandwidth=bandwidth)
+
+
+def diversity(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+    """Logarithm of the effective number of distinct environments, [schwalbe-koda:25].
+
+        D = ln Σ_i 1 / Σ_j K(x_i, x_j),    0 ≤ D ≤ ln n
+
+    Unlike the entropy it does not fall when copies of common environments are added.
+
+    Args:
+      x: environments, shape [n, d], Å⁻¹.
+      bandwidth: h in Å⁻¹, a number or shape [H].
+    """
+    return jax.nn.logsumexp(-jnp.log(self_kernel_sum(x, bandwidth=bandwidth)), axis=-1)
+
+
+def overlap(
+    y: ArrayLike,
+    x: ArrayLike,
+    *,
+    bandwidth: ArrayLike = DEFAULT_BANDWIDTH,
+    tolerance: float | None = None,
+) -> jax.Array:
+    """Fraction of y that x covers: mean of [δH(y|x) < tolerance].
+
+    Args:
+      y: queries, shape [m, d], Å⁻¹.
+      x: reference, shape [n, d], Å⁻¹.
+      bandwidth: h in Å⁻¹, a number or shape [H].
+      tolerance: nats; 1e-5 where not given (see `overlap_tolerance`).
+    """
+    dH = delta_entropy(y, x, bandwidth=bandwidth)
+    tolerance = overlap_tolerance(dH.dtype) if tolerance is None else tolerance
+    return jnp.mean(dH < tolerance, axis=-1, dtype=dH.dtype)
+
+
+def efficiency(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+    """Share of the largest possible entropy, 100·H / ln n, in percent; 100 for a single environment."""
+    H = entropy(x, bandwidth=bandwidth)
+    return 100 * H / jnp.log(len(x)).astype(H.dtype) if len(x) > 1 else jnp.full_like(H, 100)

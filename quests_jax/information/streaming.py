@@ -1,0 +1,228 @@
+"""The sums themselves, tile by tile: what one tile adds to another, and nothing else.
+
+Exponents come from |a − b|² = |a|² + |b|² − 2 a·b with both tiles measured from a common center, so that
+the cancellation costs about eps·r² for tiles of radius r. Where that is more than `EXPONENT_ERROR`
+allows and points are near enough for it to matter, the products are split into a coarse part that is
+exact and a small remainder (three products instead of one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from quests_jax.information import tiles as tl
+from quests_jax.information.tiles import Tiles
+from quests_jax.numerics import exponent_error, half_precision_bits
+
+SKIPPED = 1e-12  # what all skipped tiles together may add to a sum, relative to the largest kernel 1
+NEAR = 8.0  # exponents above −8 need full accuracy; exp(−8) hides the error of the plain product
+
+
+def product(y: jax.Array, x: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array, h: jax.Array) -> jax.Array:
+    """Σ_j exp(s_ij − a_i − b_j) v_jc, shape [m, c]; skipped terms are below `SKIPPED`·max|v| in total."""
+    query, reference = _tiles_of(y, x)
+    values, shift_y, shift_x = reference.gather(v), query.gather(a), reference.gather(b)
+    lowest_y = jnp.min(jnp.where(query.mask > 0, shift_y, jnp.inf), axis=1)
+    lowest_x = jnp.min(jnp.where(reference.mask > 0, shift_x, jnp.inf), axis=1)
+    smallest = jnp.log(x.shape[0] / SKIPPED)
+
+    def near(i):
+        bound = tl.gap_squared(query, i[None], reference)[0] / (2 * h**2) + lowest_y[i] + lowest_x
+        return bound < smallest
+
+    def update(total, i, j):
+        j, padding = _clip(j, reference)
+        shift = shift_x[j][:, None] + shift_y[i][None, :, None] + padding
+        weight = jnp.exp(_exponents(query, i[None], reference, j, h) - shift)
+        return total + jnp.einsum("bts,bsc->tc", weight, values[j], precision="highest")
+
+    zero = jnp.zeros((tl.TILE, v.shape[1]), y.dtype)
+    sums = tl.stream_rows(query, reference, near, update, lambda i: zero)
+    return query.scatter(sums, y.shape[0])
+
+
+def log_sum(y: jax.Array, x: jax.Array, b: jax.Array, h: jax.Array) -> jax.Array:
+    """ln Σ_j exp(s_ij − b_j), shape [m] or [H, m]; skipped terms are below `SKIPPED` of each sum."""
+    query, reference = _tiles_of(y, x)
+    base, scale = _base_and_scale(h)
+    shift = jnp.where(reference.mask > 0, reference.gather(b), jnp.inf)
+    lowest = shift.min(axis=1)
+    beyond = jnp.log(x.shape[0] / SKIPPED)
+
+    def near(i):
+        to_first = jnp.sum((query.x[i][:, None] - reference.x[None, :, 0]) ** 2, axis=-1) / (2 * base**2)
+        gap = tl.gap_squared(query, i[None], reference)[0] / (2 * base**2)
+
+        def within_reach(ratio):  # every sum has a term of at least exp(−within)
+            within = jnp.min(to_first * ratio + shift[None, :, 0], axis=1)
+            farthest = jnp.max(jnp.where(query.mask[i] > 0, within, -jnp.inf))
+            return gap * ratio + lowest < farthest + beyond
+
+        return jnp.any(_each(within_reach, scale), axis=0)
+
+    def update(carry, i, j):
+        j, padding = _clip(j, reference)
+        exponent = _exponents(query, i[None], reference, j, base)
+        shifted = shift[j][:, None] + padding
+
+        def fold(state):
+            ratio, top, total = state
+            scaled = exponent * ratio - shifted
+            new_top = jnp.maximum(top, scaled.max(axis=(0, 2)))
+            fresh = jnp.sum(jnp.exp(scaled - new_top[None, :, None]), axis=(0, 2))
+            return new_top, total * jnp.exp(top - new_top) + fresh
+
+        return _each(fold, (scale, *carry))
+
+    size = (len(scale), tl.TILE)
+    start = jnp.full(size, jnp.finfo(y.dtype).min / 4), jnp.zeros(size, y.dtype)
+    top, total = tl.stream_rows(query, reference, near, update, lambda i: start)
+    sums = query.scatter(jnp.moveaxis(top + jnp.log(total), 1, -1), y.shape[0])
+    return sums.T.reshape(*h.shape, -1)
+
+
+def self_sum(x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
+    """Σ_j w_j exp(s_ij) for y = x, shape [n] or [H, n]; each pair is formed once."""
+    tiles = tl.make_tiles(x, tl.principal_frame(x))
+    base, scale = _base_and_scale(h)
+    weight = tiles.gather(w)
+
+    def contribution(i, j):
+        exponent = _exponents(tiles, i, tiles, j, base)
+
+        def both(ratio):
+            kernel = jnp.exp(exponent * ratio)
+            return jnp.sum(kernel * weight[j][:, None], axis=2), jnp.sum(
+                kernel * weight[i][:, :, None], axis=1
+            )
+
+        to_i, to_j = _each(both, scale)
+        return jnp.moveaxis(to_i, 0, -1), jnp.moveaxis(to_j, 0, -1)
+
+    return _over_pairs(tiles, contribution, h, x, (len(scale),)).T.reshape(*h.shape, -1)
+
+
+def self_force(x: jax.Array, w: jax.Array, g: jax.Array, h: jax.Array) -> jax.Array:
+    """Σ_j K_kj (g_k w_j + g_j w_k)(x_j − x_k) / h², shape [n, d]; each pair is formed once."""
+    frame = tl.principal_frame(x)
+    tiles = tl.make_tiles(x, frame)
+    weight, gain = tiles.gather(w), tiles.gather(g)
+
+    def contribution(i, j):
+        kernel = jnp.exp(_exponents(tiles, i, tiles, j, h))
+        pull = kernel * (gain[i][:, :, None] * weight[j][:, None] + gain[j][:, None] * weight[i][:, :, None])
+        from_j, from_i = tiles.x[j] - tiles.center[i][:, None], tiles.x[i] - tiles.center[i][:, None]
+        from_j, from_i = from_j * tiles.mask[j][..., None], from_i * tiles.mask[i][..., None]
+        to_i = jnp.einsum("bts,bsd->btd", pull, from_j, precision="highest") - pull.sum(2)[..., None] * from_i
+        to_j = jnp.einsum("bts,btd->bsd", pull, from_i, precision="highest") - pull.sum(1)[..., None] * from_j
+        return to_i, to_j
+
+    rotated = _over_pairs(tiles, contribution, h, x, (x.shape[1],))
+    return jnp.dot(rotated, frame.axes.T, precision="highest") / h**2
+
+
+def masses(
+    y: jax.Array, x: jax.Array, structure: jax.Array, h: jax.Array, shape: tuple[int, int]
+) -> jax.Array:
+    """Σ_{j in s} exp(s_ij) for each structure s, shape [m, S + span].
+
+    Args:
+      y: queries, shape [m, d], m a multiple of TILE.
+      x: reference in the order of structures, shape [n, d], n a multiple of TILE.
+      structure: ascending structure number of each row of x, shape [n].
+      h: bandwidth.
+      shape: (S, span), with span the largest range of structure numbers in one tile of x.
+    """
+    n_structures, span = shape
+    origin = tl.principal_frame(x).origin
+    a = ((y - origin) / h).reshape(-1, 1, tl.TILE, y.shape[1])
+    b = ((x - origin) / h).reshape(-1, 1, tl.TILE, x.shape[1])
+    number = structure.reshape(-1, tl.TILE)
+    first = number[:, 0]
+    member = (number - first[:, None])[:, :, None] == jnp.arange(span, dtype=number.dtype)[None, None]
+
+    def rows(a):
+        radius = jnp.sqrt(jnp.max(jnp.sum(jnp.where(a < tl.FAR, a, 0) ** 2, -1)))
+
+        def add(total, block):
+            b, start, member = block
+            part = jnp.exp(exponents(a, b, radius))[0] @ member.astype(x.dtype)
+            here = jax.lax.dynamic_slice(total, (jnp.zeros_like(start), start), (tl.TILE, span))
+            return jax.lax.dynamic_update_slice(total, here + part, (jnp.zeros_like(start), start)), None
+
+        return jax.lax.scan(add, jnp.zeros((tl.TILE, n_structures + span), x.dtype), (b, first, member))[0]
+
+    return jax.lax.map(rows, a).reshape(len(y), -1)
+
+
+def _over_pairs(tiles: Tiles, contribution: Callable, h: jax.Array, x: jax.Array, shape: tuple) -> jax.Array:
+    start = jnp.zeros((tiles.mask.shape[0] + 1, tl.TILE, *shape), x.dtype)
+    cut = tl.reach(h, x.shape[0], SKIPPED)
+    return tiles.scatter(tl.stream_pairs(tiles, cut, contribution, start)[:-1], x.shape[0])
+
+
+def _tiles_of(y: jax.Array, x: jax.Array) -> tuple[Tiles, Tiles]:
+    frame = tl.principal_frame(x)
+    return tl.make_tiles(y, frame), tl.make_tiles(x, frame)
+
+
+def _clip(j: jax.Array, reference: Tiles) -> tuple[jax.Array, jax.Array]:
+    """Valid tile numbers, and a shift [batch, 1, 1] that is infinite where j was padding."""
+    n_tiles = reference.mask.shape[0]
+    padding = jnp.where(j < n_tiles, 0.0, jnp.inf).astype(reference.mask.dtype)
+    return jnp.minimum(j, n_tiles - 1), padding[:, None, None]
+
+
+def _base_and_scale(h: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The smallest bandwidth, in which exponents are formed, and the factor of each: (base/h)², [H]."""
+    base = jnp.min(h)
+    return base, (base / jnp.atleast_1d(h)) ** 2
+
+
+def _each(f: Callable, items):
+    """Map over the leading axis; a single item costs no loop."""
+    leading = jax.tree.leaves(items)[0]
+    if leading.shape[0] > 1:
+        return jax.lax.map(f, items)
+    return jax.tree.map(lambda r: r[None], f(jax.tree.map(lambda item: item[0], items)))
+
+
+def _exponents(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array) -> jax.Array:
+    """s = −|y − x|²/2h² between tiles i of y and j of x, shape [batch, TILE, TILE], never above 0."""
+    center = y.center[i][:, None]
+    return exponents((y.x[i] - center) / h, (x.x[j] - center) / h, jnp.max(y.radius[i]) / h)
+
+
+def exponents(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
+    """−|a − b|²/2 for tiles a and b (in units of h) whose rows a lie within `radius` of the origin."""
+    plain = _gram(a, b)
+    inexact = radius**2 * jnp.finfo(a.dtype).eps > exponent_error(a.dtype)
+    exact = jax.lax.cond(inexact & (plain.max() > -NEAR), _split_gram, lambda a, b, r: plain, a, b, radius)
+    return jnp.minimum(exact, 0)
+
+
+def _gram(a: jax.Array, b: jax.Array) -> jax.Array:
+    """a·b − |a|²/2 − |b|²/2 for all pairs."""
+    inner = jnp.einsum("btd,bsd->bts", a, b, precision="highest")
+    return inner - 0.5 * jnp.sum(a**2, -1)[:, :, None] - 0.5 * jnp.sum(b**2, -1)[:, None, :]
+
+
+def _split_gram(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
+    """`_gram` with a = A + α, A on a grid so coarse that products of A's are exact.
+
+    a·b − |a|²/2 − |b|²/2 = [A·B − |A|²/2 − |B|²/2] + [A·β + α·b − (A + α/2)·α − (B + β/2)·β]
+    """
+    a = jnp.broadcast_to(a, b.shape)
+    largest = radius + jnp.sqrt(2 * NEAR).astype(a.dtype)  # rows further out are near nobody
+    exponent = jnp.ceil(jnp.log2(largest)).astype(int) - half_precision_bits(a.dtype, a.shape[-1])
+    step = jnp.ldexp(jnp.ones((), a.dtype), exponent)  # exp2 need not return a power of two
+    coarse_a, coarse_b = jnp.round(a / step) * step, jnp.round(b / step) * step
+    fine_a, fine_b = a - coarse_a, b - coarse_b
+    left, right = jnp.concatenate([coarse_a, fine_a], -1), jnp.concatenate([fine_b, b], -1)
+    cross = jnp.einsum("btd,bsd->bts", left, right, precision="highest")
+    own_a = jnp.sum((coarse_a + 0.5 * fine_a) * fine_a, -1)[:, :, None]
+    own_b = jnp.sum((coarse_b + 0.5 * fine_b) * fine_b, -1)[:, None, :]
+    return _gram(coarse_a, coarse_b) + (cross - own_a - own_b)

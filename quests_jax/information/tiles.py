@@ -1,0 +1,213 @@
+"""Streaming over tiles of environments: memory that does not grow with n·m, and far tiles left out.
+
+Rows are ordered by recursive splits along principal axes and cut into tiles of `TILE` rows, each with a
+center, a radius and a bounding box. Two tiles whose boxes are further apart than a reach R contribute
+less than exp(−R²/2h²) per pair, so a reach is an error bound (see `reach`). All of this is integers and
+bounds: it decides which products are formed, never their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+TILE = 128  # rows of a tile: small enough to skip much, large enough for a good matrix product
+BATCH = 16  # tile pairs per step: 16 tiles of 128² float64 stay in the second-level cache
+BOX_AXES = 16  # leading principal axes used by the bounding boxes
+FAR = 1e3  # Å⁻¹; padding sits so far away that its kernel with anything is exactly 0
+POWER_STEPS = 3  # iterations towards each principal axis; any direction gives a valid order
+
+
+class Tiles(NamedTuple):
+    """Rows of x, ordered, padded and cut. Padding rows come last, have mask 0 and lie `FAR` away."""
+
+    x: jax.Array  # [g, TILE, d], centered and rotated to principal axes
+    mask: jax.Array  # [g, TILE] float, 1 where real
+    order: jax.Array  # [g * TILE] int32, source row of each slot
+    center: jax.Array  # [g, d]
+    radius: jax.Array  # [g], largest distance of a row from its tile's center
+    low: jax.Array  # [g, BOX_AXES]
+    high: jax.Array  # [g, BOX_AXES]
+
+    def gather(self, rows: jax.Array) -> jax.Array:
+        """Values given per source row, per slot: [n, ...] to [g, TILE, ...], 0 in the padding."""
+        values = rows[self.order].reshape(*self.mask.shape, *rows.shape[1:])
+        return values * self.mask.astype(rows.dtype).reshape(*self.mask.shape, *[1] * (rows.ndim - 1))
+
+    def scatter(self, values: jax.Array, n: int) -> jax.Array:
+        """The way back: [g, TILE, ...] to [n, ...]."""
+        flat = values.reshape(-1, *values.shape[2:])
+        real = self.mask.reshape(-1) > 0
+        return (
+            jnp.zeros((n, *flat.shape[1:]), flat.dtype)
+            .at[jnp.where(real, self.order, n)]
+            .set(flat, mode="drop")
+        )
+
+
+class Frame(NamedTuple):
+    """Origin and axes in which distances are taken: same distances, smaller numbers, tighter boxes."""
+
+    origin: jax.Array  # [1, d]
+    axes: jax.Array  # [d, d] orthonormal columns, by decreasing variance
+
+
+def principal_frame(x: jax.Array) -> Frame:
+    """Mean and principal axes of the rows that are not padding."""
+    real = is_real(x)
+    count = jnp.maximum(real.sum(dtype=x.dtype), 1)
+    origin = jnp.sum(jnp.where(real[:, None], x, 0), axis=0, keepdims=True) / count
+    centered = jnp.where(real[:, None], x - origin, 0)
+    _, axes = jnp.linalg.eigh(centered.T @ centered)
+    return Frame(origin, axes[:, ::-1])
+
+
+def is_real(x: jax.Array) -> jax.Array:
+    """Mask of the rows that are data: padding rows are filled with `FAR`, shape [n]."""
+    return x[:, 0] < FAR / 2
+
+
+def make_tiles(x: jax.Array, frame: Frame) -> Tiles:
+    """Order the rows of x [n, d] by principal-axis splits and cut them into tiles."""
+    size = -(-x.shape[0] // TILE) * TILE
+    real = jnp.pad(is_real(x), (0, size - x.shape[0]))
+    rotated = jnp.dot(x - frame.origin, frame.axes, precision="highest")
+    rotated = jnp.where(real[:, None], jnp.pad(rotated, ((0, size - x.shape[0]), (0, 0))), 0)
+    first = jnp.argsort(~real, stable=True)
+    order = first[_split_order(rotated[first], real.sum())]
+    tiles = rotated[order].reshape(-1, TILE, x.shape[1])
+    mask = real[order].reshape(-1, TILE)
+    real = mask[..., None]
+    count = jnp.maximum(mask.sum(axis=1, dtype=x.dtype), 1)[:, None]
+    center = jnp.sum(jnp.where(real, tiles, 0), axis=1) / count
+    offset = jnp.where(real, tiles - center[:, None], 0)
+    radius = jnp.sqrt(jnp.max(jnp.sum(offset**2, axis=-1), axis=1))
+    leading = offset[..., :BOX_AXES]
+    middle = center[:, :BOX_AXES]
+    return Tiles(
+        x=jnp.where(real, tiles, FAR),
+        mask=mask.astype(x.dtype),
+        order=jnp.minimum(order, x.shape[0] - 1),
+        center=center,
+        radius=radius,
+        low=middle + leading.min(axis=1),
+        high=middle + leading.max(axis=1),
+    )
+
+
+def reach(bandwidth: jax.Array, n: jax.Array, error: float) -> jax.Array:
+    """Distance beyond which n terms together are below `error`: h √(2 ln(n / error))."""
+    return jnp.max(bandwidth) * jnp.sqrt(2 * jnp.log(n / error))
+
+
+def gap_squared(a: Tiles, rows: jax.Array, b: Tiles) -> jax.Array:
+    """Lower bound of |y − x|² between tiles `rows` of a and all tiles of b, shape [len(rows), g_b]."""
+    apart = jnp.maximum(a.low[rows][:, None] - b.high[None], b.low[None] - a.high[rows][:, None])
+    return jnp.sum(jnp.maximum(apart, 0) ** 2, axis=-1)
+
+
+def stream_pairs(tiles: Tiles, cut: jax.Array, contribution: Callable, result: jax.Array) -> jax.Array:
+    """Add the contributions of every unordered pair of tiles within `cut` of each other.
+
+    Args:
+      tiles: g tiles.
+      cut: tiles whose boxes are further apart are skipped, Å⁻¹.
+      contribution: (i, j) of shapes [BATCH] to two arrays [BATCH, ...]: what tile j adds to tile i and
+        what i adds to j. A tile's own pair is asked for once, and only the first array is used.
+      result: accumulator of shape [g + 1, ...]; row g collects padding and is meaningless.
+    """
+    n_tiles = tiles.mask.shape[0]
+    active = tiles.mask.max(axis=1) > 0
+
+    def add(i, j, result, *, own):
+        to_i, to_j = contribution(jnp.minimum(i, n_tiles - 1), jnp.minimum(j, n_tiles - 1))
+        result = result.at[i].add(to_i)
+        return result if own else result.at[j].add(to_j)
+
+    own = jnp.where(active, jnp.arange(n_tiles), n_tiles)
+    result = _in_batches(lambda t, r: add(t, t, r, own=True), own, active.sum(), result, n_tiles)
+
+    def band(number, result):
+        rows = jnp.minimum(number * BATCH + jnp.arange(BATCH), n_tiles - 1)
+        fresh = number * BATCH + jnp.arange(BATCH) < n_tiles
+        near = gap_squared(tiles, rows, tiles) < cut**2
+        near &= (jnp.arange(n_tiles)[None] > rows[:, None]) & (active[rows] & fresh)[:, None] & active[None]
+        i, j = jnp.nonzero(near, size=near.size, fill_value=n_tiles)
+        i = jnp.where(i < n_tiles, rows[jnp.minimum(i, BATCH - 1)], n_tiles)
+        pairs = jnp.stack([i, j], axis=1)
+        return _in_batches(
+            lambda p, r: add(p[:, 0], p[:, 1], r, own=False), pairs, near.sum(), result, n_tiles
+        )
+
+    return jax.lax.fori_loop(0, -(-n_tiles // BATCH), band, result)
+
+
+def stream_rows(y: Tiles, x: Tiles, near: Callable, update: Callable, init: Callable) -> jax.Array:
+    """For each tile of y, fold `update` over the tiles of x that are near; results stacked over tiles.
+
+    Args:
+      y: query tiles.
+      x: reference tiles.
+      near: number of a query tile to a boolean mask over the tiles of x.
+      update: (carry, i, j) to carry, with i one query tile and j [BATCH] reference tiles; entries of j
+        equal to the number of tiles are padding and must add nothing.
+      init: number of a query tile to the first carry.
+    """
+    n_tiles = x.mask.shape[0]
+    active_y, active_x = y.mask.max(axis=1) > 0, x.mask.max(axis=1) > 0
+
+    def tile(i):
+        wanted = near(i) & active_x & active_y[i]
+        columns = jnp.nonzero(wanted, size=n_tiles, fill_value=n_tiles)[0]
+        return _in_batches(lambda j, carry: update(carry, i, j), columns, wanted.sum(), init(i), n_tiles)
+
+    return jax.lax.map(tile, jnp.arange(y.mask.shape[0]))
+
+
+def _in_batches(
+    step: Callable, items: jax.Array, count: jax.Array, carry: jax.Array, filler: int
+) -> jax.Array:
+    """carry = step(items[b:b+BATCH], carry) over the first `count` items, the last batch filled up."""
+    items = jnp.concatenate([items, jnp.full((BATCH, *items.shape[1:]), filler, items.dtype)])
+
+    def body(number, carry):
+        return step(jax.lax.dynamic_slice_in_dim(items, number * BATCH, BATCH), carry)
+
+    return jax.lax.fori_loop(0, -(-count // BATCH), body, carry)
+
+
+def _split_order(x: jax.Array, n_real: jax.Array) -> jax.Array:
+    """Order of rows by recursive halving of the tiles along each part's principal axis."""
+    n_tiles = x.shape[0] // TILE
+    levels = (n_tiles - 1).bit_length()
+    position = jnp.arange(x.shape[0])
+    used = jnp.maximum(-(-n_real // TILE), 1)
+
+    def level(depth, order):
+        part = jnp.minimum(((position // TILE) << depth) // used, (1 << levels) - 1)
+        projected = _principal_projection(x[order], part, 1 << levels)
+        real = position < n_real
+        part = jnp.where(real, part, 1 << levels)
+        return jax.lax.sort((part, projected, order), num_keys=2)[2]
+
+    return jax.lax.fori_loop(0, levels, level, position)
+
+
+def _principal_projection(x: jax.Array, part: jax.Array, n_parts: int) -> jax.Array:
+    """Coordinate of each row along (nearly) the principal axis of its part, by power iteration."""
+    total = jax.ops.segment_sum(jnp.ones(len(part), x.dtype), part, n_parts)
+    mean = jax.ops.segment_sum(x, part, n_parts) / jnp.maximum(total, 1)[:, None]
+    centered = x - mean[part]
+
+    def step(_, axis):
+        along = jnp.sum(centered * axis[part], axis=1)
+        axis = jax.ops.segment_sum(centered * along[:, None], part, n_parts)
+        return axis / jnp.maximum(jnp.linalg.norm(axis, axis=1, keepdims=True), jnp.finfo(x.dtype).tiny)
+
+    variance = jax.ops.segment_sum(centered**2, part, n_parts)
+    widest = jax.nn.one_hot(variance.argmax(axis=1), x.shape[1], dtype=x.dtype)
+    axis = jax.lax.fori_loop(0, POWER_STEPS, step, widest)
+    return jnp.sum(centered * axis[part], axis=1)

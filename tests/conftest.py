@@ -1,0 +1,37 @@
+"""Strict JAX for every test, and where to find data that a clone may not have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+import pytest
+
+import quests_jax  # noqa: F401  (turns on float64)
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real data sets beside the repository; tests that need it are skipped in a clone without."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("no data sets beside the repository")
+    return SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_reference() -> Path:
+    """Folder of reference numbers beside the repository; skips like `shared_data`."""
+    if not (SHARED / "reference").is_dir():
+        pytest.skip("no reference numbers beside the repository")
+    return SHARED / "reference"
+
+
+@pytest.fixture(autouse=True)
+def _no_compilation_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests neither read nor fill the user's cache of compiled programs."""
+    monkeypatch.setenv("QUESTS_JAX_CACHE", "")

@@ -1,0 +1,77 @@
+"""The import direction of the package, read from its source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "quests_jax"
+ROOT = PACKAGE.name
+
+# A module may import its own part of the package and the rows below, so those of one row never meet.
+ROWS = (
+    ("__main__",),
+    ("cli",),
+    ("commands",),
+    ("console", "files", "report", "plots"),
+    ("compress", "datasets"),
+    ("cover",),
+    ("atoms", "information"),
+    ("environments",),
+    ("checks", "numerics", "chunks", "compatibility"),
+)
+HEIGHT = {part: -depth for depth, parts in enumerate(ROWS) for part in parts}
+HOMES = {"jax_md": {"atoms.neighbors", "datasets"}, "vesin": {"atoms.neighbors"}}
+
+MODULES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+    if path != PACKAGE / "__init__.py"
+}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Every module named by an import statement, anywhere in the tree, as an absolute dotted name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner.removeprefix(f"{ROOT}.") in MODULES else str(node.module)
+
+
+def own_imports(name: str) -> set[str]:
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    return {module.removeprefix(f"{ROOT}.") for module in imported(tree) if module.split(".")[0] == ROOT}
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_imports_point_downwards(name: str) -> None:
+    part = name.split(".")[0]
+    for other in own_imports(name):
+        assert other != ROOT, f"{name} imports the package root"
+        below = HEIGHT[other.split(".")[0]] < HEIGHT[part]
+        assert below or other.split(".")[0] == part, f"{name} imports {other}"
+
+
+def test_no_cycles() -> None:
+    TopologicalSorter({name: own_imports(name) - {name} for name in MODULES}).prepare()
+
+
+@pytest.mark.parametrize("library", sorted(HOMES))
+def test_slow_libraries_stay_at_home_and_inside_functions(library: str) -> None:
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        users = {module for module in imported(tree) if module.split(".")[0] == library}
+        assert not users or name in HOMES[library], f"{name} imports {library}"
+        top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        for node in top:
+            assert library not in {module.split(".")[0] for module in imported(node)}, (
+                f"{name} is slow to import"
+            )
