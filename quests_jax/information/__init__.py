@@ -9,6 +9,7 @@ from quests_jax.information.kernels import (
     self_kernel_sum,
     structure_masses,
 )
+from quests_jax.information.sharding import over_devices
 
 __all__ = [
     "DEFAULT_BANDWIDTH",
@@ -19,6 +20,7 @@ __all__ = [
     "kernel_product",
     "kernel_sum",
     "log_kernel_sum",
+    "over_devices",
     "overlap",
     "self_kernel_sum",
     "structure_masses",

@@ -20,7 +20,7 @@ import jax.extend.core
 import jax.numpy as jnp
 from jax.interpreters import ad, batching, mlir
 
-from quests_jax.information import streaming
+from quests_jax.information import dense, streaming
 
 
 def _primitive(name: str, impl: Callable, shape: Callable) -> jax.extend.core.Primitive:
@@ -76,6 +76,16 @@ def _one_bandwidth(primitive: jax.extend.core.Primitive, jvp: Callable) -> None:
     ad.primitive_jvps[primitive] = rule
 
 
+def _by_size(small: Callable, large: Callable) -> Callable:
+    """The dense sum where all pairs fit into the cache, the streaming one beyond."""
+
+    def impl(*args):
+        rows, columns = len(args[0]), len(args[1])  # x and its weights where y is x
+        return (small if rows * columns <= dense.LARGEST else large)(*args)
+
+    return impl
+
+
 def _sum_tangents(rules: list[tuple[jax.Array | ad.Zero | None, Callable]], like: jax.Array) -> jax.Array:
     """Σ rule(tangent) over the tangents that are not symbolically zero."""
     total = jnp.zeros_like(like)
@@ -92,7 +102,9 @@ def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
 # --- P_ic = Σ_j exp(s_ij − a_i − b_j) v_jc ------------------------------------------------------------
 
 _product_p = _primitive(
-    "shifted_kernel_product", streaming.product, lambda y, x, v, a, b, h: (y.shape[0], v.shape[1])
+    "shifted_kernel_product",
+    _by_size(dense.product, streaming.product),
+    lambda y, x, v, a, b, h: (y.shape[0], v.shape[1]),
 )
 product = _product_p.bind
 
@@ -134,7 +146,9 @@ ad.primitive_transposes[_product_p] = _product_transpose
 
 # --- L_i = ln Σ_j exp(s_ij − b_j) ---------------------------------------------------------------------
 
-_log_sum_p = _primitive("log_kernel_sum", streaming.log_sum, lambda y, x, b, h: (y.shape[0],))
+_log_sum_p = _primitive(
+    "log_kernel_sum", _by_size(dense.log_sum, streaming.log_sum), lambda y, x, b, h: (y.shape[0],)
+)
 log_sum = _log_sum_p.bind
 
 
@@ -151,7 +165,9 @@ _one_bandwidth(_log_sum_p, _log_sum_jvp)
 
 # --- p_i = Σ_j w_j exp(s_ij) with y = x, by symmetry ---------------------------------------------------
 
-_self_sum_p = _primitive("self_kernel_sum", streaming.self_sum, lambda x, w, h: (x.shape[0],))
+_self_sum_p = _primitive(
+    "self_kernel_sum", _by_size(dense.self_sum, streaming.self_sum), lambda x, w, h: (x.shape[0],)
+)
 self_sum = _self_sum_p.bind
 
 
@@ -180,7 +196,9 @@ def _force(x, w, g, h):
 
 
 _tangent_p = _primitive("self_kernel_tangent", _tangent, lambda x, w, dx, h: (x.shape[0],))
-_force_p = _primitive("self_kernel_force", streaming.self_force, lambda x, w, g, h: x.shape)
+_force_p = _primitive(
+    "self_kernel_force", _by_size(dense.self_force, streaming.self_force), lambda x, w, g, h: x.shape
+)
 
 
 def _self_sum_jvp(primals, tangents):

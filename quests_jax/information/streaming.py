@@ -215,7 +215,7 @@ def _split_gram(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
 
     a·b − |a|²/2 − |b|²/2 = [A·B − |A|²/2 − |B|²/2] + [A·β + α·b − (A + α/2)·α − (B + β/2)·β]
     """
-    a = jnp.broadcast_to(a, b.shape)
+    a = jnp.broadcast_to(a, (len(b), *a.shape[1:]))
     largest = radius + jnp.sqrt(2 * NEAR).astype(a.dtype)  # rows further out are near nobody
     exponent = jnp.ceil(jnp.log2(largest)).astype(int) - half_precision_bits(a.dtype, a.shape[-1])
     step = jnp.ldexp(jnp.ones((), a.dtype), exponent)  # exp2 need not return a power of two
