@@ -23,7 +23,7 @@ def check_positive(name: str, value: Any) -> float:
 def check_count(name: str, value: Any, *, minimum: int = 1) -> int:
     """Return `value` as an int; raise `InputError` unless it is a whole number of at least `minimum`."""
     number = _number(name, value)
-    if number != int(number) or number < minimum:
+    if not math.isfinite(number) or number != int(number) or number < minimum:
         raise InputError(f"{name} must be a whole number of at least {minimum}, got {value}.")
     return int(number)
 

@@ -41,9 +41,3 @@ def padded_size(n: int, *, smallest: int = 1) -> int:
         unit *= 2
     quarters = -(-(n - unit) * 4 // unit)
     return unit + -(-unit * quarters // 4)
-
-
-def blocks(total: int, size: int) -> Iterator[slice]:
-    """Consecutive slices of at most `size` that cover range(total)."""
-    for start in range(0, total, size):
-        yield slice(start, min(start + size, total))

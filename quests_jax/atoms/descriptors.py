@@ -65,9 +65,9 @@ def shared_descriptor(vectors: jax.Array, occupation: jax.Array, *, k: int, cuto
     return jnp.concatenate([radial, occupation @ rows / k])
 
 
-@partial(jax.jit, static_argnames=("k", "cutoff"))
+@partial(jax.jit, static_argnames="cutoff")
 def descriptors(
-    positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors, *, k: int = 32, cutoff: float = 5.0
+    positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors, *, cutoff: float = 5.0
 ) -> jax.Array:
     """Descriptors of all atoms of one structure, differentiable in `positions` and `cell`.
 
@@ -75,17 +75,16 @@ def descriptors(
       positions: shape [n, 3], in Å.
       cell: lattice vectors as rows, shape [3, 3], in Å.
       neighbors: from `find_neighbors`, found once and held fixed under differentiation.
-      k: number of neighbors.
       cutoff: in Å.
 
     Returns:
       Shape [n, 2k − 1], in Å⁻¹.
     """
     vectors = displacements(positions, cell, neighbors)
-    if vectors.shape[1] == k:
+    if vectors.shape[1] == neighbors.k:
         return jax.vmap(partial(quests_descriptor, cutoff=cutoff))(vectors)
     occupation = neighbors.occupation.astype(vectors.dtype)
-    return jax.vmap(partial(shared_descriptor, k=k, cutoff=cutoff))(vectors, occupation)
+    return jax.vmap(partial(shared_descriptor, k=neighbors.k, cutoff=cutoff))(vectors, occupation)
 
 
 def sort_descending(values: jax.Array) -> jax.Array:

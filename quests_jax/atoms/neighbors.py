@@ -8,6 +8,7 @@ that occupations sum to k. Everywhere else occupations are 1, and 0 for padding.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,12 +45,15 @@ class Nearest(NamedTuple):
     occupation: np.ndarray  # [a, K] float64
 
 
-class Neighbors(NamedTuple):
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Neighbors:
     """Nearest neighbors as integers, which stay valid while positions and cell are differentiated."""
 
     index: jax.Array  # [n, K] int32
     shift: jax.Array  # [n, K, 3] int32
     occupation: jax.Array  # [n, K] float64
+    k: int = dataclasses.field(metadata={"static": True})  # what the occupations of a full row sum to
 
 
 # --- on the host: NumPy and vesin, shapes are chosen here ---------------------------------------------
@@ -111,7 +115,7 @@ def find_neighbors(atoms: ase.Atoms, *, k: int = 32, cutoff: float = 5.0) -> Nei
         occupation[table.atoms, :columns] = table.occupation[:, :columns]
     index = pairs.neighbor[pair] if len(pairs.neighbor) else pair
     shift = pairs.shift[pair] if len(pairs.neighbor) else np.zeros((*pair.shape, 3), np.int32)
-    return Neighbors(jnp.asarray(index, jnp.int32), jnp.asarray(shift, jnp.int32), jnp.asarray(occupation))
+    return Neighbors(jnp.asarray(index, jnp.int32), jnp.asarray(shift, jnp.int32), jnp.asarray(occupation), k)
 
 
 # --- on the device: pure, differentiable in positions and cell ----------------------------------------

@@ -6,6 +6,7 @@ import gzip
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,8 @@ def read(path: str | os.PathLike[str]) -> list[ase.Atoms]:
 
 def validate(structures: Sequence[ase.Atoms]) -> None:
     """Raise `InputError` at the first structure whose positions or cell cannot be a structure's."""
+    if not len(structures):
+        raise InputError("no structures; give at least one.")
     for number, atoms in enumerate(structures):
         bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
         if len(bad):
@@ -65,7 +68,8 @@ def validate(structures: Sequence[ase.Atoms]) -> None:
 
 def write(path: str | os.PathLike[str], structures: Sequence[ase.Atoms]) -> None:
     """Write structures in the format of the suffix (see `STRUCTURE_SUFFIXES`), whole or not at all."""
-    suffix = structure_suffix(path)
+    check_output(path, overwrite=True, suffixes=STRUCTURE_SUFFIXES)
+    suffix = str(structure_suffix(path))
     file_format = {".db": "db", ".traj": "traj"}.get(suffix, "extxyz")
     with whole_file(path) as unfinished:
         if suffix.endswith(".gz"):
@@ -121,7 +125,7 @@ def _decompressed(path: Path) -> Iterator[Path]:
         try:
             with gzip.open(path) as source, open(plain, "wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise InputError(f"{path}: not a complete gzip file ({error}); copy it again.") from None
         yield plain
 

@@ -200,8 +200,12 @@ def exponents(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
     """−|a − b|²/2 for tiles a and b (in units of h) whose rows a lie within `radius` of the origin."""
     plain = _gram(a, b)
     inexact = radius**2 * jnp.finfo(a.dtype).eps > exponent_error(a.dtype)
-    exact = jax.lax.cond(inexact & (plain.max() > -NEAR), _split_gram, lambda a, b, r: plain, a, b, radius)
-    return jnp.minimum(exact, 0)
+    keep = lambda a, b, radius: plain  # noqa: E731
+
+    def repair(a, b, radius):  # a pass over the tile to ask whether anybody is near, only where it matters
+        return jax.lax.cond(plain.max() > -NEAR, _split_gram, keep, a, b, radius)
+
+    return jnp.minimum(jax.lax.cond(inexact, repair, keep, a, b, radius), 0)
 
 
 def _gram(a: jax.Array, b: jax.Array) -> jax.Array:

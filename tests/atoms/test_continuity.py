@@ -20,7 +20,9 @@ def weight(r: float) -> float:
 def at_distances(*distances: float) -> ase.Atoms:
     """An atom at the origin and others along +x, +y, −x, ... at these distances."""
     directions = np.array([[1, 0, 0], [0, 1, 0], [-1, 0, 0]])[: len(distances)]
-    return ase.Atoms(f"C{len(distances) + 1}", np.vstack([np.zeros(3), directions * np.array(distances)[:, None]]))
+    return ase.Atoms(
+        f"C{len(distances) + 1}", np.vstack([np.zeros(3), directions * np.array(distances)[:, None]])
+    )
 
 
 def test_continuous_where_a_neighbor_crosses_the_cutoff() -> None:
@@ -45,7 +47,7 @@ def test_continuous_where_no_neighbor_changes_rank(seed: int) -> None:
 
 
 def swap(side: float) -> np.ndarray:
-    """Row of k = 2 neighbors: one at 1.2 Å, and the nearer of two, at 2 ± side Å, to its side and opposite."""
+    """Row of k = 2 neighbors: one at 1.2 Å, and the nearer of two at 2 ± side Å, beside it and opposite."""
     return get_descriptors([at_distances(1.2, 2 + side, 2 - side)], k=2, cutoff=CUTOFF)[0]
 
 

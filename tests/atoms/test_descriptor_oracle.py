@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ase
+import descriptor_oracle as oracle
 import numpy as np
-import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -32,7 +32,9 @@ def disturbed(atoms: ase.Atoms, rng: np.random.Generator, pbc: object = True) ->
 
 def skewed(rng: np.random.Generator) -> ase.Atoms:
     cell = [[3.1, 0, 0], [7.3, 3.4, 0], [-5.2, 8.1, 3.3]]
-    return disturbed(ase.Atoms("C3", scaled_positions=[[0, 0, 0], [0.3, 0.6, 0.5], [0.7, 0.2, 0.9]], cell=cell), rng)
+    return disturbed(
+        ase.Atoms("C3", scaled_positions=[[0, 0, 0], [0.3, 0.6, 0.5], [0.7, 0.2, 0.9]], cell=cell), rng
+    )
 
 
 def left_handed(rng: np.random.Generator) -> ase.Atoms:
