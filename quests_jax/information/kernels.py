@@ -18,6 +18,7 @@ from quests_jax.information import primitives, streaming
 from quests_jax.information.tiles import FAR, TILE
 from quests_jax.numerics import safe_log
 
+COARSE = 1024  # tiles; up to here sizes are powers of two: a tile of padding costs memory but no time
 DEFAULT_BANDWIDTH = 0.015  # Å⁻¹, the value of every machine-learning data set in [schwalbe-koda:25]
 
 
@@ -142,6 +143,8 @@ def _padded(rows: jax.Array) -> jax.Array:
 
     Matrices get rows `FAR` away, whose kernels are 0; vectors and values get zeros.
     """
-    extra = TILE * padded_size(-(-len(rows) // TILE)) - len(rows)
+    tiles = -(-len(rows) // TILE)
+    few = 1 << (tiles - 1).bit_length() if tiles <= COARSE else padded_size(tiles)
+    extra = TILE * few - len(rows)
     fill = FAR if rows.ndim > 1 else 0
     return jnp.pad(rows, [(0, extra)] + [(0, 0)] * (rows.ndim - 1), constant_values=fill)
