@@ -60,16 +60,19 @@ def get_descriptors(structures: Sequence[ase.Atoms], *, k: int = 32, cutoff: flo
     k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
     validate(structures)
     total = sum(map(len, structures))
-    x, done = np.empty((total, 2 * k - 1)), 0
+    x, done, tied = np.empty((total, 2 * k - 1)), 0, {}
     for vectors in _vectors(structures, k, cutoff):
-        block = x[done : done + len(vectors.plain)]
-        _describe(_plain_program, ROWS, block, k, cutoff, vectors.plain)
+        _describe(_plain_program, ROWS, x[done : done + len(vectors.plain)], k, cutoff, vectors.plain)
         if len(vectors.tied):
-            rows = np.empty((len(vectors.tied), 2 * k - 1))
-            _describe(_shared_program, SHARED_ROWS, rows, k, cutoff, vectors.shared, vectors.occupation)
-            block[vectors.tied] = rows
+            columns = (vectors.tied + done, vectors.shared, vectors.occupation)
+            tied.setdefault(vectors.shared.shape[1], []).append(columns)
         done += len(vectors.plain)
         advance("descriptors", done, total)
+    for parts in tied.values():  # few rows in each run, so they wait for one another
+        rows, shared, occupation = map(np.concatenate, zip(*parts, strict=True))
+        described = np.empty((len(rows), 2 * k - 1))
+        _describe(_shared_program, SHARED_ROWS, described, k, cutoff, shared, occupation)
+        x[rows] = described
     return x
 
 
@@ -93,7 +96,7 @@ def _describe(program, size: int, out: np.ndarray, k: int, cutoff: float, *rows:
         pending.append(program(*map(jnp.asarray, part), k=k, cutoff=cutoff))
     for number, result in enumerate(pending):
         start = number * size
-        out[start : start + size] = result[: len(out) - start]
+        out[start : start + size] = np.asarray(result)[: len(out) - start]
 
 
 def _padded(rows: np.ndarray, size: int) -> np.ndarray:
