@@ -114,7 +114,7 @@ def command(
             run.check(inputs)
             check_outputs(outputs, inputs, kind=kind, overwrite=overwrite)
             _use_compilation_cache()
-            with show_progress(quiet), run.stage("total"):
+            with show_progress(quiet):
                 report = body(run, **given)
             deliver(run, report, outputs, table=not (quiet or as_json), as_json=as_json)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -27,6 +28,13 @@ from quests_jax.files import DESCRIPTOR_SUFFIXES, read_descriptors, to_json, wri
 from quests_jax.numerics import overlap_tolerance
 
 BUNDLED = "bundled:silicon"
+LABELS = {
+    "n_environments": "environments",
+    "entropy": "entropy (nats)",
+    "diversity": "diversity (nats)",
+    "efficiency": "efficiency (%)",
+    "max_entropy": "largest entropy, ln n (nats)",
+}
 
 
 class Report(NamedTuple):
@@ -45,6 +53,7 @@ class Run:
 
     command: str  # as it was typed
     parameters: dict[str, Any]
+    started: float = dataclasses.field(default_factory=time.perf_counter)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     anonymous: list[str] = dataclasses.field(default_factory=list)  # descriptors made by who knows what
 
@@ -62,9 +71,11 @@ class Run:
             if not file.endswith(DESCRIPTOR_SUFFIXES):
                 return read(bundled() if file == BUNDLED else file)
             envs, made_with = read_descriptors(Path(file))
-        for name, stated in made_with.items():
-            if stated != self.parameters[name]:
-                raise InputError(f"{file}: made with {name} {stated}; add --{name} {stated} to use it.")
+        for name in made_with.keys() & {"k", "cutoff"}:
+            if made_with[name] != self.parameters[name]:
+                raise InputError(
+                    f"{file}: made with {name} {made_with[name]}; add --{name} {made_with[name]}."
+                )
         if not made_with:
             self.anonymous.append(file)
         return envs
@@ -74,6 +85,8 @@ class Run:
         if isinstance(data, Environments):
             return data
         with self.stage("descriptors"), located(file):
+            if not any(map(len, data)):
+                raise InputError("holds no atoms; give structures with at least one.")
             return environments(data, k=self.parameters["k"], cutoff=self.parameters["cutoff"])
 
     def stage(self, name: str) -> AbstractContextManager[None]:
@@ -84,6 +97,12 @@ class Run:
     def bandwidth(self) -> float:
         """Kernel bandwidth, in Å⁻¹."""
         return self.parameters["bandwidth"]
+
+    def caption(self) -> str:
+        """The parameters in words."""
+        units = {"k": "", "cutoff": " Å", "bandwidth": " Å⁻¹"}
+        known = {name: value for name, value in self.stated().items() if value is not None}
+        return ", ".join(f"{name} {value:g}{units[name]}" for name, value in known.items())
 
     def stated(self) -> dict[str, Any]:
         """The parameters as far as they are known to hold for all the data."""
@@ -115,11 +134,8 @@ def metrics(run: Run, file: str) -> Report:
 
     def measure(x: np.ndarray) -> dict[str, float]:
         H, D = entropy_and_diversity(x, bandwidth=run.bandwidth)
-        return {
-            "entropy": H,
-            "diversity": D,
-            "efficiency": 100 * H / math.log(len(x)) if len(x) > 1 else 100.0,
-        }
+        efficiency = 100 * H / math.log(len(x)) if len(x) > 1 else 100.0
+        return {"entropy": H, "diversity": D, "efficiency": efficiency}
 
     return _measured(run, file, measure)
 
@@ -132,18 +148,18 @@ def delta_entropy(run: Run, file: str, reference: str) -> Report:
     with run.stage("delta_entropy"):
         dH = np.asarray(information.delta_entropy(y, x, bandwidth=run.bandwidth))
     tolerance = overlap_tolerance(dH.dtype)
-    worst, novel = int(dH.argmax()), float((dH >= tolerance).mean())
-    data = {"n_environments": len(dH), "reference_environments": len(x), "tolerance": tolerance}
-    data |= {"mean": dH.mean(), "max": dH.max(), "novel": novel}
-    data |= {"structure_id": envs.structure_id, "delta_entropy": dH}
+    found = {"mean": float(dH.mean()), "max": float(dH.max()), "novel": float((dH >= tolerance).mean())}
+    sizes = {"n_environments": len(y), "reference_environments": len(x), "tolerance": tolerance}
+    arrays = {"structure_id": envs.structure_id, "delta_entropy": dH}
     rows = [
-        ("environments", len(dH)),
-        ("share that is novel", novel),
-        ("mean delta entropy (nats)", float(dH.mean())),
-        ("largest delta entropy (nats)", float(dH[worst])),
-        ("in structure", int(np.asarray(envs.structure_id)[worst])),
+        ("environments", len(y)),
+        ("reference environments", len(x)),
+        ("share that is novel", found["novel"]),
+        ("mean delta entropy (nats)", found["mean"]),
+        ("largest delta entropy (nats)", found["max"]),
+        ("in structure", int(np.asarray(envs.structure_id)[dH.argmax()])),
     ]
-    return Report(data, rows, structures=_labeled(given, envs, dH))
+    return Report(sizes | found | arrays, rows, structures=_labeled(given, envs, dH))
 
 
 def overlap(run: Run, test: str, reference: str) -> Report:
@@ -197,18 +213,19 @@ def generate(run: Run, seed: int) -> Report:
 def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, as_json: bool) -> None:
     """Write every output, each whole or not at all, then print."""
     data = {"command": run.command} | run.stated() | report.data
-    data |= {"seconds": run.seconds, "versions": versions()}
+    seconds = run.seconds | {"total": round(time.perf_counter() - run.started, 3)}
+    data |= {"seconds": seconds, "versions": versions()}
     for path in outputs:
         if path.suffix == ".json":
             write_json(path, data)
         elif report.envs is not None:
-            write_descriptors(path, report.envs, run.parameters)
+            write_descriptors(path, report.envs, {} if run.anonymous else run.parameters)
         else:
             write(path, report.structures)
     if as_json:
         print(to_json(data), end="")
     if table:
-        print_table(report.header, report.rows)
+        print_table(report.header, report.rows, run.caption())
         print(*(f"wrote {path}" for path in outputs), sep="\n", end="\n" if outputs else "")
 
 
@@ -217,11 +234,7 @@ def _measured(run: Run, file: str, measure: Callable[[np.ndarray], dict[str, flo
     with run.stage("kernel"):
         found = measure(x)
     data = {"n_environments": len(x)} | found | {"max_entropy": math.log(len(x))}
-    names = {"n_environments": "environments", "max_entropy": "largest entropy, ln n (nats)"}
-    units = {"entropy": "nats", "diversity": "nats", "efficiency": "%"}
-    return Report(
-        data, [(names.get(name) or f"{name} ({units[name]})", value) for name, value in data.items()]
-    )
+    return Report(data, [(LABELS[name], value) for name, value in data.items()])
 
 
 def _labeled(given: Sequence[Atoms] | Environments, envs: Environments, dH: np.ndarray) -> Sequence[Atoms]:

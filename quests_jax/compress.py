@@ -15,6 +15,7 @@ from ase import Atoms
 
 from quests_jax.atoms.dataset import environments
 from quests_jax.checks import InputError, check_positive, check_size
+from quests_jax.chunks import advance
 from quests_jax.cover import Selection, cover_problem, greedy_cover, msc
 from quests_jax.environments import Environments
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy, self_kernel_sum
@@ -78,7 +79,7 @@ def compress(
     made_with = {"k": None, "cutoff": None} if described else {"k": k, "cutoff": cutoff}
     summary = {"method": method, "bandwidth": bandwidth} | made_with | _counts(envs, selection, known) | kept
     summary |= {"seconds": seconds, "versions": versions()}
-    chosen = [] if described else [structures[i] for i in selection.selected]
+    chosen = [] if isinstance(structures, Environments) else [structures[i] for i in selection.selected]
     return Compression(selection, chosen, plain(summary))
 
 
@@ -97,7 +98,8 @@ def find_method(name: str) -> Callable[..., Selection]:
 
 @contextmanager
 def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the wall time of the block to `seconds[stage]`."""
+    """Announce the stage and add the wall time of the block to `seconds[stage]`."""
+    advance(stage, 0, 0)  # of unknown length, unless a loop inside knows better
     start = time.perf_counter()
     yield
     seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - start, 3)

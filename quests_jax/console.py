@@ -35,9 +35,9 @@ def show_progress(quiet: bool) -> Iterator[None]:
         yield
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: str) -> None:
     """Print a small table on stdout; numbers are aligned to the right, None is shown as unknown."""
-    table = Table(show_header=any(header))
+    table = Table(show_header=any(header), caption=Text(caption), caption_justify="left")
     for number, name in enumerate(header):
         table.add_column(name, justify="right" if number else "left")
     for row in rows:
@@ -57,9 +57,12 @@ def _drawer(drawn: bars.Progress) -> Callable[[str, int, int], None]:
 
     def draw(stage: str, done: int, total: int) -> None:
         if stage not in tasks:
-            tasks[stage] = drawn.add_task(stage, total=total, rate="")
+            for task in drawn.tasks:  # a stage of unknown length is over when the next one begins
+                drawn.update(task.id, visible=task.total is not None)
+            tasks[stage] = drawn.add_task(stage, total=None, rate="")
         speed = drawn.tasks[tasks[stage]].speed
-        drawn.update(tasks[stage], completed=done, total=total, rate=f"{speed:,.0f}/s" if speed else "")
+        rate = f"{speed:,.0f}/s" if speed else ""
+        drawn.update(tasks[stage], completed=done, total=total or None, rate=rate)
 
     return draw
 

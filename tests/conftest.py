@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import jax
 import pytest
 
@@ -11,6 +12,11 @@ import quests_jax  # noqa: F401  (turns on float64)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# The first example of a property compiles a program, which takes as long as it takes; and a test that
+# fails must fail again.
+hypothesis.settings.register_profile("jax", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("jax")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

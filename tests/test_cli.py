@@ -21,6 +21,7 @@ from rich.console import Console
 
 from quests_jax import chunks, commands, console
 from quests_jax.atoms.dataset import environments
+from quests_jax.atoms.structures import read
 from quests_jax.cli import cli, main
 from quests_jax.information import delta_entropy, diversity, entropy
 
@@ -47,7 +48,9 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     ase.io.write("data.xyz", STRUCTURES, format="extxyz")
 
     def run(*arguments: str) -> Outcome:
-        return Outcome(main(arguments), *capsys.readouterr())
+        code = main(arguments)
+        printed = capsys.readouterr()
+        return Outcome(code, printed.out, printed.err)
 
     return run
 
@@ -68,7 +71,7 @@ def test_metrics_are_those_of_the_library(call: Call) -> None:
     x = environments(STRUCTURES).x
     assert found["entropy"] == pytest.approx(float(entropy(x, bandwidth=0.05)), abs=1e-9)
     assert found["diversity"] == pytest.approx(float(diversity(x, bandwidth=0.05)), abs=1e-9)
-    assert found["efficiency"] == pytest.approx(100 * found["entropy"] / np.log(len(x)))
+    assert found["efficiency"] == pytest.approx(100 * found["entropy"] / np.log(32))
 
 
 @pytest.mark.parametrize("name", ["entropy", "diversity"])
@@ -107,7 +110,7 @@ def test_a_set_covers_itself_and_not_a_stranger(call: Call) -> None:
 def test_delta_entropy_is_written_for_every_atom(call: Call) -> None:
     ase.io.write("known.xyz", STRUCTURES[:3], format="extxyz")
     found = json_of(call("delta-entropy", "data.xyz", "-r", "known.xyz", "-o", "dH.xyz.gz", "--json"))
-    written = np.concatenate([atoms.arrays["delta_entropy"] for atoms in ase.io.read("dH.xyz.gz", ":")])
+    written = np.concatenate([atoms.arrays["delta_entropy"] for atoms in read("dH.xyz.gz")])
     expected = delta_entropy(environments(STRUCTURES).x, environments(STRUCTURES[:3]).x, bandwidth=0.015)
     np.testing.assert_allclose(found["delta_entropy"], expected, atol=1e-9)
     np.testing.assert_allclose(written, expected, atol=1e-6)
@@ -122,8 +125,8 @@ def test_compress_writes_structures_in_order_of_choice(call: Call) -> None:
     call("compress", "data.xyz", "-s", "0.5", "-o", "small.xyz", "-o", "small.db", "-o", "small.json")
     selected = json.loads(Path("small.json").read_text())["selected"]
     assert len(selected) == 4
-    assert [atoms.info["number"] for atoms in ase.io.read("small.xyz", ":")] == selected
-    for atoms, number in zip(ase.io.read("small.db", ":"), selected, strict=True):
+    assert [atoms.info["number"] for atoms in read("small.xyz")] == selected
+    for atoms, number in zip(read("small.db"), selected, strict=True):
         np.testing.assert_allclose(atoms.positions, STRUCTURES[number].positions, atol=1e-8)
 
 
@@ -159,7 +162,7 @@ def test_generate_writes_what_the_generator_makes(call: Call, monkeypatch: pytes
     monkeypatch.setattr(commands, "simulate", lambda seed, progress: seeds.append(seed) or STRUCTURES[:2])
     assert call("generate", "--seed", "7", "-o", "made.xyz.gz", "-o", "made.json").code == 0
     assert seeds == [7] == [json.loads(Path("made.json").read_text())["seed"]]
-    assert [atoms.info["number"] for atoms in ase.io.read("made.xyz.gz", ":")] == [0, 1]
+    assert [atoms.info["number"] for atoms in read("made.xyz.gz")] == [0, 1]
 
 
 # ---- Bad input ----
@@ -176,6 +179,7 @@ BAD_FILES: dict[str, tuple[list[Atoms], str]] = {
     "nan.xyz": ([STRUCTURES[0], spoil(positions=np.nan)], "nan.xyz: structure 1, atom 1"),
     "inf.xyz": ([STRUCTURES[0], spoil(positions=np.inf)], "inf.xyz: structure 1, atom 1"),
     "flat.xyz": ([STRUCTURES[0], spoil(cell=0)], "flat.xyz: structure 1: the cell is singular"),
+    "void.xyz": ([Atoms(cell=[1, 1, 1])], "void.xyz: holds no atoms"),
     "same.xyz": ([STRUCTURES[0], spoil(positions=STRUCTURES[1].positions[0])], "same.xyz: structure 1"),
 }
 
@@ -186,6 +190,7 @@ REFUSED = [
     ("entropy .", "not a file"),
     *((f"entropy {name}", words) for name, (_, words) in BAD_FILES.items()),
     *((f"compress {name} -o out.xyz", words) for name, (_, words) in BAD_FILES.items()),
+    ("entropy void.xyz", "void.xyz: holds no atoms"),
     ("overlap data.xyz missing.xyz", "missing.xyz: no such file"),
     ("compress data.xyz -s 0 -o out.xyz", "size must be"),
     ("compress data.xyz -s -3 -o out.xyz", "size must be"),
@@ -300,6 +305,7 @@ def test_quiet_is_silent_and_pipes_see_no_progress(call: Call) -> None:
     assert call("entropy", "data.xyz", "--quiet") == (0, "", "")
     outcome = call("entropy", "data.xyz")
     assert "entropy" in outcome.out
+    assert "bandwidth 0.015 Å⁻¹" in outcome.out
     assert outcome.err == ""
 
 
@@ -308,8 +314,10 @@ def test_progress_is_drawn_on_a_terminal_unless_quiet(monkeypatch: pytest.Monkey
     monkeypatch.setattr(console, "Console", lambda **_: Console(file=screen, force_terminal=True, width=100))
     for quiet in (True, False):
         with console.show_progress(quiet):
+            chunks.advance("thinking", 0, 0)
             chunks.advance("counting", 1, 3)
-        assert ("counting" in screen.getvalue()) is not quiet
+        drawn = screen.getvalue()
+        assert ("thinking" in drawn) is ("counting" in drawn) is ("1/3" in drawn) is not quiet
 
 
 @pytest.mark.parametrize("name", ["", *cli.commands])

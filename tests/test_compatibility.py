@@ -24,7 +24,7 @@ def test_compiled_squared_distances_of_images_agree_with_numpy(dtype: str, rows:
     expected = np.sum((shifts.astype(float) @ cell) ** 2, axis=-1)
     tolerance = {"float64": 1e-10, "float32": 1e-4}[dtype]
     for program in (jax.vmap(squared_distance), jax.jit(jax.vmap(squared_distance))):
-        np.testing.assert_allclose(program(shifts), expected, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(program(jnp.asarray(shifts)), expected, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("package", ["jax", "jaxlib"])

@@ -86,7 +86,7 @@ def greedy_cover(
         raise InputError(f"structure {both[0]} is both in include and in exclude; leave it out of one.")
     stop = _picks(problem, size, first, never)
     rules = _rules(problem, first, size=size, coverage=coverage, cost_budget=cost_budget, min_gain=min_gain)
-    state = _start(problem, rules, jnp.asarray(first, jnp.int32), jnp.asarray(never, jnp.int32))
+    state = _start(problem, rules, *_padded(problem, first, never))
     while not bool(state.done) and int(state.count) < stop:
         state = _advance(problem, rules, state, jnp.int32(min(int(state.count) + SEGMENT, stop)))
         advance("selection", int(state.count), stop)
@@ -158,6 +158,16 @@ def _rules(
     )
 
 
+def _padded(
+    problem: CoverProblem, first: np.ndarray, never: np.ndarray
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Structures to begin with [S], how many they are, and which may not be chosen [S]."""
+    order = np.zeros(problem.n_structures, np.int32)
+    order[: len(first)] = first
+    closed = np.isin(np.arange(problem.n_structures), never)
+    return jnp.asarray(order), jnp.int32(len(first)), jnp.asarray(closed)
+
+
 def _check_reached(problem: CoverProblem, coverage: float, state: State) -> None:
     if bool(_reached(problem, jnp.asarray(float(coverage)), state.mass)):
         return
@@ -165,8 +175,8 @@ def _check_reached(problem: CoverProblem, coverage: float, state: State) -> None
     shown = ", ".join(map(str, short[:10])) + (", ..." if len(short) > 10 else "")
     reached = float(saturated(problem.weights, state.mass))
     raise InputError(
-        f"coverage {coverage:g} cannot be reached, only {reached:.6g}: {len(short)} environments ({shown}) are not "
-        "covered by all structures together; exclude fewer structures or ask for less."
+        f"coverage {coverage:g} cannot be reached, only {reached:.6g}: {len(short)} environments ({shown}) "
+        "are not covered by all structures together; exclude fewer structures or ask for less."
     )
 
 
@@ -174,13 +184,15 @@ def _check_reached(problem: CoverProblem, coverage: float, state: State) -> None
 
 
 @jax.jit
-def _start(problem: CoverProblem, rules: Rules, first: jax.Array, never: jax.Array) -> State:
+def _start(
+    problem: CoverProblem, rules: Rules, first: jax.Array, n_first: jax.Array, closed: jax.Array
+) -> State:
     n_structures = problem.n_structures
     state = State(
         mass=problem.reference_mass,
         bound=jnp.full(n_structures, jnp.inf),
         known=jnp.full(n_structures, -1, jnp.int32),
-        open=jnp.ones(n_structures, bool).at[never].set(False),
+        open=~closed,
         spent=jnp.zeros(()),
         selected=jnp.zeros(n_structures, jnp.int32),
         gains=jnp.zeros(n_structures),
@@ -188,10 +200,10 @@ def _start(problem: CoverProblem, rules: Rules, first: jax.Array, never: jax.Arr
         done=jnp.array(False),
     )
 
-    def take(state, s):
-        return _take(problem, state, s, _gain(problem, state.mass, s), jnp.array(True)), None
+    def take(k, state):
+        return _take(problem, state, first[k], _gain(problem, state.mass, first[k]), jnp.array(True))
 
-    state, _ = jax.lax.scan(take, state, first)
+    state = jax.lax.fori_loop(0, n_first, take, state)
     return state._replace(done=_reached(problem, rules.target, state.mass))
 
 
@@ -226,7 +238,7 @@ def _gain(problem: CoverProblem, mass: jax.Array, s: jax.Array) -> jax.Array:
 def _take(problem: CoverProblem, state: State, s: jax.Array, gain: jax.Array, now: jax.Array) -> State:
     """Choose structure s, if `now`; what is written behind the last pick is overwritten by the next."""
     return state._replace(
-        mass=problem.masses.add(s, state.mass, now),
+        mass=problem.masses.add(s, state.mass, now.astype(state.mass.dtype)),
         open=state.open.at[s].set(state.open[s] & ~now),
         spent=state.spent + jnp.where(now, problem.cost[s], 0.0),
         selected=state.selected.at[state.count].set(s.astype(jnp.int32)),

@@ -1,13 +1,14 @@
 """The mass of every structure at every environment, M_si = Σ_{j in s} K(x_i, x_j), stored two ways.
 
-Both ways offer the same four operations, so no solver knows which one it has:
+Both ways offer the same operations, so no solver knows which one it has:
 
     total(w)              Σ_s w_s M_si                        shape [n]
     pull(v)               Σ_i v_i M_si                        shape [S]
     gain(s, u, room)      Σ_i u_i min(M_si, room_i)           one structure
-    add(s, mass, now)     mass_i + M_si if `now`              one structure
+    gains(u, room)        the same for every structure        shape [S]
+    add(s, mass, times)   mass_i + times · M_si               one structure
 
-and `capped(room)`, the masses min(M_si, room_i).
+`capped(room)`, the masses min(M_si, room_i), and `columns(environments)`, some of them on the host.
 """
 
 from __future__ import annotations
@@ -45,13 +46,21 @@ class DenseMasses(NamedTuple):
         """Weighted mass of structure s that still counts."""
         return jnp.sum(u * jnp.minimum(self.values[s], room))
 
-    def add(self, s: jax.Array, mass: jax.Array, now: jax.Array) -> jax.Array:
-        """Mass with structure s added, if `now`."""
-        return mass + jnp.where(now, self.values[s], 0.0)
+    def gains(self, u: jax.Array, room: jax.Array) -> jax.Array:
+        """Weighted mass of each structure that still counts."""
+        return jnp.sum(u[None] * jnp.minimum(self.values, room[None]), axis=1)
+
+    def add(self, s: jax.Array, mass: jax.Array, times: jax.Array) -> jax.Array:
+        """Mass with structure s added once, taken away (times −1) or left alone (0)."""
+        return mass + times * self.values[s]
 
     def capped(self, room: jax.Array) -> DenseMasses:
         """Masses of which no environment counts more than its room."""
         return DenseMasses(jnp.minimum(self.values, room[None]))
+
+    def columns(self, environments: np.ndarray) -> np.ndarray:
+        """Masses at some environments, shape [S, len(environments)], on the host."""
+        return np.asarray(self.values[:, environments])
 
 
 class SparseMasses(NamedTuple):
@@ -78,17 +87,37 @@ class SparseMasses(NamedTuple):
         def add(total, values, environment):
             return total + jnp.sum(u[environment] * jnp.minimum(values, room[environment]))
 
-        return self._over(s, add, jnp.zeros((), self.like.dtype), True)
+        return self._over(s, add, jnp.zeros((), self.like.dtype))
 
-    def add(self, s: jax.Array, mass: jax.Array, now: jax.Array) -> jax.Array:
-        """Mass with structure s added, if `now`."""
-        return self._over(s, lambda mass, values, environment: mass.at[environment].add(values), mass, now)
+    def gains(self, u: jax.Array, room: jax.Array) -> jax.Array:
+        """Weighted mass of each structure that still counts."""
+        return self.capped(room).pull(u)
+
+    def add(self, s: jax.Array, mass: jax.Array, times: jax.Array) -> jax.Array:
+        """Mass with structure s added once, taken away (times −1) or left alone (0)."""
+
+        def add(mass, values, environment):
+            return mass.at[environment].add(times * values)
+
+        return self._over(s, add, mass, times != 0)
 
     def capped(self, room: jax.Array) -> SparseMasses:
         """Masses of which no environment counts more than its room."""
         return self._replace(values=jnp.minimum(self.values, room[self.environment]))
 
-    def _over(self, s: jax.Array, step: Callable, carry: jax.Array, now: jax.Array | bool) -> jax.Array:
+    def columns(self, environments: np.ndarray) -> np.ndarray:
+        """Masses at some environments, shape [S, len(environments)], on the host."""
+        column = np.full(len(self.like), -1)
+        column[environments] = np.arange(len(environments))
+        where = column[np.asarray(self.environment)]
+        kept = where >= 0
+        dense = np.zeros((len(self.start) - 1, len(environments)))
+        np.add.at(dense, (np.asarray(self.structure)[kept], where[kept]), np.asarray(self.values)[kept])
+        return dense
+
+    def _over(
+        self, s: jax.Array, step: Callable, carry: jax.Array, now: jax.Array | bool = True
+    ) -> jax.Array:
         """Fold `step(carry, values, environment)` over the entries of one structure, if `now`."""
         begin, end = self.start[s], self.start[s + 1]
 

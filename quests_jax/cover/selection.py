@@ -15,6 +15,7 @@ class Selection(NamedTuple):
     method: str
     coverage: float | None = None  # of the problem's objective; None until a problem measures it
     upper_bound: float | None = None  # no choice of the same cost covers more than this
+    cost_bound: float | None = None  # no choice that covers as much costs less
     weights: np.ndarray | None = None  # [S] in [0, 1], the relaxed choice that was rounded, if any
 
     @property
