@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := demo-output
 
-.PHONY: demo test lint format clean
+.PHONY: demo test bench lint format clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(OUT)
@@ -14,6 +14,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test lint
 	$(BIN)/pytest
+
+# PEER_PYTHON names an interpreter that has QUESTS.
+bench: $(VENV)/.installed
+	$(BIN)/python experiments/benchmarks/run.py $(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

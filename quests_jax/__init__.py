@@ -20,7 +20,16 @@ _jax.config.update("jax_enable_x64", True)
 from quests_jax.atoms import environments, get_descriptors, read, write
 from quests_jax.checks import InputError
 from quests_jax.compress import Compression, compress
-from quests_jax.cover import CoverProblem, Selection, cover_problem, greedy_cover, msc
+from quests_jax.cover import (
+    CoverProblem,
+    Selection,
+    certify,
+    cover_problem,
+    exact_cover,
+    greedy_cover,
+    msc,
+    relaxed_cover,
+)
 from quests_jax.environments import Environments, make_environments
 from quests_jax.information import (
     DEFAULT_BANDWIDTH,
@@ -38,6 +47,7 @@ __all__ = [
     "Environments",
     "InputError",
     "Selection",
+    "certify",
     "compress",
     "cover_problem",
     "delta_entropy",
@@ -45,11 +55,13 @@ __all__ = [
     "efficiency",
     "entropy",
     "environments",
+    "exact_cover",
     "get_descriptors",
     "greedy_cover",
     "make_environments",
     "msc",
     "overlap",
     "read",
+    "relaxed_cover",
     "write",
 ]

@@ -70,6 +70,10 @@ def _parse_size(context: click.Context, _: click.Parameter, text: str) -> Any:
     return size
 
 
+def _parse_sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[Any]:
+    return [_parse_size(context, parameter, text) for text in texts]
+
+
 PARAMETERS = ("k", "cutoff", "bandwidth")
 FILE = click.argument("file")
 DESCRIPTOR = (
@@ -266,6 +270,37 @@ def compress(run: Run, file: str, size: int | float, method: str, reference: str
     from quests_jax import commands
 
     return commands.compress(run, file, size, method, reference)
+
+
+@command(
+    FILE,
+    click.option(
+        *("-s", "--size", "sizes"),
+        multiple=True,
+        default=("0.05", "0.1", "0.25", "0.5"),
+        show_default=True,
+        callback=_parse_sizes,
+        help="Fraction or number to keep; may be repeated.",
+    ),
+    click.option(
+        "-m", "--method", "methods", multiple=True, help="Rule of choice, may be repeated.  [default: all]"
+    ),
+    *KERNEL,
+    kind="figures",
+    examples=(
+        "compare data.xyz -o compare.json -o compare.png",
+        "compare data.xyz -s 0.1 -s 100 -m msc -m cover -m random",
+    ),
+)
+def compare(run: Run, file: str, sizes: list[int | float], methods: tuple[str, ...]) -> Report:
+    """Compare rules of choice on FILE at several sizes.
+
+    Overlap, entropy H, diversity D, the largest delta entropy, the share of the force tail that is kept, and the
+    ratio of the coverage to a bound that no choice can exceed.
+    """
+    from quests_jax import commands
+
+    return commands.compare(run, file, sizes, methods)
 
 
 @command(

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +16,10 @@ from ase import Atoms
 
 import quests_jax.information as information
 from quests_jax.atoms.dataset import environments
-from quests_jax.atoms.structures import read, write
+from quests_jax.atoms.structures import read, whole_file, write
 from quests_jax.checks import InputError, check_count, check_positive, check_size, located
 from quests_jax.chunks import advance
+from quests_jax.compare import compare_environments, config_types, find_rules, force_tail
 from quests_jax.compress import compress as choose
 from quests_jax.compress import entropy_and_diversity, find_method, timed, versions
 from quests_jax.console import print_table
@@ -26,6 +28,7 @@ from quests_jax.datasets import generate as simulate
 from quests_jax.environments import Environments
 from quests_jax.files import DESCRIPTOR_SUFFIXES, read_descriptors, to_json, write_descriptors, write_json
 from quests_jax.numerics import overlap_tolerance
+from quests_jax.plots import draw_comparison
 
 BUNDLED = "bundled:silicon"
 LABELS = {
@@ -34,6 +37,17 @@ LABELS = {
     "diversity": "diversity (nats)",
     "efficiency": "efficiency (%)",
     "max_entropy": "largest entropy, ln n (nats)",
+}
+COLUMNS = {  # of a comparison: heading and digits
+    "size": ("size", 0),
+    "overlap": ("overlap", 3),
+    "coverage": ("cover", 3),
+    "certified_ratio": ("ratio", 3),
+    "entropy": ("H", 2),
+    "diversity": ("D", 2),
+    "max_delta_entropy": ("max δH", 1),
+    "force_tail": ("tail", 2),
+    "seconds": ("s", 1),
 }
 
 
@@ -45,6 +59,7 @@ class Report(NamedTuple):
     header: Sequence[str] = ("", "")
     structures: Sequence[Atoms] = ()
     envs: Environments | None = None
+    draw: Callable[[Path], None] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,8 +192,7 @@ def overlap(run: Run, test: str, reference: str) -> Report:
 def compress(run: Run, file: str, size: int | float, method: str, reference: str | None) -> Report:
     """The choice, its summary, and the chosen structures in order of choice."""
     find_method(method)
-    if file.endswith(".npy"):
-        raise InputError(f"{file}: does not say which structure an environment is of; use a .npz file.")
+    _refuse_bare_matrix(file)
     given = run.read(file)
     with located(file):
         check_size(size, given.n_structures if isinstance(given, Environments) else len(given))
@@ -201,6 +215,28 @@ def compress(run: Run, file: str, size: int | float, method: str, reference: str
     return Report(data, rows, ("", "all", method), structures=chosen)
 
 
+def compare(run: Run, file: str, sizes: Sequence[int | float], methods: Sequence[str]) -> Report:
+    """Rows of numbers, one per size and method, and a figure of them."""
+    _refuse_bare_matrix(file)
+    given = run.read(file)
+    structures = [] if isinstance(given, Environments) else given
+    tail, labels = force_tail(structures), config_types(structures)
+    find_rules(methods, labels)
+    with located(file):
+        for size in sizes:
+            check_size(size, given.n_structures if isinstance(given, Environments) else len(given))
+    envs = run.describe(file, given)
+    known = {"bandwidth": run.bandwidth, "tail": tail, "labels": labels}
+    with run.stage("comparison"):
+        rows = compare_environments(envs, sizes=sizes, methods=methods or None, **known)
+    data = {"n_structures": envs.n_structures, "n_environments": envs.counts.sum(), "rows": rows}
+    table = [
+        [row["method"], *(_short(row[name], width) for name, (_, width) in COLUMNS.items())] for row in rows
+    ]
+    draw = partial(draw_comparison, rows, title=f"{file}: {run.caption()}")
+    return Report(data, table, ["method", *(label for label, _ in COLUMNS.values())], draw=draw)
+
+
 def generate(run: Run, seed: int) -> Report:
     """The simulated silicon data set."""
     with run.stage("simulation"):
@@ -218,6 +254,9 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     for path in outputs:
         if path.suffix == ".json":
             write_json(path, data)
+        elif report.draw is not None:
+            with whole_file(path) as unfinished:
+                report.draw(unfinished)
         elif report.envs is not None:
             write_descriptors(path, report.envs, {} if run.anonymous else run.parameters)
         else:
@@ -227,6 +266,15 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     if table:
         print_table(report.header, report.rows, run.caption())
         print(*(f"wrote {path}" for path in outputs), sep="\n", end="\n" if outputs else "")
+
+
+def _refuse_bare_matrix(file: str) -> None:
+    if file.endswith(".npy"):
+        raise InputError(f"{file}: does not say which structure an environment is of; use a .npz file.")
+
+
+def _short(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _measured(run: Run, file: str, measure: Callable[[np.ndarray], dict[str, float]]) -> Report:

@@ -16,18 +16,54 @@ from ase import Atoms
 from quests_jax.atoms.dataset import environments
 from quests_jax.checks import InputError, check_positive, check_size
 from quests_jax.chunks import advance
-from quests_jax.cover import Selection, cover_problem, greedy_cover, msc
+from quests_jax.cover import (
+    Selection,
+    baselines,
+    certify,
+    clusters,
+    cover_problem,
+    distinct_weights,
+    greedy_cover,
+    msc,
+    pareto_msc,
+    relaxed_cover,
+)
 from quests_jax.environments import Environments
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy, self_kernel_sum
 from quests_jax.numerics import overlap_tolerance
 
 
-def _greedy(envs: Environments, *, size: float, bandwidth: float, reference: Any) -> Selection:
+def _cover(envs: Environments, *, size: float, bandwidth: float, reference: Any) -> Selection:
     return greedy_cover(cover_problem(envs, bandwidth=bandwidth, reference=reference), size=size)
 
 
+def _diversity_cover(envs: Environments, *, size: float, bandwidth: float, reference: Any) -> Selection:
+    u = distinct_weights(envs, bandwidth=bandwidth)
+    problem = cover_problem(envs, bandwidth=bandwidth, weights=u, reference=reference)
+    return greedy_cover(problem, size=size)._replace(coverage=None)
+
+
+def _relaxed(envs: Environments, *, size: float, bandwidth: float, reference: Any) -> Selection:
+    return relaxed_cover(cover_problem(envs, bandwidth=bandwidth, reference=reference), size=size)
+
+
 # The one place where a name stands for an algorithm; the command line offers what is listed here.
-METHODS: dict[str, Callable[..., Selection]] = {"msc": msc, "cover": _greedy}
+METHODS: dict[str, Callable[..., Selection]] = {
+    "msc": msc,
+    "pareto": pareto_msc,
+    "cover": _cover,
+    "diversity-cover": _diversity_cover,
+    "relaxed": _relaxed,
+    "random": baselines.random_choice,
+    "fps": baselines.farthest_point,
+    "mean-fps": baselines.mean_farthest_point,
+    "k-means": clusters.k_means,
+    "k-means-entropy": clusters.k_means_entropy,
+    "direct": clusters.direct,
+    "facility-location": baselines.facility_location,
+}
+# Methods whose smaller choices are the first picks of larger ones.
+NESTED = frozenset({"msc", "cover", "diversity-cover", "random", "fps", "mean-fps", "facility-location"})
 
 
 class Compression(NamedTuple):
@@ -74,6 +110,9 @@ def compress(
         known = None if reference is None else np.asarray(_described(reference, k, cutoff).x)
     with timed(seconds, "selection"):
         selection = select(envs, size=count, bandwidth=bandwidth, reference=known)
+    with timed(seconds, "certificate"):
+        if selection.upper_bound is None:
+            selection = certify(cover_problem(envs, bandwidth=bandwidth, reference=known), selection)
     with timed(seconds, "metrics"):
         kept = _metrics(envs, selection, known, bandwidth)
     made_with = {"k": None, "cutoff": None} if described else {"k": k, "cutoff": cutoff}

@@ -17,7 +17,7 @@ ROWS = (
     ("__main__",),
     ("cli",),
     ("commands",),
-    ("console", "files", "report", "plots"),
+    ("compare", "console", "files", "report", "plots"),
     ("compress", "datasets"),
     ("cover",),
     ("atoms", "information"),

@@ -1,17 +1,34 @@
 """Numbers choose a subset: one cover problem, several solvers, one result."""
 
+from quests_jax.cover.exact import exact_cover, minimum_cover_bound
 from quests_jax.cover.greedy import greedy_cover
 from quests_jax.cover.novelty import msc
+from quests_jax.cover.pareto import pareto_msc
 from quests_jax.cover.problem import CoverProblem, atom_costs, cover_problem, coverage, distinct_weights
+from quests_jax.cover.relaxed import certify, make_budget, relax, relaxed_cover
+from quests_jax.cover.saddle import LOG_MASS, SATURATED, Budget, Relaxation
 from quests_jax.cover.selection import Selection
+from quests_jax.cover.soft import soft_weights
 
 __all__ = [
+    "LOG_MASS",
+    "SATURATED",
+    "Budget",
     "CoverProblem",
+    "Relaxation",
     "Selection",
     "atom_costs",
+    "certify",
     "cover_problem",
     "coverage",
     "distinct_weights",
+    "exact_cover",
     "greedy_cover",
+    "make_budget",
+    "minimum_cover_bound",
     "msc",
+    "pareto_msc",
+    "relax",
+    "relaxed_cover",
+    "soft_weights",
 ]

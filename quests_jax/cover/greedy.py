@@ -92,11 +92,8 @@ def greedy_cover(
         advance("selection", int(state.count), stop)
     if coverage is not None and size is None and cost_budget is None:
         _check_reached(problem, coverage, state)
-    count = int(state.count)
-    reached = float(saturated(problem.weights, state.mass))
-    return Selection(
-        np.asarray(state.selected[:count], int), np.asarray(state.gains[:count]), "cover", reached
-    )
+    selected, gains = (np.asarray(found[: int(state.count)]) for found in (state.selected, state.gains))
+    return Selection(selected.astype(int), gains, "cover", float(saturated(problem.weights, state.mass)))
 
 
 # --- on the host: limits ---------------------------------------------------------------------------------
@@ -121,9 +118,7 @@ def _picks(problem: CoverProblem, size: float | None, first: np.ndarray, never: 
         return available
     count = check_size(size, problem.n_structures)
     if count > available:
-        raise InputError(
-            f"size {count} is more than the {available} structures that are not excluded; lower it."
-        )
+        raise InputError(f"size {count} is more than the {available} structures not excluded; lower it.")
     if count < len(first):
         raise InputError(f"size {count} is less than the {len(first)} structures to include; raise it.")
     return count
@@ -144,9 +139,7 @@ def _rules(
         raise InputError(f"coverage must be in (0, 1], got {coverage}.")
     budget = np.inf if cost_budget is None else check_positive("cost_budget", cost_budget)
     if (needed := float(problem.cost[first].sum())) > budget * (1 + SLACK):
-        raise InputError(
-            f"the structures to include cost {needed:g}, more than cost_budget {budget:g}; raise it."
-        )
+        raise InputError(f"include costs {needed:g}, more than cost_budget {budget:g}; raise the budget.")
     only_size = coverage is cost_budget is min_gain is None
     least = 0.0 if min_gain is None else check_positive("min_gain", min_gain)
     by_cost = coverage is not None or cost_budget is not None

@@ -13,7 +13,7 @@ Both ways offer the same operations, so no solver knows which one it has:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -170,12 +170,17 @@ def _sparse(envs: Environments, x: np.ndarray, bandwidth: float) -> tuple[Sparse
     return masses, float(dropped.max())
 
 
-def _structure_blocks(envs: Environments, x: np.ndarray, bandwidth: float):
+def _structure_blocks(
+    envs: Environments, x: np.ndarray, bandwidth: float
+) -> Iterator[tuple[np.ndarray, int]]:
     """Dense masses of runs of structures, as many at a time as fit into DENSE entries."""
     number, ends = np.asarray(envs.structure_id), np.concatenate([[0], np.cumsum(envs.counts)])
     size = max(1, DENSE // (2 * len(x)))
     for first in range(0, envs.n_structures, size):
         last = min(first + size, envs.n_structures)
         rows = slice(ends[first], ends[last])
+        if rows.start == rows.stop:
+            yield np.zeros((last - first, len(x))), first
+            continue
         block = structure_masses(x, x[rows], number[rows] - first, last - first, bandwidth=bandwidth)
         yield np.asarray(block), first

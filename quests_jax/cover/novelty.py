@@ -81,12 +81,10 @@ def msc(
     """
     size, bandwidth = check_size(size, envs.n_structures), check_positive("bandwidth", bandwidth)
     filled, empty = np.flatnonzero(envs.counts), np.flatnonzero(envs.counts == 0)
-    wanted = min(size, len(filled))
-    selected, scores = (
-        _search(envs, bandwidth, wanted, reference) if wanted else (np.zeros(0, int), np.zeros(0))
-    )
-    advance("selection", size, size)
-    rest = empty[: size - wanted]
+    rest = empty[: size - (wanted := min(size, len(filled)))]
+    if not wanted:
+        return Selection(rest, np.zeros(len(rest)), "msc")
+    selected, scores = _search(envs, bandwidth, wanted, reference)
     return Selection(np.concatenate([selected, rest]), np.concatenate([scores, np.zeros(len(rest))]), "msc")
 
 
@@ -99,22 +97,24 @@ def _search(
     """The first `size` picks and their scores, in segments between which progress is reported."""
     rows = _rows(envs, bandwidth)
     longest = padded_size(int(envs.counts.max()), smallest=TILE)
+    known = _log_mass(envs, bandwidth, reference)
     log_mass = np.full(rows.structure.shape, -np.inf)
-    if reference is not None:
-        log_mass.reshape(-1)[: len(envs.x)] = _log_mass(envs, bandwidth, reference)
-    state = _initial(rows, jnp.asarray(log_mass), longest=longest, first=reference is None)
+    log_mass.reshape(-1)[: len(known)] = known
+    state = _initial(rows, jnp.asarray(log_mass), longest=longest, first=bool(np.isneginf(known).all()))
     for stop in [*range(SEGMENT, size, SEGMENT), size]:
         state = _advance(rows, state, jnp.int32(stop), longest=longest)
         advance("selection", int(state.count), size)
     return np.asarray(state.selected[:size], int), np.asarray(state.scores[:size])
 
 
-def _log_mass(envs: Environments, bandwidth: float, reference: ArrayLike) -> np.ndarray:
-    x, known = np.asarray(envs.x, np.float64), np.asarray(reference, np.float64)
+def _log_mass(envs: Environments, bandwidth: float, reference: ArrayLike | None) -> np.ndarray:
+    """ln Σ K(x_i, y) over the reference, shape [n]; -inf if there is none."""
+    x = np.asarray(envs.x, np.float64)
+    known = np.zeros((0, x.shape[1])) if reference is None else np.asarray(reference, np.float64)
     check_matrix("reference", known, x.shape[1])
-    return (
-        np.asarray(log_kernel_sum(x, known, bandwidth=bandwidth)) if len(known) else np.full(len(x), -np.inf)
-    )
+    if not len(known):
+        return np.full(len(x), -np.inf)
+    return np.asarray(log_kernel_sum(x, known, bandwidth=bandwidth))
 
 
 def _rows(envs: Environments, bandwidth: float) -> Rows:
@@ -126,8 +126,7 @@ def _rows(envs: Environments, bandwidth: float) -> Rows:
     structure = np.full(n_tiles * TILE, total, np.int32)
     structure[:n] = np.asarray(envs.structure_id)
     start = np.full(total + 2, n, np.int32)
-    start[1 : len(counts) + 1] = np.cumsum(counts)
-    start[0] = 0
+    start[: len(counts) + 1] = np.concatenate([[0], np.cumsum(counts)])
     tiles, structure = jnp.asarray(tiles.reshape(n_tiles, TILE, -1)), jnp.asarray(structure.reshape(-1, TILE))
     return Rows(tiles, structure, jnp.asarray(start), _entropies(tiles, structure, jnp.asarray(start)))
 

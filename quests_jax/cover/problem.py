@@ -12,6 +12,7 @@ The saturated coverage f is monotone and submodular, so greedy choices are withi
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -110,7 +111,7 @@ def saturated(weights: jax.Array, mass: jax.Array) -> jax.Array:
     return jnp.sum(weights * jnp.minimum(mass, 1.0)) / jnp.sum(weights)
 
 
-def indicator(problem: CoverProblem, selected: ArrayLike) -> jax.Array:
+def indicator(problem: CoverProblem, selected: Sequence[int] | np.ndarray) -> jax.Array:
     """w with 1 for each selected structure, shape [S]."""
     return jnp.zeros(problem.n_structures).at[np.asarray(selected, int)].set(1.0)
 

@@ -90,4 +90,5 @@ def overlap(
 def efficiency(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
     """Share of the largest possible entropy, 100·H / ln n, in percent; 100 for a single environment."""
     H = entropy(x, bandwidth=bandwidth)
-    return 100 * H / jnp.log(len(x)).astype(H.dtype) if len(x) > 1 else jnp.full_like(H, 100)
+    n = jnp.shape(x)[0]
+    return 100 * H / jnp.log(n).astype(H.dtype) if n > 1 else jnp.full_like(H, 100)

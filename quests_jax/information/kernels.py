@@ -10,6 +10,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from quests_jax.checks import InputError, check_matrix, check_positive
@@ -62,7 +63,7 @@ def self_kernel_sum(
 
 
 def kernel_product(
-    y: ArrayLike, x: ArrayLike, v: ArrayLike, *, bandwidth: float = DEFAULT_BANDWIDTH
+    y: ArrayLike, x: ArrayLike, v: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH
 ) -> jax.Array:
     """Σ_j K(y_i, x_j) v_jc for values v of any sign, shape [n, c] to [m, c] (kernel regression)."""
     y, x, h = _prepared(y, x, bandwidth)
@@ -78,7 +79,7 @@ def structure_masses(
     structure_id: ArrayLike,
     n_structures: int,
     *,
-    bandwidth: float = DEFAULT_BANDWIDTH,
+    bandwidth: ArrayLike = DEFAULT_BANDWIDTH,
 ) -> jax.Array:
     """Mass M_si = Σ_{j in structure s} K(y_i, x_j) of every structure at every query, shape [S, m].
 
@@ -116,7 +117,7 @@ def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike) -> tuple[jax.Arr
     check_matrix("y", y, x.shape[1])
     if len(x) == 0:
         raise InputError("x: the reference holds no environments; give at least one.")
-    if not isinstance(bandwidth, jax.core.Tracer):
+    if not isinstance(bandwidth, Tracer):
         for h in np.ravel(bandwidth):
             check_positive("bandwidth", h)
     dtype = jnp.promote_types(y.dtype, x.dtype)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import jax
 import jax.extend.core
 import jax.numpy as jnp
+from jax.core import ShapedArray
 from jax.interpreters import ad, batching, mlir
 
 from quests_jax.information import dense, streaming
@@ -31,9 +32,7 @@ def _primitive(name: str, impl: Callable, shape: Callable) -> jax.extend.core.Pr
     """
     primitive = jax.extend.core.Primitive(name)
     primitive.def_impl(jax.jit(impl))
-    primitive.def_abstract_eval(
-        lambda *args: jax.core.ShapedArray(args[-1].shape + shape(*args), args[0].dtype)
-    )
+    primitive.def_abstract_eval(lambda *args: ShapedArray(args[-1].shape + shape(*args), args[0].dtype))
     mlir.register_lowering(primitive, mlir.lower_fun(impl, multiple_results=False))
 
     def batch(args, dims):

@@ -98,7 +98,7 @@ def make_tiles(x: jax.Array, frame: Frame) -> Tiles:
     )
 
 
-def reach(bandwidth: jax.Array, n: jax.Array, error: float) -> jax.Array:
+def reach(bandwidth: jax.Array, n: int, error: float) -> jax.Array:
     """Distance beyond which n terms together are below `error`: h √(2 ln(n / error))."""
     return jnp.max(bandwidth) * jnp.sqrt(2 * jnp.log(n / error))
 

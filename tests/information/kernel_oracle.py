@@ -14,7 +14,7 @@ def exponents(y: np.ndarray, x: np.ndarray, h: float) -> np.ndarray:
 
 
 def log_sum(y: np.ndarray, x: np.ndarray, h: float, w: np.ndarray | None = None) -> np.ndarray:
-    return logsumexp(exponents(y, x, h), axis=1, b=None if w is None else w[None])
+    return np.asarray(logsumexp(exponents(y, x, h), axis=1, b=None if w is None else w[None]))
 
 
 def kernel(y: np.ndarray, x: np.ndarray, h: float) -> np.ndarray:

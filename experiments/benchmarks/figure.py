@@ -1,0 +1,51 @@
+"""The figure: time of the entropy against the number of environments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from measuring import Record
+from summary import curves, exponents, pool_records
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
+
+STYLES = {
+    "quests_jax float64": ("tab:blue", "o-"),
+    "quests_jax float32": ("tab:cyan", "o-"),
+    "quests best": ("tab:red", "s-"),
+    "quests default": ("tab:orange", "s-"),
+    "numpy dense": ("tab:gray", "^-"),
+    "dense roofline float64": ("tab:blue", ":"),
+    "dense roofline float32": ("tab:cyan", ":"),
+}
+
+
+def draw(records: Sequence[Record], path: Path) -> None:
+    """Draw the scaling on logarithmic axes, with the exponents in the legend; hollow where extrapolated."""
+    fitted = exponents(records)
+    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
+    for name, (n, seconds) in curves(records).items():
+        color, style = STYLES[name]
+        label = f"{name}, $n^{{{fitted[name]:.2f}}}$" if name in fitted else name
+        axes.loglog(n, seconds, style, color=color, label=label)
+    _mark_extrapolated(axes, records)
+    axes.set(xlabel="environments n", ylabel="time of the entropy / s", title=_title(records))
+    axes.grid(which="major", alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def _mark_extrapolated(axes: plt.Axes, records: Sequence[Record]) -> None:
+    for record in pool_records(records):
+        quests = record["contenders"].get("quests best")
+        if quests and record["n"] > record["quests_rows"]:
+            axes.loglog(record["n"], quests["median"], "s", color="tab:red", markerfacecolor="white")
+            axes.set_xlabel("environments n (hollow: extrapolated from fewer)")
+
+
+def _title(records: Sequence[Record]) -> str:
+    return next((f"{record['data']} and random parts of it" for record in pool_records(records)), "")

@@ -1,0 +1,20 @@
+"""Run a command and print its wall time and peak memory: `launcher.py '{"NAME": "value"}' COMMAND...`.
+
+A process of its own because a child counts the memory of whoever started it until it becomes itself.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+environment, command = json.loads(sys.argv[1]), sys.argv[2:]
+start = time.perf_counter()
+done = subprocess.run(command, env=os.environ | environment, stdout=subprocess.DEVNULL, check=False)
+seconds = time.perf_counter() - start
+unit = 1 if sys.platform == "darwin" else 1024
+peak_bytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+print(json.dumps({"seconds": seconds, "peak_bytes": peak_bytes}))
+sys.exit(done.returncode)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from toy_covers import BANDWIDTH, COUNTS, loop_masses, toy
+
+from quests_jax.cover import masses as storage
+from quests_jax.environments import make_environments
+
+N, S = sum(COUNTS), len(COUNTS)
+U, ROOM, W = jnp.linspace(0, 2, N), jnp.linspace(0, 1.5, N), jnp.linspace(0, 1, S)
+OPERATIONS = {
+    "total": lambda m: m.total(W),
+    "pull": lambda m: m.pull(U),
+    "gain": lambda m: m.gain(2, U, ROOM),
+    "gains": lambda m: m.gains(U, ROOM),
+    "add": lambda m: m.add(3, ROOM, jnp.array(1.0)),
+    "take away": lambda m: m.add(3, ROOM, jnp.array(-1.0)),
+    "leave alone": lambda m: m.add(3, ROOM, jnp.array(0.0)),
+    "capped": lambda m: m.capped(ROOM).total(W),
+    "columns": lambda m: m.columns(np.array([5, 0, 7])),
+}
+
+
+@pytest.fixture
+def sparse(monkeypatch: pytest.MonkeyPatch):
+    """Masses of the toy stored sparsely, in chunks much smaller than a structure."""
+    monkeypatch.setattr(storage, "DENSE", 3 * N)
+    monkeypatch.setattr(storage, "CHUNK", 4)
+    masses, dropped = storage.all_masses(toy(0), bandwidth=BANDWIDTH)
+    assert isinstance(masses, storage.SparseMasses)
+    return masses, dropped
+
+
+def test_dense_masses_are_those_of_a_loop():
+    masses, dropped = storage.all_masses(toy(0), bandwidth=BANDWIDTH)
+    np.testing.assert_allclose(masses.columns(np.arange(N)), loop_masses(toy(0)), rtol=1e-12)
+    assert dropped == 0
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_sparse_does_what_dense_does(name, sparse):
+    dense = storage.DenseMasses(jnp.asarray(loop_masses(toy(0))))
+    np.testing.assert_allclose(OPERATIONS[name](sparse[0]), OPERATIONS[name](dense), atol=1e-5)
+
+
+def test_what_is_dropped_is_stated(monkeypatch):
+    monkeypatch.setattr(storage, "DENSE", 0)
+    monkeypatch.setattr(storage, "DROPPED", 0.5)
+    masses, dropped = storage.all_masses(toy(0), bandwidth=BANDWIDTH)
+    missing = loop_masses(toy(0)) - masses.columns(np.arange(N))
+    assert missing.min() >= -1e-14
+    assert dropped == pytest.approx(missing.sum(axis=0).max(), rel=1e-12)
+    assert 0 < dropped <= 0.5
+
+
+def test_structures_without_environments_have_no_mass(monkeypatch):
+    envs = make_environments(np.zeros((2, 1)), np.array([1, 3]), 5)
+    for dense in (storage.DENSE, 0):
+        monkeypatch.setattr(storage, "DENSE", dense)
+        masses, _ = storage.all_masses(envs, bandwidth=BANDWIDTH)
+        np.testing.assert_allclose(masses.pull(jnp.ones(2)), [0, 2, 0, 2, 0], rtol=1e-12)

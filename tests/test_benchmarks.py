@@ -1,0 +1,84 @@
+"""The benchmarks run from end to end on tiny data, and their results say what they must."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+RUN = Path(__file__).resolve().parents[1] / "experiments" / "benchmarks" / "run.py"
+CASES = {"descriptors", "entropy", "scaling", "delta entropy", "gradient", "msc", "reading and descriptors"}
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Folder of the results and what was printed, of a run without real data."""
+    if not RUN.exists():
+        pytest.skip("no benchmarks beside these tests")
+    folder = tmp_path_factory.mktemp("benchmarks")
+    command = [sys.executable, str(RUN), "--smoke", "--output", str(folder / "results.json")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.fixture
+def results(smoke: tuple[Path, str]) -> dict[str, Any]:
+    return json.loads((smoke[0] / "results.json").read_text(encoding="utf-8"))
+
+
+def test_the_results_say_how_they_were_made(results: dict[str, Any]) -> None:
+    assert results["smoke"]
+    assert results["source"] == "generated"
+    assert isinstance(results["seed"], int)
+    assert {"backend", "devices", "cores", "processor"} <= results["device"].keys()
+    assert {"quests_jax", "jax", "jaxlib", "numpy", "python"} <= results["versions"].keys()
+    for rates in results["roofline"].values():
+        assert min(rates["products_per_second"], rates["exps_per_second"]) > 0
+
+
+def test_every_case_is_measured(results: dict[str, Any]) -> None:
+    assert {record["case"] for record in results["records"]} >= CASES | {"command line"}
+
+
+def test_every_contender_has_its_times(results: dict[str, Any]) -> None:
+    for record in results["records"]:
+        for taken in record["contenders"].values():
+            assert min(taken["seconds"]) > 0
+            assert taken["median"] == median(taken["seconds"])
+
+
+def test_ratios_are_those_of_the_medians(results: dict[str, Any]) -> None:
+    for record in results["records"]:
+        times = {name: taken["median"] for name, taken in record["contenders"].items()}
+        for name, ratio in record["ratios"].items():
+            a, b = name.split(" / ")
+            assert ratio == times[a] / times[b]
+
+
+def test_contenders_compute_the_same(results: dict[str, Any]) -> None:
+    for record in results["records"]:
+        if record["case"] in ("entropy", "scaling"):
+            values = [taken["value"] for taken in record["contenders"].values() if "value" in taken]
+            assert values == pytest.approx([values[0]] * len(values), abs=1e-5)
+            assert len(values) > 2
+
+
+def test_processes_tell_their_memory(results: dict[str, Any]) -> None:
+    (record,) = (record for record in results["records"] if record["case"] == "command line")
+    for taken in record["contenders"].values():
+        assert 1e7 < taken["peak_bytes"] < 1e10
+
+
+def test_the_summary_holds_ratios_and_no_times(smoke: tuple[Path, str], results: dict[str, Any]) -> None:
+    folder, printed = smoke
+    assert (folder / "figure.png").stat().st_size > 0
+    for record in results["records"]:
+        for name, ratio in record["ratios"].items():
+            assert any(name in line and f"{ratio:.2f}" in line for line in printed.splitlines())
+    assert "seconds" not in printed
