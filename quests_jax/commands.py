@@ -19,7 +19,7 @@ from quests_jax.atoms.dataset import environments
 from quests_jax.atoms.structures import read, whole_file, write
 from quests_jax.checks import InputError, check_count, check_positive, check_size, located
 from quests_jax.chunks import advance
-from quests_jax.compare import compare_environments, config_types, find_rules, force_tail
+from quests_jax.compare import compare_environments, config_types, find_rules, force_tail, table
 from quests_jax.compress import compress as choose
 from quests_jax.compress import entropy_and_diversity, find_method, timed, versions
 from quests_jax.console import print_table
@@ -37,17 +37,6 @@ LABELS = {
     "diversity": "diversity (nats)",
     "efficiency": "efficiency (%)",
     "max_entropy": "largest entropy, ln n (nats)",
-}
-COLUMNS = {  # of a comparison: heading and digits
-    "size": ("size", 0),
-    "overlap": ("overlap", 3),
-    "coverage": ("cover", 3),
-    "certified_ratio": ("ratio", 3),
-    "entropy": ("H", 2),
-    "diversity": ("D", 2),
-    "max_delta_entropy": ("max δH", 1),
-    "force_tail": ("tail", 2),
-    "seconds": ("s", 1),
 }
 
 
@@ -230,11 +219,9 @@ def compare(run: Run, file: str, sizes: Sequence[int | float], methods: Sequence
     with run.stage("comparison"):
         rows = compare_environments(envs, sizes=sizes, methods=methods or None, **known)
     data = {"n_structures": envs.n_structures, "n_environments": envs.counts.sum(), "rows": rows}
-    table = [
-        [row["method"], *(_short(row[name], width) for name, (_, width) in COLUMNS.items())] for row in rows
-    ]
+    header, cells = table(rows)
     draw = partial(draw_comparison, rows, title=f"{file}: {run.caption()}")
-    return Report(data, table, ["method", *(label for label, _ in COLUMNS.values())], draw=draw)
+    return Report(data, cells, header, draw=draw)
 
 
 def generate(run: Run, seed: int) -> Report:
@@ -271,10 +258,6 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
 def _refuse_bare_matrix(file: str) -> None:
     if file.endswith(".npy"):
         raise InputError(f"{file}: does not say which structure an environment is of; use a .npz file.")
-
-
-def _short(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _measured(run: Run, file: str, measure: Callable[[np.ndarray], dict[str, float]]) -> Report:

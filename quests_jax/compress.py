@@ -52,18 +52,18 @@ METHODS: dict[str, Callable[..., Selection]] = {
     "msc": msc,
     "pareto": pareto_msc,
     "cover": _cover,
-    "diversity-cover": _diversity_cover,
+    "diversity": _diversity_cover,
     "relaxed": _relaxed,
     "random": baselines.random_choice,
     "fps": baselines.farthest_point,
     "mean-fps": baselines.mean_farthest_point,
     "k-means": clusters.k_means,
-    "k-means-entropy": clusters.k_means_entropy,
+    "k-means-H": clusters.k_means_entropy,
     "direct": clusters.direct,
-    "facility-location": baselines.facility_location,
+    "facility": baselines.facility_location,
 }
 # Methods whose smaller choices are the first picks of larger ones.
-NESTED = frozenset({"msc", "cover", "diversity-cover", "random", "fps", "mean-fps", "facility-location"})
+NESTED = frozenset({"msc", "cover", "diversity", "random", "fps", "mean-fps", "facility"})
 
 
 class Compression(NamedTuple):

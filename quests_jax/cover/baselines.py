@@ -168,7 +168,7 @@ def facility_location(
         nearest = np.minimum(nearest, distance)
         selected.append(s)
         gains.append(-gain)
-    return listed(selected, "facility-location", gains)
+    return listed(selected, "facility", gains)
 
 
 # --- farthest points -----------------------------------------------------------------------------------

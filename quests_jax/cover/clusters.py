@@ -58,7 +58,7 @@ def k_means_entropy(
     entropy = structure_entropies(envs, bandwidth=bandwidth)
     clusters = members_of(_lloyd(means_of(envs), size, generator))
     chosen = [members[np.argmax(entropy[members])] for members in clusters]
-    return _filled(chosen, size, envs, generator, "k-means-entropy")
+    return _filled(chosen, size, envs, generator, "k-means-H")
 
 
 def direct(

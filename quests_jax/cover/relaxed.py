@@ -155,5 +155,8 @@ def _swapped(
 
 def in_greedy_order(problem: CoverProblem, selected: np.ndarray) -> Selection:
     """The same structures in the order in which greedy would choose among them, with gains and coverage."""
+    if not len(selected):
+        nothing = jnp.zeros_like(problem.cost)
+        return Selection(np.zeros(0, int), np.zeros(0), "cover", float(coverage(problem, nothing)))
     others = np.setdiff1d(np.arange(problem.n_structures), selected)
     return greedy_cover(problem, size=len(selected), exclude=others.tolist())

@@ -196,6 +196,17 @@ def test_swaps_never_lose_coverage(seed):
     assert loop_coverage(problem, end) >= loop_coverage(problem, start) - ROUNDING
 
 
+def test_a_budget_for_nothing_buys_nothing_and_that_is_optimal():
+    problem = toy_problem(4, **known_part(4))
+    for answer in (
+        relaxed_cover(problem, cost_budget=0.5),
+        certify(problem, relaxed_cover(problem, cost_budget=0.5)),
+    ):
+        assert len(answer.selected) == 0
+        assert answer.coverage == pytest.approx(loop_coverage(problem, []), rel=1e-12)
+    assert relaxed_cover(toy_problem(4), cost_budget=0.5).coverage == 0
+
+
 def test_on_whole_weights_relaxed_coverage_is_coverage():
     problem = toy_problem(2)
     w = indicator(problem, [1, 4, 6])
