@@ -24,7 +24,9 @@ def log_sum(y: jax.Array, x: jax.Array, b: jax.Array, h: jax.Array) -> jax.Array
 
 def self_sum(x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
     """Σ_j w_j exp(s_ij) for y = x, shape [n] or [H, n]."""
-    sums = jax.lax.map(lambda h: jnp.exp(_exponents(x, x, h)) @ w, jnp.atleast_1d(h))
+    itself = jnp.eye(len(x), dtype=bool)
+    kernel = lambda h: jnp.exp(jnp.where(itself, 0, _exponents(x, x, h)))  # noqa: E731
+    sums = jax.lax.map(lambda h: kernel(h) @ w, jnp.atleast_1d(h))
     return sums.reshape(*h.shape, len(x))
 
 

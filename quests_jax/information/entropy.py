@@ -30,7 +30,11 @@ def entropy(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Ar
     Raises:
       InputError: x is empty or not a matrix, or the bandwidth is not positive.
     """
-    p = self_kernel_sum(x, bandwidth=bandwidth)
+    return _mean_surprise(self_kernel_sum(x, bandwidth=bandwidth))
+
+
+@jax.jit
+def _mean_surprise(p: jax.Array) -> jax.Array:
     return jnp.log(p.shape[-1]).astype(p.dtype) - jnp.mean(jnp.log(p), axis=-1)
 
 

@@ -19,7 +19,7 @@ from quests_jax.information import primitives, streaming
 from quests_jax.information.tiles import FAR, TILE
 from quests_jax.numerics import safe_log
 
-COARSE = 1024  # tiles; up to here sizes are powers of two: a tile of padding costs memory but no time
+COARSE = 64  # tiles; up to here sizes are powers of two: a tile of padding costs memory but no time
 DEFAULT_BANDWIDTH = 0.015  # Å⁻¹, the value of every machine-learning data set in [schwalbe-koda:25]
 
 
@@ -49,7 +49,7 @@ def log_kernel_sum(
       InputError: shapes that do not fit, an empty reference, or a bandwidth that is not positive.
     """
     y, x, h = _prepared(y, x, bandwidth)
-    b = jnp.zeros(len(x), x.dtype) if weights is None else -safe_log(_as_weights(weights, x))
+    b = np.zeros(len(x), x.dtype) if weights is None else -safe_log(_as_weights(weights, x))
     return _log_sum(_padded(y), _padded(x), _padded(b), h)[..., : len(y)]
 
 
@@ -58,7 +58,7 @@ def self_kernel_sum(
 ) -> jax.Array:
     """p_i = Σ_j w_j K(x_i, x_j), each pair formed once; shape [n], or [H, n] for several bandwidths."""
     x, _, h = _prepared(x, x, bandwidth)
-    w = jnp.ones(len(x), x.dtype) if weights is None else _as_weights(weights, x)
+    w = np.ones(len(x), x.dtype) if weights is None else _as_weights(weights, x)
     return _self_sum(_padded(x), _padded(w), h)[..., : len(x)]
 
 
@@ -97,10 +97,12 @@ def structure_masses(
     number = np.asarray(structure_id)
     number = np.concatenate([number, np.full(-n % TILE, number[-1])]).reshape(-1, TILE)
     span = padded_size(int((number[:, -1] - number[:, 0]).max()) + 1, smallest=8)
-    y, x = _padded(y), jnp.pad(x, ((0, -n % TILE), (0, 0)), constant_values=FAR)
+    y, x = _padded(y), jnp.pad(jnp.asarray(x), ((0, -n % TILE), (0, 0)), constant_values=FAR)
     total = _masses(y, x, jnp.asarray(number.reshape(-1), jnp.int32), h, shape=(n_structures, span))
     return total[:m, :n_structures].T
 
+
+_Rows = np.ndarray | jax.Array
 
 _masses = jax.jit(streaming.masses, static_argnames="shape")
 _log_sum = jax.jit(primitives.log_sum)
@@ -108,8 +110,12 @@ _self_sum = jax.jit(primitives.self_sum)
 _product = jax.jit(primitives.product)
 
 
-def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Checked arrays of one dtype, both measured from the mean of x, and the bandwidth in that dtype."""
+def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike) -> tuple[_Rows, _Rows, jax.Array]:
+    """Checked arrays of one dtype, both measured from the mean of x, and the bandwidth in that dtype.
+
+    What comes as NumPy arrays is prepared by NumPy: operations on their own would be compiled for
+    every number of rows.
+    """
     same = y is x
     x = _as_float(x)
     y = x if same else _as_float(y)
@@ -121,25 +127,25 @@ def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike) -> tuple[jax.Arr
         for h in np.ravel(bandwidth):
             check_positive("bandwidth", h)
     dtype = jnp.promote_types(y.dtype, x.dtype)
-    origin = jax.lax.stop_gradient(
-        jnp.mean(x, axis=0, keepdims=True)
-    )  # kernels do not see it, cancellation does
+    origin = x.mean(axis=0, keepdims=True)
+    if not isinstance(origin, np.ndarray):
+        origin = jax.lax.stop_gradient(origin)  # kernels do not see it, cancellation does
     return (y - origin).astype(dtype), (x - origin).astype(dtype), jnp.asarray(bandwidth, dtype)
 
 
-def _as_float(x: ArrayLike) -> jax.Array:
-    x = jnp.asarray(x)
+def _as_float(x: ArrayLike) -> _Rows:
+    x = x if isinstance(x, np.ndarray) else jnp.asarray(x)
     return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
 
 
-def _as_weights(weights: ArrayLike, x: jax.Array) -> jax.Array:
+def _as_weights(weights: ArrayLike, x: _Rows) -> jax.Array:
     weights = jnp.asarray(weights, x.dtype)
     if weights.shape != x.shape[:1]:
         raise InputError(f"weights: expected {len(x)} numbers, one per row of x, got shape {weights.shape}.")
     return weights
 
 
-def _padded(rows: jax.Array) -> jax.Array:
+def _padded(rows: _Rows) -> jax.Array:
     """Rows up to one of few sizes, so that data sets of nearby sizes share a program.
 
     Matrices get rows `FAR` away, whose kernels are 0; vectors and values get zeros.
@@ -148,4 +154,5 @@ def _padded(rows: jax.Array) -> jax.Array:
     few = 1 << (tiles - 1).bit_length() if tiles <= COARSE else padded_size(tiles)
     extra = TILE * few - len(rows)
     fill = FAR if rows.ndim > 1 else 0
-    return jnp.pad(rows, [(0, extra)] + [(0, 0)] * (rows.ndim - 1), constant_values=fill)
+    pad = np.pad if isinstance(rows, np.ndarray) else jnp.pad
+    return jnp.asarray(pad(rows, [(0, extra)] + [(0, 0)] * (rows.ndim - 1), constant_values=fill))

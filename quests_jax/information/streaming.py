@@ -18,6 +18,7 @@ from quests_jax.information.tiles import Tiles
 from quests_jax.numerics import exponent_error, half_precision_bits
 
 SKIPPED = 1e-12  # what all skipped tiles together may add to a sum, relative to the largest kernel 1
+SELF_ERROR = 2.0  # self sums may err twice as much per pair: their largest term, the own one, is exact
 NEAR = 8.0  # exponents above −8 need full accuracy; exp(−8) hides the error of the plain product
 
 
@@ -89,14 +90,17 @@ def self_sum(x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
     tiles = tl.make_tiles(x, tl.principal_frame(x))
     base, scale = _base_and_scale(h)
     weight = tiles.gather(w)
+    diagonal = jnp.eye(tl.TILE, dtype=bool)[None]
 
     def contribution(i, j):
-        exponent = _exponents(tiles, i, tiles, j, base)
+        itself = diagonal & (i == j)[:, None, None]
+        exponent = jnp.where(itself, 0, _exponents(tiles, i, tiles, j, base, error=SELF_ERROR))
 
         def both(ratio):
             kernel = jnp.exp(exponent * ratio)
-            return jnp.sum(kernel * weight[j][:, None], axis=2), jnp.sum(
-                kernel * weight[i][:, :, None], axis=1
+            return (
+                jnp.einsum("bts,bs->bt", kernel, weight[j], precision="highest"),
+                jnp.einsum("bts,bt->bs", kernel, weight[i], precision="highest"),
             )
 
         to_i, to_j = _each(both, scale)
@@ -190,16 +194,21 @@ def _each(f: Callable, items):
     return jax.tree.map(lambda r: r[None], f(jax.tree.map(lambda item: item[0], items)))
 
 
-def _exponents(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array) -> jax.Array:
+def _exponents(
+    y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array, *, error: float = 1.0
+) -> jax.Array:
     """s = −|y − x|²/2h² between tiles i of y and j of x, shape [batch, TILE, TILE], never above 0."""
     center = y.center[i][:, None]
-    return exponents((y.x[i] - center) / h, (x.x[j] - center) / h, jnp.max(y.radius[i]) / h)
+    return exponents((y.x[i] - center) / h, (x.x[j] - center) / h, jnp.max(y.radius[i]) / h, error=error)
 
 
-def exponents(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
-    """−|a − b|²/2 for tiles a and b (in units of h) whose rows a lie within `radius` of the origin."""
+def exponents(a: jax.Array, b: jax.Array, radius: jax.Array, *, error: float = 1.0) -> jax.Array:
+    """−|a − b|²/2 for tiles a and b (in units of h) whose rows a lie within `radius` of the origin.
+
+    `error` is what is allowed, in units of `exponent_error`.
+    """
     plain = _gram(a, b)
-    inexact = radius**2 * jnp.finfo(a.dtype).eps > exponent_error(a.dtype)
+    inexact = radius**2 * jnp.finfo(a.dtype).eps > error * exponent_error(a.dtype)
     keep = lambda a, b, radius: plain  # noqa: E731
 
     def repair(a, b, radius):  # a pass over the tile to ask whether anybody is near, only where it matters

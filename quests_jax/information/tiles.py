@@ -14,8 +14,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-TILE = 128  # rows of a tile: small enough to skip much, large enough for a good matrix product
-BATCH = 16  # tile pairs per step: 16 tiles of 128² float64 stay in the second-level cache
+TILE = 256  # rows of a tile: small enough to skip much, large enough for a good matrix product
+BATCH = 4  # tile pairs per step: 4 tiles of 256² float64 stay in the second-level cache
 BOX_AXES = 16  # leading principal axes used by the bounding boxes
 FAR = 1e3  # Å⁻¹; padding sits so far away that its kernel with anything is exactly 0
 POWER_STEPS = 3  # iterations towards each principal axis; any direction gives a valid order
@@ -76,8 +76,7 @@ def make_tiles(x: jax.Array, frame: Frame) -> Tiles:
     real = jnp.pad(is_real(x), (0, size - x.shape[0]))
     rotated = jnp.dot(x - frame.origin, frame.axes, precision="highest")
     rotated = jnp.where(real[:, None], jnp.pad(rotated, ((0, size - x.shape[0]), (0, 0))), 0)
-    first = jnp.argsort(~real, stable=True)
-    order = first[_split_order(rotated[first], real.sum())]
+    order = _split_order(rotated[:, :BOX_AXES], real)
     tiles = rotated[order].reshape(-1, TILE, x.shape[1])
     mask = real[order].reshape(-1, TILE)
     real = mask[..., None]
@@ -122,25 +121,19 @@ def stream_pairs(tiles: Tiles, cut: jax.Array, contribution: Callable, result: j
     n_tiles = tiles.mask.shape[0]
     active = tiles.mask.max(axis=1) > 0
 
-    def add(i, j, result, *, own):
+    def add(pair, result):
+        i, j = pair[:, 0], pair[:, 1]
         to_i, to_j = contribution(jnp.minimum(i, n_tiles - 1), jnp.minimum(j, n_tiles - 1))
-        result = result.at[i].add(to_i)
-        return result if own else result.at[j].add(to_j)
-
-    own = jnp.where(active, jnp.arange(n_tiles), n_tiles)
-    result = _in_batches(lambda t, r: add(t, t, r, own=True), own, active.sum(), result, n_tiles)
+        return result.at[i].add(to_i).at[jnp.where(i == j, n_tiles, j)].add(to_j)
 
     def band(number, result):
         rows = jnp.minimum(number * BATCH + jnp.arange(BATCH), n_tiles - 1)
         fresh = number * BATCH + jnp.arange(BATCH) < n_tiles
         near = gap_squared(tiles, rows, tiles) < cut**2
-        near &= (jnp.arange(n_tiles)[None] > rows[:, None]) & (active[rows] & fresh)[:, None] & active[None]
+        near &= (jnp.arange(n_tiles)[None] >= rows[:, None]) & (active[rows] & fresh)[:, None] & active[None]
         i, j = jnp.nonzero(near, size=near.size, fill_value=n_tiles)
         i = jnp.where(i < n_tiles, rows[jnp.minimum(i, BATCH - 1)], n_tiles)
-        pairs = jnp.stack([i, j], axis=1)
-        return _in_batches(
-            lambda p, r: add(p[:, 0], p[:, 1], r, own=False), pairs, near.sum(), result, n_tiles
-        )
+        return _in_batches(add, jnp.stack([i, j], axis=1), near.sum(), result, n_tiles)
 
     return jax.lax.fori_loop(0, -(-n_tiles // BATCH), band, result)
 
@@ -179,21 +172,31 @@ def _in_batches(
     return jax.lax.fori_loop(0, -(-count // BATCH), body, carry)
 
 
-def _split_order(x: jax.Array, n_real: jax.Array) -> jax.Array:
-    """Order of rows by recursive halving of the tiles along each part's principal axis."""
-    n_tiles = x.shape[0] // TILE
+def _split_order(x: jax.Array, real: jax.Array) -> jax.Array:
+    """Order of rows by recursive halving of the tiles along each part's principal axis; padding last."""
+    n, n_tiles = x.shape[0], x.shape[0] // TILE
     levels = (n_tiles - 1).bit_length()
-    position = jnp.arange(x.shape[0])
-    used = jnp.maximum(-(-n_real // TILE), 1)
+    position = jnp.arange(n)
+    used = jnp.maximum(-(-real.sum() // TILE), 1)
 
     def level(depth, order):
         part = jnp.minimum(((position // TILE) << depth) // used, (1 << levels) - 1)
-        projected = _principal_projection(x[order], part, 1 << levels)
-        real = position < n_real
-        part = jnp.where(real, part, 1 << levels)
-        return jax.lax.sort((part, projected, order), num_keys=2)[2]
+        part = jnp.where(real[order], part, 1 << levels)
+        return _sort_rows(part, _principal_projection(x[order], part, 1 << levels), order, 1 << levels)
 
-    return jax.lax.fori_loop(0, levels, level, position)
+    padding_last = _sort_rows((~real).astype(position.dtype), jnp.zeros(n, x.dtype), position, 1)
+    return jax.lax.fori_loop(0, levels, level, padding_last)
+
+
+def _sort_rows(part: jax.Array, value: jax.Array, row: jax.Array, largest_part: int) -> jax.Array:
+    """Rows sorted by part, then value, as one integer each: on the CPU six times faster than by two keys."""
+    row_bits = (len(row) - 1).bit_length()
+    steps = 1 << (62 - row_bits - largest_part.bit_length())
+    low, high = value.min(), value.max()
+    scaled = (value - low) / jnp.maximum(high - low, jnp.finfo(value.dtype).tiny)
+    level = jnp.minimum((scaled * steps).astype(jnp.int64), steps - 1)
+    packed = ((part.astype(jnp.int64) * steps + level) << row_bits) | row
+    return jnp.sort(packed) & ((1 << row_bits) - 1)
 
 
 def _principal_projection(x: jax.Array, part: jax.Array, n_parts: int) -> jax.Array:
