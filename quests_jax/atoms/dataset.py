@@ -85,7 +85,7 @@ def _plain_program(vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
 @partial(jax.jit, static_argnames=("k", "cutoff"))
 def _shared_program(vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff: float) -> jax.Array:
     describe = partial(shared_descriptor, k=k, cutoff=cutoff)
-    return jax.lax.map(lambda row: describe(*row), (vectors, occupation), batch_size=IN_CACHE // 4)
+    return jax.vmap(describe)(vectors, occupation)
 
 
 def _describe(program, size: int, out: np.ndarray, k: int, cutoff: float, *rows: np.ndarray) -> None:

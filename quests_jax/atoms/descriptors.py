@@ -14,6 +14,8 @@ from jax.typing import ArrayLike
 from quests_jax.atoms.neighbors import Neighbors, displacements
 from quests_jax.numerics import safe_reciprocal, safe_sqrt
 
+UNROLL = 4  # steps of a scan in one; three times faster than one or eight at a time
+
 
 def quests_descriptor(vectors: jax.Array, *, cutoff: float) -> jax.Array:
     """Descriptor X = [X1, X2] of one environment, [schwalbe-koda:25, methods].
@@ -128,16 +130,40 @@ def _cross(vectors: jax.Array, root_weight: jax.Array) -> jax.Array:
     return root_weight[:, None] * root_weight[None, :] * safe_reciprocal(distance)
 
 
+@partial(jax.custom_jvp, nondiff_argnums=(2,))
 def _places(values: jax.Array, occupation: jax.Array, n_places: int) -> jax.Array:
     """Average of the sorted values over each unit interval of cumulative occupation, shape [n_places].
 
     The m largest values, each counted by its occupation f, sum to
     F(m) = min_t { m t + Σ_l f_l max(v_l − t, 0) }, attained at one of the values: no sort is needed.
+    Scans, because the CPU does not vectorize reductions.
     """
-    excess = jnp.maximum(values[:, None] - values[None, :], 0)
-    above = jnp.sum(occupation[:, None] * excess, axis=0)
     places = jnp.arange(n_places + 1, dtype=values.dtype)
-    return jnp.diff(jnp.min(places[None, :] * values[:, None] + above[:, None], axis=0))
+
+    def add(above, neighbor):
+        value, f = neighbor
+        return above + f * jnp.maximum(value - values, 0), None
+
+    def lower(least, candidate):
+        t, above = candidate
+        return jnp.minimum(least, places * t + above), None
+
+    above, _ = jax.lax.scan(add, jnp.zeros_like(values), (values, occupation), unroll=UNROLL)
+    start = jnp.full_like(places, jnp.inf)
+    return jnp.diff(jax.lax.scan(lower, start, (values, above), unroll=UNROLL)[0])
+
+
+@_places.defjvp
+def _places_jvp(n_places, primals, tangents):
+    """At equal values `jnp.min` shares the derivative evenly, as the symmetry of a crystal demands."""
+
+    def at_once(values, occupation):
+        excess = jnp.maximum(values[:, None] - values[None, :], 0)
+        above = jnp.sum(occupation[:, None] * excess, axis=0)
+        places = jnp.arange(n_places + 1, dtype=values.dtype)
+        return jnp.diff(jnp.min(places[None, :] * values[:, None] + above[:, None], axis=0))
+
+    return jax.jvp(at_once, primals, tangents)
 
 
 def _occupation_given(occupation: jax.Array) -> jax.Array:
