@@ -20,7 +20,7 @@ import click
 from quests_jax.checks import InputError, check_size
 
 if TYPE_CHECKING:
-    from quests_jax.commands import Report, Run
+    from quests_jax.runs import Report, Run
 
 Body = Callable[..., "Report"]
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -89,6 +89,7 @@ KERNEL = (
 SIZE = click.option(
     "-s", "--size", default="0.1", show_default=True, callback=_parse_size, help="Fraction or number to keep."
 )
+SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of the random numbers.")
 OUTPUT = (
     click.option("-o", "--output", "outputs", type=Path, multiple=True, help="To write; may be repeated."),
     click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
@@ -108,9 +109,9 @@ def command(
         def execute(
             outputs: tuple[Path, ...], overwrite: bool, quiet: bool, as_json: bool, **given: Any
         ) -> None:
-            from quests_jax.commands import Run, deliver
             from quests_jax.console import show_progress
             from quests_jax.files import check_outputs
+            from quests_jax.runs import Run, deliver
 
             typed = shlex.join([NAME, *click.get_current_context().obj])
             run = Run(typed, {name: given.pop(name) for name in PARAMETERS if name in given})
@@ -310,7 +311,92 @@ def compare(run: Run, file: str, sizes: list[int | float], methods: tuple[str, .
 
 
 @command(
-    click.option("--seed", type=int, default=0, show_default=True, help="Of the random numbers."),
+    FILE,
+    click.option(
+        "-r", "--reference", help="File with the data that counts as known.  [default: FILE itself]"
+    ),
+    click.option(
+        "-q",
+        "--quantile",
+        type=float,
+        default=0.99,
+        show_default=True,
+        help="Of the reference's own delta entropies: above it, an environment is an outlier.",
+    ),
+    *KERNEL,
+    kind="diagnosis",
+    examples=(
+        "outliers data.xyz -o outliers.xyz -o outliers.png",
+        "outliers new.xyz -r known.xyz -q 0.999 -o outliers.json",
+    ),
+)
+def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Report:
+    """Find environments of FILE that are foreign to a reference, or to the rest of FILE.
+
+    The threshold is a quantile of what the reference says of itself: the delta entropy of each of its
+    environments against all its other structures. Extended xyz outputs hold delta_entropy and outlier of
+    every atom.
+    """
+    from quests_jax import diagnostics
+
+    return diagnostics.outliers(run, file, reference, quantile)
+
+
+@command(
+    FILE,
+    SEED,
+    click.option("--sample", type=int, default=4000, show_default=True, help="Environments to look at."),
+    *DESCRIPTOR,
+    kind="figures",
+    examples=("bandwidth data.xyz -o bandwidth.png",),
+)
+def bandwidth(run: Run, file: str, sample: int, seed: int) -> Report:
+    """Bandwidths that fit FILE, by five rules.
+
+    Two rules use the volume per atom only. The others use the environments: the elbow of H(h)/ln n, the
+    bandwidth at which 1 % of held-out structures' environments are novel, and the largest likelihood of one
+    half of the structures under the other.
+    """
+    from quests_jax import diagnostics
+
+    return diagnostics.bandwidth(run, file, sample, seed)
+
+
+@command(
+    FILE,
+    SEED,
+    click.option("--repeats", type=int, default=5, show_default=True, help="Random orders."),
+    *KERNEL,
+    kind="figures",
+    examples=("learning-curve data.xyz -o curve.png -o curve.json",),
+)
+def learning_curve(run: Run, file: str, repeats: int, seed: int) -> Report:
+    """Entropy of growing samples of FILE, and what more data would add.
+
+    Samples are drawn without replacement. The information gap is the limit of the fitted curve minus the
+    entropy of everything.
+    """
+    from quests_jax import diagnostics
+
+    return diagnostics.learning_curve(run, file, repeats, seed)
+
+
+@command(
+    FILE,
+    click.option("-r", "--reference", help="File with the data that counts as known."),
+    *KERNEL,
+    kind="figures",
+    examples=("trajectory md.xyz -r training.xyz -o md.png -o md.json",),
+)
+def trajectory(run: Run, file: str, reference: str | None) -> Report:
+    """Entropy and diversity of every frame of FILE, and its novelty to a reference."""
+    from quests_jax import diagnostics
+
+    return diagnostics.trajectory(run, file, reference)
+
+
+@command(
+    SEED,
     kind="structures",
     examples=("generate -o silicon.xyz.gz",),
 )

@@ -23,6 +23,11 @@ OUTPUT_SUFFIXES = {  # by what a command can write beside numbers
     "atoms": (".json", *(suffix for suffix in STRUCTURE_SUFFIXES if "xyz" in suffix)),  # others drop arrays
     "structures": (".json", *STRUCTURE_SUFFIXES),
     "figures": (".json", *FIGURE_SUFFIXES),
+    "diagnosis": (
+        ".json",
+        *FIGURE_SUFFIXES,
+        *(suffix for suffix in STRUCTURE_SUFFIXES if "xyz" in suffix),
+    ),
 }
 
 

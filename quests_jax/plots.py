@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from quests_jax.information import LearningCurve
 
 # Colors that color-blind readers can tell apart [okabe:08]; styles and markers tell apart what shares one.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9")
@@ -32,7 +36,7 @@ THRESHOLDS = {"max_delta_entropy": 10.0, "delta_entropy_999": 10.0, "seconds": 0
 
 def draw_comparison(rows: Sequence[dict[str, Any]], path: Path, *, title: str = "") -> None:
     """Write the figure of `comparison` to a file, in the format of its suffix."""
-    comparison(rows, title=title).savefig(path, format=path.suffix.removeprefix("."), dpi=150)
+    _save(comparison(rows, title=title), path)
 
 
 def comparison(rows: Sequence[dict[str, Any]], *, title: str = "") -> Figure:
@@ -103,3 +107,97 @@ def _style(number: int) -> dict[str, Any]:
         "markersize": 5,
         "linewidth": 1.5,
     }
+
+
+def draw_histogram(dH: np.ndarray, threshold: float, path: Path, *, title: str = "") -> None:
+    """Delta entropies of all environments on a logarithmic count axis, outliers in a color of their own."""
+    figure, axes = _single(title)
+    finite = dH[np.isfinite(dH)]
+    edges = np.histogram_bin_edges(finite, bins=60)
+    for part, color, label in (
+        (finite[finite <= threshold], COLORS[0], "known"),
+        (finite[finite > threshold], COLORS[1], f"outliers: above {threshold:.3g}"),
+    ):
+        axes.hist(part, bins=list(edges), color=color, label=f"{label} ({len(part):,})")
+    axes.set_yscale("log")
+    axes.set_xlabel("delta entropy (nats)")
+    axes.set_ylabel("environments")
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def draw_bandwidths(
+    bandwidths: np.ndarray, share: np.ndarray, rules: dict[str, float], path: Path, *, title: str = ""
+) -> None:
+    """H(h)/ln n with the bandwidths that the rules name."""
+    figure, axes = _single(title)
+    axes.plot(bandwidths, share, color="0.3")
+    for number, (name, h) in enumerate(rules.items()):
+        axes.axvline(h, label=f"{name}: {h:.4f}", **{**_style(number), "marker": None})
+    axes.set_xscale("log")
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("bandwidth (Å⁻¹)")
+    axes.set_ylabel("H / ln n")
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def draw_learning_curve(curve: LearningCurve, limit: float | None, path: Path, *, title: str = "") -> None:
+    """Mean entropy of samples with its confidence interval, ln n, and the limit of the fit."""
+    figure, axes = _single(title)
+    mean, width = curve.mean, np.nan_to_num(curve.half_width)
+    axes.fill_between(curve.sizes, mean - width, mean + width, color=COLORS[0], alpha=0.25, linewidth=0)
+    axes.plot(curve.sizes, mean, marker="o", markersize=4, color=COLORS[0], label="samples")
+    axes.plot(curve.sizes, np.log(curve.sizes), "--", color="0.5", label="ln n")
+    if limit is not None:
+        axes.axhline(limit, color=COLORS[1], linestyle=":", label=f"limit of the fit: {limit:.2f}")
+        axes.set_ylim(top=1.15 * limit)
+    axes.set_xscale("log")
+    axes.set_xlabel("environments")
+    axes.set_ylabel("entropy (nats)")
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def draw_trajectory(frames: Sequence[dict[str, Any]], path: Path, *, title: str = "") -> None:
+    """Entropy and diversity of every frame above, its novelty below where a reference was given."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = [
+        names
+        for names in (("entropy", "diversity"), ("max_delta_entropy",), ("novel",))
+        if names[0] in frames[0]
+    ]
+    figure = Figure(figsize=(9, 3 * len(rows)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, names in zip(
+        figure.subplots(len(rows), 1, squeeze=False, sharex=True)[:, 0], rows, strict=True
+    ):
+        for number, name in enumerate(names):
+            values = [np.nan if frame[name] is None else frame[name] for frame in frames]
+            axes.plot([frame["frame"] for frame in frames], values, color=COLORS[number], label=name)
+        unit = "share" if names == ("novel",) else "nats"
+        axes.set_ylabel(unit)
+        axes.grid(alpha=0.3)
+        axes.legend([name.replace("_", " ") for name in names], frameon=False)
+    axes.set_xlabel("frame")
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def _single(title: str) -> tuple[Figure, Axes]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=11)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, format=path.suffix.removeprefix("."), dpi=150)

@@ -7,60 +7,25 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from command_line import STRUCTURES, Call, call, json_of
 from rich.console import Console
 
-from quests_jax import chunks, commands, console
+from quests_jax import chunks, commands, console, runs
 from quests_jax.atoms.dataset import environments
 from quests_jax.atoms.structures import read
-from quests_jax.cli import cli, main
+from quests_jax.cli import cli
 from quests_jax.information import delta_entropy, diversity, entropy
 
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Outcome]
-
-STRUCTURES = [bulk("Cu", cubic=True) for _ in range(8)]
-for number, structure in enumerate(STRUCTURES):
-    structure.rattle(0.05 * (1 + number % 3), seed=number)
-    structure.positions = structure.positions.round(8)  # what extended xyz keeps
-    structure.info["number"] = number
-
-
-@pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run the command line in a folder that holds data.xyz."""
-    monkeypatch.chdir(tmp_path)
-    ase.io.write("data.xyz", STRUCTURES, format="extxyz")
-
-    def run(*arguments: str) -> Outcome:
-        code = main(arguments)
-        printed = capsys.readouterr()
-        return Outcome(code, printed.out, printed.err)
-
-    return run
-
-
-def json_of(outcome: Outcome) -> dict[str, Any]:
-    def refuse(name: str) -> None:
-        raise AssertionError(f"{name} in JSON")
-
-    assert outcome.code == 0, outcome.err
-    return json.loads(outcome.out, parse_constant=refuse)
+__all__ = ["call"]  # the fixture
 
 
 # ---- Numbers ----
@@ -292,7 +257,7 @@ def test_an_interrupt_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "environments", interrupt)
+    monkeypatch.setattr(runs, "environments", interrupt)
     outcome = call("entropy", "data.xyz", "-o", "out.json")
     assert (outcome.code, outcome.err.strip()) == (130, "error: interrupted; no unfinished output is left.")
     assert not Path("out.json").exists()

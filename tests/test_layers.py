@@ -16,7 +16,8 @@ ROOT = PACKAGE.name
 ROWS = (
     ("__main__",),
     ("cli",),
-    ("commands",),
+    ("commands", "diagnostics"),
+    ("runs",),
     ("compare", "console", "files", "report", "plots"),
     ("compress", "datasets"),
     ("cover",),

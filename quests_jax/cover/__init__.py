@@ -9,6 +9,7 @@ from quests_jax.cover.relaxed import certify, make_budget, relax, relaxed_cover
 from quests_jax.cover.saddle import LOG_MASS, SATURATED, Budget, Relaxation
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.soft import soft_weights
+from quests_jax.cover.staged import staged_cover
 
 __all__ = [
     "LOG_MASS",
@@ -31,4 +32,5 @@ __all__ = [
     "relax",
     "relaxed_cover",
     "soft_weights",
+    "staged_cover",
 ]

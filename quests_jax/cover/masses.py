@@ -137,19 +137,18 @@ class SparseMasses(NamedTuple):
 Masses = DenseMasses | SparseMasses
 
 
-def all_masses(envs: Environments, *, bandwidth: float) -> tuple[Masses, float]:
-    """Masses in float64 of all structures at all environments, and the largest mass left out anywhere."""
-    x = np.asarray(envs.x, np.float64)
-    if envs.n_structures * len(x) <= DENSE:
-        number = np.asarray(envs.structure_id)
-        return DenseMasses(structure_masses(x, x, number, envs.n_structures, bandwidth=bandwidth)), 0.0
-    return _sparse(envs, x, bandwidth)
+def all_masses(envs: Environments, targets: np.ndarray, *, bandwidth: float) -> tuple[Masses, float]:
+    """Masses in float64 of all structures at all targets [n, d], and the largest mass left out anywhere."""
+    if envs.n_structures * len(targets) <= DENSE:
+        x, number = np.asarray(envs.x, np.float64), np.asarray(envs.structure_id)
+        return DenseMasses(structure_masses(targets, x, number, envs.n_structures, bandwidth=bandwidth)), 0.0
+    return _sparse(envs, targets, bandwidth)
 
 
-def _sparse(envs: Environments, x: np.ndarray, bandwidth: float) -> tuple[SparseMasses, float]:
+def _sparse(envs: Environments, targets: np.ndarray, bandwidth: float) -> tuple[SparseMasses, float]:
     least = DROPPED / envs.n_structures
-    values, environment, lengths, dropped = [], [], [], np.zeros(len(x))
-    for block, first in _structure_blocks(envs, x, bandwidth):
+    values, environment, lengths, dropped = [], [], [], np.zeros(len(targets))
+    for block, first in _structure_blocks(envs, targets, bandwidth):
         kept = block >= least
         dropped += np.where(kept, 0.0, block).sum(axis=0)
         values.append(block[kept])
@@ -165,22 +164,23 @@ def _sparse(envs: Environments, x: np.ndarray, bandwidth: float) -> tuple[Sparse
         environment=jnp.asarray(np.pad(np.concatenate(environment), (0, padding))),
         structure=jnp.asarray(np.pad(structure, (0, padding), constant_values=envs.n_structures - 1)),
         start=jnp.asarray(np.concatenate([[0], np.cumsum(length)])),
-        like=jnp.zeros(len(x)),
+        like=jnp.zeros(len(targets)),
     )
     return masses, float(dropped.max())
 
 
 def _structure_blocks(
-    envs: Environments, x: np.ndarray, bandwidth: float
+    envs: Environments, targets: np.ndarray, bandwidth: float
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Dense masses of runs of structures, as many at a time as fit into DENSE entries."""
+    x = np.asarray(envs.x, np.float64)
     number, ends = np.asarray(envs.structure_id), np.concatenate([[0], np.cumsum(envs.counts)])
-    size = max(1, DENSE // (2 * len(x)))
+    size = max(1, DENSE // (2 * len(targets)))
     for first in range(0, envs.n_structures, size):
         last = min(first + size, envs.n_structures)
         rows = slice(ends[first], ends[last])
         if rows.start == rows.stop:
-            yield np.zeros((last - first, len(x))), first
+            yield np.zeros((last - first, len(targets))), first
             continue
-        block = structure_masses(x, x[rows], number[rows] - first, last - first, bandwidth=bandwidth)
+        block = structure_masses(targets, x[rows], number[rows] - first, last - first, bandwidth=bandwidth)
         yield np.asarray(block), first

@@ -142,7 +142,7 @@ def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Arra
         own = structure[number]
 
         def add(j, total):
-            kernel = jnp.exp(_exponents(x[number][None], x[j])[0])
+            kernel = jnp.exp(_exponents(x[number], x[j]))
             return total + jnp.sum(jnp.where(own[:, None] == structure[j][None], kernel, 0.0), axis=1)
 
         stop = jnp.minimum(-(-start[own[-1] + 1] // TILE), len(x))
@@ -192,17 +192,17 @@ def _look(rows: Rows, state: State, tile: jax.Array) -> State:
     """Show the rest of C to a tile and to the best of those that have seen as much of C as it has."""
     seen = state.seen[tile]
     bound, tiles = jax.lax.top_k(jnp.where(state.seen == seen, state.bound, -jnp.inf), WIDTH)
-    x = rows.x[tiles]
+    x, begin = rows.x[tiles].reshape(WIDTH * TILE, -1), jnp.maximum(seen, 0)
 
     def absorb(block, log_mass):
-        j = block * BLOCK + jnp.arange(BLOCK, dtype=jnp.int32)
-        new = (j >= seen) & (j < state.n_cover)
-        exponent = _exponents(x, jax.lax.dynamic_slice_in_dim(state.cover, block * BLOCK, BLOCK))
-        fresh = jax.nn.logsumexp(jnp.where(new[None, None], exponent, -jnp.inf), axis=-1)
+        first = begin + block * BLOCK
+        exponent = _exponents(x, jax.lax.dynamic_slice_in_dim(state.cover, first, BLOCK))
+        real = first + jnp.arange(BLOCK, dtype=jnp.int32) < state.n_cover
+        fresh = jax.nn.logsumexp(jnp.where(real[None], exponent, -jnp.inf), axis=1)
         return jnp.logaddexp(log_mass, fresh)
 
-    begin, end = jnp.maximum(seen, 0) // BLOCK, -(-state.n_cover // BLOCK)
-    log_mass = jax.lax.fori_loop(begin, end, absorb, state.log_mass[tiles])
+    blocks = -(-(state.n_cover - begin) // BLOCK)
+    log_mass = jax.lax.fori_loop(0, blocks, absorb, state.log_mass[tiles].reshape(-1)).reshape(-1, TILE)
     score = jnp.max(_scores(rows, state.chosen, rows.structure[tiles], log_mass), axis=1)
     tiles = jnp.where(bound > -jnp.inf, tiles, len(rows.x))
     return state._replace(
@@ -245,7 +245,7 @@ def _rounded(scores: jax.Array) -> jax.Array:
 
 
 def _exponents(x: jax.Array, y: jax.Array) -> jax.Array:
-    """−|x − y|²/2 of tiles x [b, t, d] against rows y [s, d], shape [b, t, s], never above 0."""
-    inner = jnp.einsum("btd,sd->bts", x, y, precision="highest")
-    half = 0.5 * jnp.sum(x**2, -1)[:, :, None] + 0.5 * jnp.sum(y**2, -1)[None, None]
+    """−|x − y|²/2 of rows x [t, d] against rows y [s, d], shape [t, s], never above 0."""
+    inner = jnp.dot(x, y.T, precision="highest")
+    half = 0.5 * jnp.sum(x**2, -1)[:, None] + 0.5 * jnp.sum(y**2, -1)[None]
     return jnp.minimum(inner - half, 0.0)

@@ -51,6 +51,7 @@ def cover_problem(
     cost: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     reference: ArrayLike | None = None,
+    targets: ArrayLike | None = None,
 ) -> CoverProblem:
     """Build the masses once; every solver and every report reads the same problem.
 
@@ -64,18 +65,22 @@ def cover_problem(
       cost: of each structure, shape [S], positive; 1 where not given. See `atom_costs`.
       weights: u of each environment, shape [n], not negative; 1 where not given. See `distinct_weights`.
       reference: environments that are known already, shape [r, d], Å⁻¹.
+      targets: environments that are to be covered, shape [n, d], Å⁻¹; those of the structures themselves
+        where not given.
 
     Raises:
-      InputError: no environments, or a cost, weight or reference that does not fit.
+      InputError: no environments, or a cost, weight, reference or target that does not fit.
     """
-    bandwidth, n = check_positive("bandwidth", bandwidth), len(np.asarray(envs.x))
-    if not n:
+    bandwidth, width = check_positive("bandwidth", bandwidth), np.shape(envs.x)[1]
+    wanted = np.asarray(envs.x if targets is None else targets, np.float64)
+    check_matrix("targets", wanted, width)
+    if not np.size(envs.x) or not len(wanted):
         raise InputError("the data set holds no environments to cover; give structures with atoms.")
-    cost, weights = _cost(cost, envs.n_structures), _weights(weights, n)
-    masses, dropped = all_masses(envs, bandwidth=bandwidth)
+    cost, weights = _cost(cost, envs.n_structures), _weights(weights, len(wanted))
+    masses, dropped = all_masses(envs, wanted, bandwidth=bandwidth)
     return CoverProblem(
         masses=masses,
-        reference_mass=_reference_mass(envs, reference, bandwidth),
+        reference_mass=_reference_mass(wanted, reference, bandwidth),
         weights=jnp.asarray(weights),
         cost=jnp.asarray(cost),
         counts=jnp.asarray(envs.counts),
@@ -138,8 +143,7 @@ def _weights(weights: ArrayLike | None, n: int) -> np.ndarray:
     return weights
 
 
-def _reference_mass(envs: Environments, reference: ArrayLike | None, bandwidth: float) -> jax.Array:
-    x = np.asarray(envs.x, np.float64)
-    known = np.zeros((0, x.shape[1])) if reference is None else np.asarray(reference, np.float64)
-    check_matrix("reference", known, x.shape[1])
-    return kernel_sum(x, known, bandwidth=bandwidth) if len(known) else jnp.zeros(len(x))
+def _reference_mass(targets: np.ndarray, reference: ArrayLike | None, bandwidth: float) -> jax.Array:
+    known = np.zeros((0, targets.shape[1])) if reference is None else np.asarray(reference, np.float64)
+    check_matrix("reference", known, targets.shape[1])
+    return kernel_sum(targets, known, bandwidth=bandwidth) if len(known) else jnp.zeros(len(targets))

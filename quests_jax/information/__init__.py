@@ -1,27 +1,61 @@
 """Environments become numbers: kernel sums, entropy, delta entropy, diversity, overlap."""
 
-from quests_jax.information.entropy import delta_entropy, diversity, efficiency, entropy, overlap
+from quests_jax.information.bandwidth import (
+    cutoff_rule,
+    elbow_bandwidth,
+    gaussian_rule,
+    likelihood_bandwidth,
+    novelty_bandwidth,
+)
+from quests_jax.information.entropy import (
+    delta_entropy,
+    delta_entropy_of_others,
+    diversity,
+    efficiency,
+    entropy,
+    overlap,
+)
 from quests_jax.information.kernels import (
     DEFAULT_BANDWIDTH,
     kernel_product,
     kernel_sum,
     log_kernel_sum,
+    log_sum_of_others,
     self_kernel_sum,
     structure_masses,
+)
+from quests_jax.information.sampling import (
+    LearningCurve,
+    information_gap,
+    largest_entropy,
+    learning_curve,
+    sampled_entropy,
 )
 from quests_jax.information.sharding import over_devices
 
 __all__ = [
     "DEFAULT_BANDWIDTH",
+    "LearningCurve",
+    "cutoff_rule",
     "delta_entropy",
+    "delta_entropy_of_others",
     "diversity",
     "efficiency",
+    "elbow_bandwidth",
     "entropy",
+    "gaussian_rule",
+    "information_gap",
     "kernel_product",
     "kernel_sum",
+    "largest_entropy",
+    "learning_curve",
+    "likelihood_bandwidth",
     "log_kernel_sum",
+    "log_sum_of_others",
+    "novelty_bandwidth",
     "over_devices",
     "overlap",
+    "sampled_entropy",
     "self_kernel_sum",
     "structure_masses",
 ]

@@ -9,7 +9,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from quests_jax.information.kernels import DEFAULT_BANDWIDTH, log_kernel_sum, self_kernel_sum
+from quests_jax.information.kernels import (
+    DEFAULT_BANDWIDTH,
+    log_kernel_sum,
+    log_sum_of_others,
+    self_kernel_sum,
+)
 from quests_jax.numerics import overlap_tolerance
 
 
@@ -55,6 +60,27 @@ def delta_entropy(y: ArrayLike, x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_
       Shape [m] or [H, m], in nats.
     """
     return -log_kernel_sum(y, x, bandwidth=bandwidth)
+
+
+def delta_entropy_of_others(
+    x: ArrayLike, group: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH
+) -> jax.Array:
+    """δH of each environment against those of all other groups: how foreign it is within its own set.
+
+        δH_i = −ln Σ_{j: g_j ≠ g_i} K(x_i, x_j)
+
+    Args:
+      x: environments, shape [n, d], Å⁻¹.
+      group: number of the group of each, such as its structure, shape [n].
+      bandwidth: h in Å⁻¹, a number or shape [H].
+
+    Returns:
+      Shape [n] or [H, n], in nats; infinite if there is one group only. Not differentiable.
+
+    Raises:
+      InputError: groups that do not fit x, or are no whole numbers.
+    """
+    return -log_sum_of_others(x, group, bandwidth=bandwidth)
 
 
 def diversity(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:

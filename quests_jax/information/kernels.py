@@ -53,6 +53,23 @@ def log_kernel_sum(
     return _log_sum(_padded(y), _padded(x), _padded(b), h)[..., : len(y)]
 
 
+def log_sum_of_others(
+    x: ArrayLike, group: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH
+) -> jax.Array:
+    """ln Σ_j K(x_i, x_j) over the rows j of other groups than that of i, shape [n] or [H, n].
+
+    Groups are whole numbers, shape [n]; −inf where there is no other group. Finite otherwise, however far
+    the others are: nothing is subtracted. Not differentiable.
+    """
+    x, _, h = _prepared(x, x, bandwidth)
+    group = np.asarray(group)
+    if group.shape != (len(x),) or group.dtype.kind not in "iu":
+        raise InputError(f"group: expected {len(x)} whole numbers, one per row of x, got {group.shape}.")
+    rows, of_row = _padded(x), _padded(group.astype(np.int32))
+    zero = jnp.zeros(len(rows), rows.dtype)
+    return _log_sum_of_others(rows, rows, zero, h, (of_row, of_row))[..., : len(x)]
+
+
 def self_kernel_sum(
     x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH, weights: ArrayLike | None = None
 ) -> jax.Array:
@@ -106,6 +123,7 @@ _Rows = np.ndarray | jax.Array
 
 _masses = jax.jit(streaming.masses, static_argnames="shape")
 _log_sum = jax.jit(primitives.log_sum)
+_log_sum_of_others = jax.jit(streaming.log_sum)
 _self_sum = jax.jit(primitives.self_sum)
 _product = jax.jit(primitives.product)
 
@@ -154,5 +172,7 @@ def _padded(rows: _Rows) -> jax.Array:
     few = 1 << (tiles - 1).bit_length() if tiles <= COARSE else padded_size(tiles)
     extra = TILE * few - len(rows)
     fill = FAR if rows.ndim > 1 else 0
-    pad = np.pad if isinstance(rows, np.ndarray) else jnp.pad
-    return jnp.asarray(pad(rows, [(0, extra)] + [(0, 0)] * (rows.ndim - 1), constant_values=fill))
+    added = (extra, *rows.shape[1:])
+    if isinstance(rows, np.ndarray):
+        return jnp.asarray(np.concatenate([rows, np.full(added, fill, rows.dtype)]))
+    return jnp.concatenate([rows, jnp.full(added, fill, rows.dtype)])

@@ -45,9 +45,15 @@ def product(y: jax.Array, x: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array
     return query.scatter(sums, y.shape[0])
 
 
-def log_sum(y: jax.Array, x: jax.Array, b: jax.Array, h: jax.Array) -> jax.Array:
-    """ln Σ_j exp(s_ij − b_j), shape [m] or [H, m]; skipped terms are below `SKIPPED` of each sum."""
+def log_sum(
+    y: jax.Array, x: jax.Array, b: jax.Array, h: jax.Array, groups: tuple[jax.Array, jax.Array] | None = None
+) -> jax.Array:
+    """ln Σ_j exp(s_ij − b_j), shape [m] or [H, m]; skipped terms are below `SKIPPED` of each sum.
+
+    With the groups of y [m] and of x [n], only terms of different groups count.
+    """
     query, reference = _tiles_of(y, x)
+    others = _other_groups(query, reference, groups)
     base, scale = _base_and_scale(h)
     shift = jnp.where(reference.mask > 0, reference.gather(b), jnp.inf)
     lowest = shift.min(axis=1)
@@ -55,6 +61,7 @@ def log_sum(y: jax.Array, x: jax.Array, b: jax.Array, h: jax.Array) -> jax.Array
 
     def near(i):
         to_first = jnp.sum((query.x[i][:, None] - reference.x[None, :, 0]) ** 2, axis=-1) / (2 * base**2)
+        to_first = to_first + others(i, jnp.arange(len(shift)))[:, :, 0].T
         gap = tl.gap_squared(query, i[None], reference)[0] / (2 * base**2)
 
         def within_reach(ratio):  # every sum has a term of at least exp(−within)
@@ -67,7 +74,7 @@ def log_sum(y: jax.Array, x: jax.Array, b: jax.Array, h: jax.Array) -> jax.Array
     def update(carry, i, j):
         j, padding = _clip(j, reference)
         exponent = _exponents(query, i[None], reference, j, base)
-        shifted = shift[j][:, None] + padding
+        shifted = shift[j][:, None] + padding + others(i, j)
 
         def fold(state):
             ratio, top, total = state
@@ -178,6 +185,17 @@ def _clip(j: jax.Array, reference: Tiles) -> tuple[jax.Array, jax.Array]:
     n_tiles = reference.mask.shape[0]
     padding = jnp.where(j < n_tiles, 0.0, jnp.inf).astype(reference.mask.dtype)
     return jnp.minimum(j, n_tiles - 1), padding[:, None, None]
+
+
+def _other_groups(query: Tiles, reference: Tiles, groups: tuple[jax.Array, jax.Array] | None) -> Callable:
+    """(i, j) to a shift [batch, TILE, TILE] that is infinite where rows share a group, or [1, 1, 1] zero."""
+    if groups is None:
+        return lambda i, j: jnp.zeros((1, 1, 1), query.x.dtype)
+    of_y, of_x = (
+        side.gather(group).astype(group.dtype) for side, group in zip((query, reference), groups, strict=True)
+    )
+    same = lambda i, j: of_y[i][None, :, None] == of_x[j][:, None]  # noqa: E731
+    return lambda i, j: jnp.where(same(i, j), jnp.inf, 0).astype(query.x.dtype)
 
 
 def _base_and_scale(h: jax.Array) -> tuple[jax.Array, jax.Array]:

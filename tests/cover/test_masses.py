@@ -28,13 +28,13 @@ def sparse(monkeypatch: pytest.MonkeyPatch):
     """Masses of the toy stored sparsely, in chunks much smaller than a structure."""
     monkeypatch.setattr(storage, "DENSE", 3 * N)
     monkeypatch.setattr(storage, "CHUNK", 4)
-    masses, dropped = storage.all_masses(toy(0), bandwidth=BANDWIDTH)
+    masses, dropped = storage.all_masses(toy(0), np.asarray(toy(0).x), bandwidth=BANDWIDTH)
     assert isinstance(masses, storage.SparseMasses)
     return masses, dropped
 
 
 def test_dense_masses_are_those_of_a_loop():
-    masses, dropped = storage.all_masses(toy(0), bandwidth=BANDWIDTH)
+    masses, dropped = storage.all_masses(toy(0), np.asarray(toy(0).x), bandwidth=BANDWIDTH)
     np.testing.assert_allclose(masses.columns(np.arange(N)), loop_masses(toy(0)), rtol=1e-12)
     assert dropped == 0
 
@@ -48,7 +48,7 @@ def test_sparse_does_what_dense_does(name, sparse):
 def test_what_is_dropped_is_stated(monkeypatch):
     monkeypatch.setattr(storage, "DENSE", 0)
     monkeypatch.setattr(storage, "DROPPED", 0.5)
-    masses, dropped = storage.all_masses(toy(0), bandwidth=BANDWIDTH)
+    masses, dropped = storage.all_masses(toy(0), np.asarray(toy(0).x), bandwidth=BANDWIDTH)
     missing = loop_masses(toy(0)) - masses.columns(np.arange(N))
     assert missing.min() >= -1e-14
     assert dropped == pytest.approx(missing.sum(axis=0).max(), rel=1e-12)
@@ -59,5 +59,5 @@ def test_structures_without_environments_have_no_mass(monkeypatch):
     envs = make_environments(np.zeros((2, 1)), np.array([1, 3]), 5)
     for dense in (storage.DENSE, 0):
         monkeypatch.setattr(storage, "DENSE", dense)
-        masses, _ = storage.all_masses(envs, bandwidth=BANDWIDTH)
+        masses, _ = storage.all_masses(envs, np.asarray(envs.x), bandwidth=BANDWIDTH)
         np.testing.assert_allclose(masses.pull(jnp.ones(2)), [0, 2, 0, 2, 0], rtol=1e-12)

@@ -1,0 +1,173 @@
+"""What a data set lacks and what is odd in it: the commands that diagnose rather than measure or choose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from ase import Atoms
+
+import quests_jax.information as information
+from quests_jax.checks import InputError
+from quests_jax.chunks import advance
+from quests_jax.compress import entropy_and_diversity, plain
+from quests_jax.environments import Environments
+from quests_jax.numerics import overlap_tolerance
+from quests_jax.plots import draw_bandwidths, draw_histogram, draw_learning_curve, draw_trajectory
+from quests_jax.runs import Report, Run, labeled
+
+SHOWN = 10  # structures or frames in a table; outputs hold all of them
+BANDWIDTHS = np.geomspace(0.002, 0.5, 24)  # Å⁻¹, at which H(h)/ln n is drawn
+NOVEL = 0.01  # share of held-out environments that may be novel
+CURVE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # sample sizes of a learning curve
+
+
+def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Report:
+    """δH of every atom against a reference, or against all other structures of its own file."""
+    if not 0 < quantile < 1:
+        raise InputError(f"quantile must be between 0 and 1, got {quantile}.")
+    given = run.read(file)
+    envs = run.describe(file, given)
+    known = envs if reference is None else run.describe(reference, run.read(reference))
+    if known.n_structures < 2:
+        raise InputError(f"{reference or file}: one structure has no others to compare with; give more.")
+    with run.stage("delta_entropy"):
+        group = known.structure_id
+        own = np.asarray(information.delta_entropy_of_others(known.x, group, bandwidth=run.bandwidth))
+        foreign = partial(information.delta_entropy, bandwidth=run.bandwidth)
+        dH = own if reference is None else np.asarray(foreign(np.asarray(envs.x), np.asarray(known.x)))
+    threshold = max(float(np.quantile(own, quantile)), overlap_tolerance(dH.dtype))
+    per_structure = _by_structure(envs, dH, threshold)
+    found = {"threshold": threshold, "quantile": quantile, "outliers": int((dH > threshold).sum())}
+    data = {"n_structures": envs.n_structures, "n_environments": len(dH)} | found
+    data |= {"structures": per_structure, "structure_id": envs.structure_id, "delta_entropy": dH}
+    cells = [
+        [row["structure"], row["max_delta_entropy"], row["atom"], row["outliers"], row["atoms"]]
+        for row in per_structure
+    ]
+    arrays = {"delta_entropy": dH, "outlier": (dH > threshold).astype(int)}
+    return Report(
+        data,
+        cells[:SHOWN],
+        ("structure", "largest δH", "of atom", "outliers", "atoms"),
+        structures=labeled(given, envs, arrays),
+        draw=partial(draw_histogram, dH, threshold, title=f"{file}: {run.caption()}"),
+    )
+
+
+def bandwidth(run: Run, file: str, sample: int, seed: int) -> Report:
+    """Bandwidths by all rules, and H(h)/ln n."""
+    given = run.read(file)
+    envs = run.describe(file, given)
+    if envs.n_structures < 2:
+        raise InputError(f"{file}: one structure cannot be split into two halves; give more.")
+    y, x = _halves(envs, sample, seed)
+    with run.stage("bandwidths"):
+        rules = _rules_by_volume(given) | {"novelty": information.novelty_bandwidth(y, x, novel=NOVEL)}
+        advance("bandwidths", 1, 3)
+        rules["likelihood"] = information.likelihood_bandwidth(y, x)
+        advance("bandwidths", 2, 3)
+        rules["elbow"], share = information.elbow_bandwidth(np.concatenate([y, x]), BANDWIDTHS)
+        advance("bandwidths", 3, 3)
+    data = {"n_environments": len(y) + len(x), "seed": seed, "rules": rules, "recommended": rules["novelty"]}
+    data |= {"bandwidths": BANDWIDTHS, "entropy_over_ln_n": share}
+    rows = [(f"{name} (Å⁻¹)", value) for name, value in rules.items()]
+    rows.append(("recommended: novelty, which is what covers are about", rules["novelty"]))
+    draw = partial(draw_bandwidths, BANDWIDTHS, share, rules, title=f"{file}: {run.caption()}")
+    return Report(data, rows, draw=draw)
+
+
+def learning_curve(run: Run, file: str, repeats: int, seed: int) -> Report:
+    """Entropy of samples, the limit of the curve and the information gap."""
+    x = np.asarray(run.describe(file, run.read(file)).x)
+    sizes = sorted({max(1, round(share * len(x))) for share in CURVE})
+    with run.stage("learning curve"):
+        options = {"repeats": repeats, "bandwidth": run.bandwidth, "key": jax.random.key(seed)}
+        curve = information.learning_curve(x, sizes, **options)
+    try:
+        limit: float | None = information.largest_entropy(curve)
+    except InputError:  # the numbers are worth more than their limit
+        limit = None
+    gap = None if limit is None else limit - float(curve.mean[-1])
+    data = {"n_environments": len(x), "seed": seed, "repeats": repeats, "sizes": curve.sizes}
+    data |= {"entropy": curve.mean, "half_width": curve.half_width, "limit": limit, "information_gap": gap}
+    rows = [
+        (f"{size:,}", mean, width)
+        for size, mean, width in plain(list(zip(curve.sizes, curve.mean, curve.half_width, strict=True)))
+    ]
+    rows += [("limit of the fit", limit, ""), ("information gap", gap, "")]
+    draw = partial(draw_learning_curve, curve, limit, title=f"{file}: {run.caption()}")
+    return Report(data, rows, ("environments", "H (nats)", "± (95 %)"), draw=draw)
+
+
+def trajectory(run: Run, file: str, reference: str | None) -> Report:
+    """H and D of each frame, and mean and largest δH against a reference."""
+    envs = run.describe(file, run.read(file))
+    known = None if reference is None else np.asarray(run.describe(reference, run.read(reference)).x)
+    frames = []
+    with run.stage("frames"):
+        blocks = np.split(np.asarray(envs.x), np.cumsum(envs.counts)[:-1])
+        for number, x in enumerate(blocks):
+            frames.append(_frame(number, x, run.bandwidth))
+            advance("frames", number + 1, len(blocks))
+        if known is not None:
+            dH = np.asarray(information.delta_entropy(np.asarray(envs.x), known, bandwidth=run.bandwidth))
+            for frame, own in zip(frames, np.split(dH, np.cumsum(envs.counts)[:-1]), strict=True):
+                tolerance = overlap_tolerance(dH.dtype)
+                novel = {"novel": float((own >= tolerance).mean()) if len(own) else None}
+                frame |= novel | {"max_delta_entropy": float(own.max(initial=-np.inf))}
+    names = list(frames[0])
+    step = -(-len(frames) // SHOWN)
+    cells = [[frame[name] for name in names] for frame in frames[::step]]
+    data = {"n_structures": envs.n_structures, "n_environments": int(envs.counts.sum()), "frames": frames}
+    draw = partial(draw_trajectory, frames, title=f"{file}: {run.caption()}")
+    return Report(data, cells, [name.replace("_", " ") for name in names], draw=draw)
+
+
+def _by_structure(envs: Environments, dH: np.ndarray, threshold: float) -> list[dict[str, Any]]:
+    """Largest δH, its atom and the number of outliers of each structure, the most foreign first."""
+    rows = []
+    for number, own in enumerate(np.split(dH, np.cumsum(envs.counts)[:-1])):
+        if len(own):
+            top = int(own.argmax())
+            worst = {"structure": number, "max_delta_entropy": float(own[top]), "atom": top}
+            rows.append(worst | {"outliers": int((own > threshold).sum()), "atoms": len(own)})
+    return sorted(rows, key=lambda row: -row["max_delta_entropy"])
+
+
+def _halves(envs: Environments, sample: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Environments of two disjoint halves of the structures, at most `sample` in all."""
+    generator = np.random.default_rng(seed)
+    side = generator.permutation(envs.n_structures) % 2
+    halves = []
+    for half in (0, 1):
+        rows = np.flatnonzero(side[np.asarray(envs.structure_id)] == half)
+        kept = np.sort(generator.permutation(rows)[: max(1, sample // 2)])
+        if not len(kept):
+            raise InputError("half of the structures hold no atoms; give structures with atoms.")
+        halves.append(np.asarray(envs.x)[kept])
+    return halves[0], halves[1]
+
+
+def _rules_by_volume(given: Sequence[Atoms] | Environments) -> dict[str, float]:
+    """The rules that need a volume per atom, at the median over fully periodic structures."""
+    if isinstance(given, Environments):
+        return {}
+    volumes = [atoms.cell.volume / len(atoms) for atoms in given if len(atoms) and atoms.pbc.all()]
+    if not volumes:
+        return {}
+    volume = float(np.median(volumes))
+    rules = {"volume, gaussian": information.gaussian_rule(volume)}
+    return {
+        name: float(h) for name, h in (rules | {"volume, cutoff": information.cutoff_rule(volume)}).items()
+    }
+
+
+def _frame(number: int, x: np.ndarray, bandwidth: float) -> dict[str, Any]:
+    if not len(x):
+        return {"frame": number, "entropy": None, "diversity": None}
+    H, D = entropy_and_diversity(x, bandwidth=bandwidth)
+    return {"frame": number, "entropy": H, "diversity": D}

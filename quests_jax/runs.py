@@ -1,0 +1,139 @@
+"""One call of a command: the parameters in force, what it reads, how long it takes, what it delivers."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+
+from quests_jax.atoms.dataset import environments
+from quests_jax.atoms.structures import read, whole_file, write
+from quests_jax.checks import InputError, check_count, check_positive, located
+from quests_jax.compress import timed, versions
+from quests_jax.console import print_table
+from quests_jax.datasets import bundled
+from quests_jax.environments import Environments
+from quests_jax.files import (
+    DESCRIPTOR_SUFFIXES,
+    FIGURE_SUFFIXES,
+    read_descriptors,
+    to_json,
+    write_descriptors,
+    write_json,
+)
+
+BUNDLED = "bundled:silicon"
+
+
+class Report(NamedTuple):
+    """What a command found: numbers for JSON, rows for the table, and data for other outputs."""
+
+    data: dict[str, Any]
+    rows: Sequence[Sequence[Any]]
+    header: Sequence[str] = ("", "")
+    structures: Sequence[Atoms] = ()
+    envs: Environments | None = None
+    draw: Callable[[Path], None] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One call of a command: the parameters in force, and the seconds that each stage took."""
+
+    command: str  # as it was typed
+    parameters: dict[str, Any]
+    started: float = dataclasses.field(default_factory=time.perf_counter)
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    anonymous: list[str] = dataclasses.field(default_factory=list)  # descriptors made by who knows what
+
+    def check(self, inputs: Sequence[str]) -> None:
+        """Raise `InputError` for parameters out of range and files that do not exist."""
+        for name, value in self.parameters.items():
+            check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
+        for file in inputs:
+            if file != BUNDLED and not Path(file).exists():
+                raise InputError(f"{file}: no such file; check the path.")
+
+    def read(self, file: str) -> Sequence[Atoms] | Environments:
+        """Structures; or environments, from a file of descriptors, which then settles k and cutoff."""
+        with self.stage("reading"):
+            if not file.endswith(DESCRIPTOR_SUFFIXES):
+                return read(bundled() if file == BUNDLED else file)
+            envs, made_with = read_descriptors(Path(file))
+        for name in made_with.keys() & {"k", "cutoff"}:
+            if made_with[name] != self.parameters[name]:
+                raise InputError(
+                    f"{file}: made with {name} {made_with[name]}; add --{name} {made_with[name]}."
+                )
+        if not made_with:
+            self.anonymous.append(file)
+        return envs
+
+    def describe(self, file: str, data: Sequence[Atoms] | Environments) -> Environments:
+        """Environments of what `read` returned for `file`."""
+        if isinstance(data, Environments):
+            return data
+        with self.stage("descriptors"), located(file):
+            if not any(map(len, data)):
+                raise InputError("holds no atoms; give structures with at least one.")
+            return environments(data, k=self.parameters["k"], cutoff=self.parameters["cutoff"])
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Time the block under this name."""
+        return timed(self.seconds, name)
+
+    @property
+    def bandwidth(self) -> float:
+        """Kernel bandwidth, in Å⁻¹."""
+        return self.parameters["bandwidth"]
+
+    def caption(self) -> str:
+        """The parameters in words."""
+        units = {"k": "", "cutoff": " Å", "bandwidth": " Å⁻¹"}
+        known = {name: value for name, value in self.stated().items() if value is not None}
+        return ", ".join(f"{name} {value:g}{units[name]}" for name, value in known.items())
+
+    def stated(self) -> dict[str, Any]:
+        """The parameters as far as they are known to hold for all the data."""
+        return self.parameters | ({"k": None, "cutoff": None} if self.anonymous else {})
+
+
+def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, as_json: bool) -> None:
+    """Write every output, each whole or not at all, then print."""
+    data = {"command": run.command} | run.stated() | report.data
+    seconds = run.seconds | {"total": round(time.perf_counter() - run.started, 3)}
+    data |= {"seconds": seconds, "versions": versions()}
+    for path in outputs:
+        if path.suffix == ".json":
+            write_json(path, data)
+        elif path.suffix in FIGURE_SUFFIXES and report.draw is not None:
+            with whole_file(path) as unfinished:
+                report.draw(unfinished)
+        elif report.envs is not None:
+            write_descriptors(path, report.envs, {} if run.anonymous else run.parameters)
+        else:
+            write(path, report.structures)
+    if as_json:
+        print(to_json(data), end="")
+    if table:
+        print_table(report.header, report.rows, run.caption())
+        print(*(f"wrote {path}" for path in outputs), sep="\n", end="\n" if outputs else "")
+
+
+def labeled(
+    given: Sequence[Atoms] | Environments, envs: Environments, arrays: dict[str, np.ndarray]
+) -> Sequence[Atoms]:
+    """The structures with these per-atom arrays; none if only descriptors are known."""
+    if isinstance(given, Environments):
+        return []
+    ends = np.cumsum(envs.counts)[:-1]
+    for name, values in arrays.items():
+        for atoms, own in zip(given, np.split(values, ends), strict=True):
+            atoms.arrays[name] = own
+    return given

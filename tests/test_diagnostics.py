@@ -1,0 +1,103 @@
+"""Outliers, bandwidths, learning curves and trajectories from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk
+from command_line import STRUCTURES, Call, call, json_of
+
+from quests_jax.atoms.dataset import environments
+from quests_jax.information import delta_entropy, diversity, entropy, gaussian_rule
+
+__all__ = ["call"]  # the fixture
+
+
+@pytest.fixture
+def planted(call: Call) -> Call:
+    """Eight rattled crystals and, as structure 8, one with an atom pushed out of its place."""
+    odd = bulk("Cu", cubic=True) * 2
+    odd.rattle(0.05, seed=1)
+    odd.positions[5] += [0.9, 0.7, 0.0]
+    ase.io.write("planted.xyz", [*STRUCTURES, odd], format="extxyz")
+    return call
+
+
+# ---- Outliers ----
+
+
+def test_a_planted_atom_is_the_most_foreign(planted: Call) -> None:
+    found = json_of(planted("outliers", "planted.xyz", "-r", "data.xyz", "--json"))
+    assert found["structures"][0]["structure"] == 8
+    assert found["structures"][0]["max_delta_entropy"] == pytest.approx(max(found["delta_entropy"]))
+    assert found["outliers"] == sum(dH > found["threshold"] for dH in found["delta_entropy"])
+
+
+def test_outliers_against_a_reference_are_delta_entropies(planted: Call) -> None:
+    found = json_of(planted("outliers", "planted.xyz", "-r", "data.xyz", "-b", "0.03", "--json"))
+    y, x = (environments(ase.io.read(name, ":")).x for name in ("planted.xyz", "data.xyz"))
+    np.testing.assert_allclose(found["delta_entropy"], delta_entropy(y, x, bandwidth=0.03), rtol=1e-9)
+
+
+def test_without_a_reference_the_other_structures_are_it(call: Call) -> None:
+    found = json_of(call("outliers", "data.xyz", "--json"))
+    envs = environments(ase.io.read("data.xyz", ":"))
+    own = np.asarray(envs.structure_id) == 3
+    x = np.asarray(envs.x)
+    np.testing.assert_allclose(
+        np.array(found["delta_entropy"])[own], delta_entropy(x[own], x[~own]), rtol=1e-9
+    )
+
+
+def test_outputs_hold_arrays_of_atoms_and_a_figure(planted: Call) -> None:
+    outputs = ("-o", "found.xyz", "-o", "found.png")
+    assert planted("outliers", "planted.xyz", "-r", "data.xyz", *outputs).code == 0
+    frames = ase.io.read("found.xyz", ":")
+    assert frames[8].arrays["outlier"][5] == 1
+    assert frames[8].arrays["delta_entropy"].max() > frames[0].arrays["delta_entropy"].max()
+    assert Path("found.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("quantile", ["0", "1", "-1", "nan"])
+def test_quantiles_out_of_range_are_refused(call: Call, quantile: str) -> None:
+    outcome = call("outliers", "data.xyz", "-q", quantile)
+    assert (outcome.code, "quantile" in outcome.err) == (2, True)
+
+
+def test_one_structure_has_no_outliers(call: Call) -> None:
+    ase.io.write("one.xyz", STRUCTURES[0], format="extxyz")
+    assert "one structure" in call("outliers", "one.xyz").err
+
+
+# ---- Bandwidths, learning curves, trajectories ----
+
+
+def test_all_rules_give_a_bandwidth(call: Call) -> None:
+    found = json_of(call("bandwidth", "data.xyz", "--json", "-o", "rules.png"))
+    rules = found["rules"]
+    assert rules.keys() == {"volume, gaussian", "volume, cutoff", "novelty", "likelihood", "elbow"}
+    volume = STRUCTURES[0].cell.volume / len(STRUCTURES[0])
+    assert rules["volume, gaussian"] == pytest.approx(float(gaussian_rule(volume)))
+    assert found["recommended"] == rules["novelty"]
+    assert min(rules.values()) > 0
+
+
+def test_a_learning_curve_ends_at_the_entropy(call: Call) -> None:
+    found = json_of(call("learning-curve", "data.xyz", "--json", "-o", "curve.png"))
+    whole = float(entropy(environments(STRUCTURES).x))
+    assert found["entropy"][-1] == pytest.approx(whole, rel=1e-9)
+    assert found["sizes"][-1] == 32
+    again = json_of(call("learning-curve", "data.xyz", "--json"))
+    assert again["entropy"] == found["entropy"]
+
+
+def test_a_trajectory_is_measured_frame_by_frame(call: Call) -> None:
+    found = json_of(call("trajectory", "data.xyz", "-r", "data.xyz", "--json", "-o", "frames.png"))
+    x = np.asarray(environments(STRUCTURES[:1]).x)
+    first = found["frames"][0]
+    assert first["entropy"] == pytest.approx(float(entropy(x)), abs=1e-9)
+    assert first["diversity"] == pytest.approx(float(diversity(x)), abs=1e-9)
+    assert all(frame["novel"] == 0 for frame in found["frames"])
