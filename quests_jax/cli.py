@@ -74,11 +74,19 @@ def _parse_sizes(context: click.Context, parameter: click.Parameter, texts: tupl
     return [_parse_size(context, parameter, text) for text in texts]
 
 
-PARAMETERS = ("k", "cutoff", "bandwidth")
+def _parse_species(context: click.Context, _: click.Parameter, text: str | None) -> list[str] | None:
+    del context
+    return None if text is None else [symbol.strip() for symbol in text.split(",")]
+
+
+PARAMETERS = ("k", "cutoff", "species", "bandwidth")
 FILE = click.argument("file")
 DESCRIPTOR = (
     click.option("-k", "--k", type=int, default=32, show_default=True, help="Neighbors per environment."),
     click.option("-c", "--cutoff", type=float, default=5.0, show_default=True, help="Cutoff, in Å."),
+    click.option(
+        "--species", callback=_parse_species, help="Elements to tell apart, as Na,Cl.  [default: none]"
+    ),
 )
 KERNEL = (
     *DESCRIPTOR,
@@ -177,7 +185,12 @@ def _use_compilation_cache() -> None:
 # ---- The commands ----
 
 
-@command(FILE, *DESCRIPTOR, kind="descriptors", examples=("descriptors data.xyz -o data.npz",))
+@command(
+    FILE,
+    *DESCRIPTOR,
+    kind="descriptors",
+    examples=("descriptors data.xyz -o data.npz", "descriptors salt.xyz --species Na,Cl -o salt.npz"),
+)
 def descriptors(run: Run, file: str) -> Report:
     """Descriptors of the environments of FILE.
 

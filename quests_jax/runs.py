@@ -29,6 +29,7 @@ from quests_jax.files import (
 )
 
 BUNDLED = "bundled:silicon"
+OF_DESCRIPTORS = ("k", "cutoff", "species")  # parameters that descriptors depend on
 
 
 class Report(NamedTuple):
@@ -55,7 +56,8 @@ class Run:
     def check(self, inputs: Sequence[str]) -> None:
         """Raise `InputError` for parameters out of range and files that do not exist."""
         for name, value in self.parameters.items():
-            check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
+            if name != "species":
+                check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
         for file in inputs:
             if file != BUNDLED and not Path(file).exists():
                 raise InputError(f"{file}: no such file; check the path.")
@@ -66,11 +68,10 @@ class Run:
             if not file.endswith(DESCRIPTOR_SUFFIXES):
                 return read(bundled() if file == BUNDLED else file)
             envs, made_with = read_descriptors(Path(file))
-        for name in made_with.keys() & {"k", "cutoff"}:
+        for name in made_with.keys() & set(OF_DESCRIPTORS):
             if made_with[name] != self.parameters[name]:
-                raise InputError(
-                    f"{file}: made with {name} {made_with[name]}; add --{name} {made_with[name]}."
-                )
+                value = _in_words(made_with[name])
+                raise InputError(f"{file}: made with {name} {value}; add --{name} {value}.")
         if not made_with:
             self.anonymous.append(file)
         return envs
@@ -82,7 +83,7 @@ class Run:
         with self.stage("descriptors"), located(file):
             if not any(map(len, data)):
                 raise InputError("holds no atoms; give structures with at least one.")
-            return environments(data, k=self.parameters["k"], cutoff=self.parameters["cutoff"])
+            return environments(data, **{name: self.parameters[name] for name in OF_DESCRIPTORS})
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Time the block under this name."""
@@ -95,13 +96,13 @@ class Run:
 
     def caption(self) -> str:
         """The parameters in words."""
-        units = {"k": "", "cutoff": " Å", "bandwidth": " Å⁻¹"}
+        units = {"cutoff": " Å", "bandwidth": " Å⁻¹"}
         known = {name: value for name, value in self.stated().items() if value is not None}
-        return ", ".join(f"{name} {value:g}{units[name]}" for name, value in known.items())
+        return ", ".join(f"{name} {_in_words(value)}{units.get(name, '')}" for name, value in known.items())
 
     def stated(self) -> dict[str, Any]:
         """The parameters as far as they are known to hold for all the data."""
-        return self.parameters | ({"k": None, "cutoff": None} if self.anonymous else {})
+        return self.parameters | (dict.fromkeys(OF_DESCRIPTORS) if self.anonymous else {})
 
 
 def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, as_json: bool) -> None:
@@ -137,3 +138,10 @@ def labeled(
         for atoms, own in zip(given, np.split(values, ends), strict=True):
             atoms.arrays[name] = own
     return given
+
+
+def _in_words(value: Any) -> str:
+    """A parameter as it is typed."""
+    if value is None:
+        return "none"
+    return ",".join(value) if isinstance(value, list) else f"{value:g}"

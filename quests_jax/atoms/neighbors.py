@@ -77,6 +77,11 @@ def find_pairs(structures: Sequence[ase.Atoms], *, cutoff: float, first: int = 0
     return Pairs(*(np.concatenate(column) for column in zip(*columns, strict=True)), n_atoms=offset)
 
 
+def only(pairs: Pairs, keep: np.ndarray) -> Pairs:
+    """The pairs where `keep` [P] is true."""
+    return Pairs(*(column[keep] for column in pairs[:-1]), n_atoms=pairs.n_atoms)
+
+
 def nearest(pairs: Pairs, *, k: int) -> tuple[Nearest, Nearest]:
     """Split atoms into those whose k nearest neighbors are defined and those with a tie at the k-th.
 

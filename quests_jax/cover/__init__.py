@@ -7,7 +7,7 @@ from quests_jax.cover.pareto import pareto_msc
 from quests_jax.cover.problem import CoverProblem, atom_costs, cover_problem, coverage, distinct_weights
 from quests_jax.cover.relaxed import certify, make_budget, relax, relaxed_cover
 from quests_jax.cover.saddle import LOG_MASS, SATURATED, Budget, Relaxation
-from quests_jax.cover.selection import Selection
+from quests_jax.cover.selection import Selection, knee
 from quests_jax.cover.soft import soft_weights
 from quests_jax.cover.staged import staged_cover
 
@@ -25,6 +25,7 @@ __all__ = [
     "distinct_weights",
     "exact_cover",
     "greedy_cover",
+    "knee",
     "make_budget",
     "minimum_cover_bound",
     "msc",

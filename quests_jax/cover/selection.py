@@ -24,3 +24,13 @@ class Selection(NamedTuple):
         if self.coverage is None or self.upper_bound is None:
             return None
         return min(1.0, self.coverage / self.upper_bound) if self.upper_bound > 0 else 1.0
+
+
+def knee(selection: Selection) -> int:
+    """Number of picks at which the coverage is furthest above its chord: where more begins to add little.
+
+    For a selection in greedy order of gains, such as `greedy_cover(problem, coverage=1.0)`; at least 1.
+    """
+    covered = np.cumsum(np.concatenate([[0.0], selection.gains]))
+    chord = covered[-1] * np.arange(len(covered)) / max(len(covered) - 1, 1)
+    return max(1, int(np.argmax(covered - chord)))
