@@ -142,7 +142,9 @@ def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Arra
         own = structure[number]
 
         def add(j, total):
-            itself = (number == j) & jnp.eye(TILE, dtype=bool)  # exactly 1, however far from the origin
+            itself = (number.astype(j.dtype) == j) & jnp.eye(
+                TILE, dtype=bool
+            )  # exactly 1, however far from the origin
             kernel = jnp.exp(jnp.where(itself, 0.0, _exponents(x[number], x[j])))
             return total + jnp.sum(jnp.where(own[:, None] == structure[j][None], kernel, 0.0), axis=1)
 
