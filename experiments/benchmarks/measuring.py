@@ -30,10 +30,6 @@ Samples = dict[str, list[Sample]]
 Record = dict[str, Any]
 
 
-class Skipped(Exception):
-    """A case that cannot be measured here; the message says why."""
-
-
 def timed(work: Callable[[], Any]) -> Contender:
     """A contender that does `work`, which must wait for its own result."""
 

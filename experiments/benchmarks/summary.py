@@ -35,6 +35,7 @@ GOALS = (
     Goal("descriptors", "carbon_GAP20/*", "quests best / quests_jax float64", least=6),
     Goal("reading and descriptors", "carbon_GAP20", "quests from .xyz / quests_jax from .xyz.gz", least=4),
     Goal("msc", "mlearn/*", "quests best / quests_jax float64", least=10),
+    Goal("greedy cover", "carbon_GAP20", "plain greedy loop / lazy greedy cover", least=10),
     Goal("command line", "mlearn/*", "quests / quests-jax, empty cache", least=4),
     Goal("command line", "mlearn/*", "quests / quests-jax, filled cache", least=4),
     Goal("command line", "mlearn/*", "memory of quests-jax, empty cache", most=1000),
