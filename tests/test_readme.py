@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import quests_jax
+from quests_jax import cover, information
 from quests_jax.cli import cli, main
+from quests_jax.datasets import bundled
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
@@ -37,6 +39,38 @@ def test_command_line_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`quests-jax ([\w-]+)", TABLE))))
 def test_commands_of_the_table_exist(name: str) -> None:
     assert name in cli.commands
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files and the names that the table speaks of."""
+    place = tmp_path_factory.mktemp("table")
+    structures = quests_jax.read(bundled())
+    for name, part in (("FILE", structures[::20]), ("TEST", structures[::30]), ("NEW", structures[1::20])):
+        quests_jax.write(place / f"{name}.xyz", part)
+    quests_jax.write(place / "REF.xyz", structures[::25])
+    return place
+
+
+def in_the_table() -> list[str]:
+    """Code of the second column, command lines with their files as FILE.xyz."""
+    cells = [line.split(" | ")[1] for line in TABLE.splitlines() if line.startswith("| `")]
+    return [code for cell in cells for code in re.findall(r"`([^`]+)`", cell) if not code.startswith("-")]
+
+
+@pytest.mark.parametrize("code", sorted(set(in_the_table())))
+def test_every_line_of_the_table_runs(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    if code.startswith("quests-jax"):
+        words = shlex.split(re.sub(r"\b(FILE|TEST|REF|NEW)\b", r"\1.xyz", code))[1:]
+        assert main(words + (["-o", "x.npz", "--overwrite"] if words[0] == "descriptors" else [])) == 0
+        return
+    structures = quests_jax.read("FILE.xyz")
+    envs = quests_jax.environments(structures)
+    selection = quests_jax.greedy_cover(quests_jax.cover_problem(envs), size=5)
+    names = {"qj": quests_jax, "cover": cover, "information": information, "structures": structures}
+    names |= {"x": envs.x, "y": envs.x, "structure_id": envs.structure_id, "selection": selection}
+    assert eval(code, names | {"n": 3, "volume": 20.0}) is not None
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"qj\.(\w+)", README))))
