@@ -409,6 +409,27 @@ def trajectory(run: Run, file: str, reference: str | None) -> Report:
 
 
 @command(
+    FILE,
+    click.option("-r", "--reference", help="File with the data that counts as known."),
+    *KERNEL,
+    kind="report",
+    examples=(
+        "report data.xyz -o report.html",
+        "report data.xyz -r training.xyz -o report.html -o report.json",
+    ),
+)
+def report(run: Run, file: str, reference: str | None) -> Report:
+    """Write one self-contained page about FILE.
+
+    What it holds, its entropy and learning curve, what compression keeps with the certified bound, force
+    tails, and outliers with structure numbers. Open it in any browser; it needs no network.
+    """
+    from quests_jax import diagnostics
+
+    return diagnostics.report(run, file, reference)
+
+
+@command(
     SEED,
     kind="structures",
     examples=("generate -o silicon.xyz.gz",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,9 +12,10 @@ import numpy as np
 from ase import Atoms
 
 import quests_jax.information as information
+from quests_jax import report as pages
 from quests_jax.checks import InputError
 from quests_jax.chunks import advance
-from quests_jax.compress import entropy_and_diversity, plain
+from quests_jax.compress import entropy_and_diversity, plain, versions
 from quests_jax.environments import Environments
 from quests_jax.numerics import overlap_tolerance
 from quests_jax.plots import draw_bandwidths, draw_histogram, draw_learning_curve, draw_trajectory
@@ -125,6 +127,24 @@ def trajectory(run: Run, file: str, reference: str | None) -> Report:
     data = {"n_structures": envs.n_structures, "n_environments": int(envs.counts.sum()), "frames": frames}
     draw = partial(draw_trajectory, frames, title=f"{file}: {run.caption()}")
     return Report(data, cells, [name.replace("_", " ") for name in names], draw=draw)
+
+
+def report(run: Run, file: str, reference: str | None) -> Report:
+    """Everything on one page; the table shows which sections it has."""
+    given = run.read(file)
+    envs = run.describe(file, given)
+    known = None if reference is None else np.asarray(run.describe(reference, run.read(reference)).x)
+    structures = [] if isinstance(given, Environments) else given
+    with run.stage("report"):
+        content, numbers = pages.sections(structures, envs, bandwidth=run.bandwidth, known=known)
+    facts = [run.command, run.caption(), ", ".join(f"{k} {v}" for k, v in versions().items())]
+    data = {"n_structures": envs.n_structures, "n_environments": int(envs.counts.sum())} | numbers
+    rows = [(section.title, f"{len(section.rows)} rows") for section in content]
+
+    def draw(path: Path) -> None:
+        pages.write_page(path, f"Data set report: {file}", facts, content)
+
+    return Report(data, rows, draw=draw)
 
 
 def _by_structure(envs: Environments, dH: np.ndarray, threshold: float) -> list[dict[str, Any]]:

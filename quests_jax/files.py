@@ -17,12 +17,14 @@ from quests_jax.environments import Environments, make_environments
 
 DESCRIPTOR_SUFFIXES = (".npz", ".npy")
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+DRAWN_SUFFIXES = (*FIGURE_SUFFIXES, ".html")
 OUTPUT_SUFFIXES = {  # by what a command can write beside numbers
     "numbers": (".json",),
     "descriptors": (".json", *DESCRIPTOR_SUFFIXES),
     "atoms": (".json", *(suffix for suffix in STRUCTURE_SUFFIXES if "xyz" in suffix)),  # others drop arrays
     "structures": (".json", *STRUCTURE_SUFFIXES),
     "figures": (".json", *FIGURE_SUFFIXES),
+    "report": (".json", ".html"),
     "diagnosis": (
         ".json",
         *FIGURE_SUFFIXES,
@@ -39,7 +41,7 @@ def check_outputs(outputs: Sequence[Path], inputs: Sequence[str], *, kind: str, 
             raise InputError(f"{path}: is an input of this command; write to another file.")
         if path.resolve() in {other.resolve() for other in outputs[:number]}:
             raise InputError(f"{path}: given twice as output; name each file once.")
-        needs_structures = path.suffix not in (".json", *DESCRIPTOR_SUFFIXES, *FIGURE_SUFFIXES)
+        needs_structures = path.suffix not in (".json", *DESCRIPTOR_SUFFIXES, *DRAWN_SUFFIXES)
         if needs_structures and inputs and inputs[0].endswith(DESCRIPTOR_SUFFIXES):
             raise InputError(f"{path}: {inputs[0]} holds no structures to write; give a structure file.")
 

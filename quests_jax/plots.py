@@ -186,6 +186,23 @@ def draw_trajectory(frames: Sequence[dict[str, Any]], path: Path, *, title: str 
     _save(figure, path)
 
 
+def draw_tails(everything: np.ndarray, kept: dict[str, np.ndarray], path: Path, *, title: str = "") -> None:
+    """Share of atoms with a force above each value, for all of the data and for each choice."""
+    figure, axes = _single(title)
+    for number, (name, values) in enumerate([("all", everything), *kept.items()]):
+        ordered = np.sort(values)
+        above = 1 - np.arange(len(ordered)) / len(ordered)
+        color, width = ("0.3", 2.5) if name == "all" else (COLORS[number - 1], 1.5)
+        axes.step(ordered, above, where="pre", label=name, color=color, linewidth=width)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(left=max(float(np.quantile(everything, 0.05)), 1e-4))
+    axes.set_xlabel("force (eV/Å)")
+    axes.set_ylabel("share of atoms above")
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
 def _single(title: str) -> tuple[Figure, Axes]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

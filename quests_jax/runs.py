@@ -21,7 +21,7 @@ from quests_jax.datasets import bundled
 from quests_jax.environments import Environments
 from quests_jax.files import (
     DESCRIPTOR_SUFFIXES,
-    FIGURE_SUFFIXES,
+    DRAWN_SUFFIXES,
     read_descriptors,
     to_json,
     write_descriptors,
@@ -113,7 +113,7 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     for path in outputs:
         if path.suffix == ".json":
             write_json(path, data)
-        elif path.suffix in FIGURE_SUFFIXES and report.draw is not None:
+        elif path.suffix in DRAWN_SUFFIXES and report.draw is not None:
             with whole_file(path) as unfinished:
                 report.draw(unfinished)
         elif report.envs is not None:

@@ -148,25 +148,33 @@ def masses(
       shape: (S, span), with span the largest range of structure numbers in one tile of x.
     """
     n_structures, span = shape
-    origin = tl.principal_frame(x).origin
-    a = ((y - origin) / h).reshape(-1, 1, tl.TILE, y.shape[1])
-    b = ((x - origin) / h).reshape(-1, 1, tl.TILE, x.shape[1])
+    frame = tl.principal_frame(x)
+    query, reference = tl.make_tiles(y, frame), tl.make_tiles(x, frame, reorder=False)
     number = structure.reshape(-1, tl.TILE)
-    first = number[:, 0]
+    first, blocks = number[:, 0], len(number)
     member = (number - first[:, None])[:, :, None] == jnp.arange(span, dtype=number.dtype)[None, None]
+    cut, active = tl.reach(h, len(x), SKIPPED), reference.mask.max(axis=1) > 0
 
-    def rows(a):
-        radius = jnp.sqrt(jnp.max(jnp.sum(jnp.where(a < tl.FAR, a, 0) ** 2, -1)))
+    def rows(i, result):
+        near = (tl.gap_squared(query, i[None], reference)[0] < cut**2) & active
+        columns = jnp.nonzero(near, size=blocks, fill_value=0)[0]
 
-        def add(total, block):
-            b, start, member = block
-            part = jnp.exp(exponents(a, b, radius))[0] @ member.astype(x.dtype)
-            here = jax.lax.dynamic_slice(total, (jnp.zeros_like(start), start), (tl.TILE, span))
-            return jax.lax.dynamic_update_slice(total, here + part, (jnp.zeros_like(start), start)), None
+        def add(place, total):
+            j = columns[place]
+            kernel = jnp.exp(_exponents(query, i[None], reference, j[None], h))[0]
+            part = jnp.dot(kernel * reference.mask[j][None], member[j].astype(x.dtype), precision="highest")
+            at = (jnp.zeros_like(first[j]), first[j])
+            here = jax.lax.dynamic_slice(total, at, (tl.TILE, span))
+            return jax.lax.dynamic_update_slice(total, here + part, at)
 
-        return jax.lax.scan(add, jnp.zeros((tl.TILE, n_structures + span), x.dtype), (b, first, member))[0]
+        zero = jnp.zeros((tl.TILE, n_structures + span), x.dtype)
+        total = jax.lax.fori_loop(0, near.sum(), add, zero)
+        slots = jax.lax.dynamic_slice_in_dim(query.order, i * tl.TILE, tl.TILE)
+        slots = jnp.where(query.mask[i] > 0, slots, len(y))
+        return result.at[slots].set(total, mode="drop", unique_indices=True)
 
-    return jax.lax.map(rows, a).reshape(len(y), -1)
+    result = jnp.zeros((len(y), n_structures + span), x.dtype)
+    return jax.lax.fori_loop(0, len(query.mask), rows, result)
 
 
 def _over_pairs(tiles: Tiles, contribution: Callable, h: jax.Array, x: jax.Array, shape: tuple) -> jax.Array:

@@ -70,13 +70,13 @@ def is_real(x: jax.Array) -> jax.Array:
     return x[:, 0] < FAR / 2
 
 
-def make_tiles(x: jax.Array, frame: Frame) -> Tiles:
-    """Order the rows of x [n, d] by principal-axis splits and cut them into tiles."""
+def make_tiles(x: jax.Array, frame: Frame, *, reorder: bool = True) -> Tiles:
+    """Order the rows of x [n, d] by principal-axis splits, unless told not to, and cut them into tiles."""
     size = -(-x.shape[0] // TILE) * TILE
     real = jnp.pad(is_real(x), (0, size - x.shape[0]))
     rotated = jnp.dot(x - frame.origin, frame.axes, precision="highest")
     rotated = jnp.where(real[:, None], jnp.pad(rotated, ((0, size - x.shape[0]), (0, 0))), 0)
-    order = _split_order(rotated[:, :BOX_AXES], real)
+    order = _split_order(rotated[:, :BOX_AXES], real) if reorder else jnp.arange(size)
     tiles = rotated[order].reshape(-1, TILE, x.shape[1])
     mask = real[order].reshape(-1, TILE)
     real = mask[..., None]

@@ -1,0 +1,107 @@
+"""The report: one page that needs nothing else, and numbers that survive a figure."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
+from command_line import STRUCTURES, Call, call
+
+import quests_jax as qj
+from quests_jax import plots
+from quests_jax.checks import InputError
+from quests_jax.tails import compare_tails, force_norms
+
+__all__ = ["call"]  # the fixture
+
+OUTPUTS = ("-o", "report.html", "-o", "report.json")
+
+
+@pytest.fixture
+def page(call: Call) -> str:
+    rng = np.random.default_rng(0)
+    for atoms in (structures := [atoms.copy() for atoms in STRUCTURES]):
+        atoms.calc = SinglePointCalculator(atoms, forces=rng.normal(0, 1, (len(atoms), 3)), energy=0.0)
+    qj.write("forces.xyz", structures)
+    assert call("report", "forces.xyz", "-r", "data.xyz", *OUTPUTS).code == 0
+    return Path("report.html").read_text(encoding="utf-8")
+
+
+class Reader(HTMLParser):
+    """Tags that are open, and every tag with its attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_needs_nothing_else(page: str) -> None:
+    reader = Reader()
+    reader.feed(page)
+    assert not reader.open
+    names = [tag for tag, _ in reader.tags]
+    assert names.count("svg") == 5
+    assert not {"script", "link", "img", "iframe"} & set(names)
+    for _, attributes in reader.tags:
+        for name in ("src", "href", "xlink:href"):
+            assert (attributes.get(name) or "#").startswith("#")
+
+
+def test_the_page_and_the_json_say_the_same(page: str) -> None:
+    numbers = json.loads(Path("report.json").read_text(encoding="utf-8"))
+    entropy = numbers["information"]["entropy"]
+    assert f"<td>{entropy:.4g}</td>" in page
+    assert entropy == pytest.approx(float(qj.entropy(qj.environments(qj.read("forces.xyz")).x)), rel=1e-9)
+    assert len(numbers["compression"]) == len({(r["size"], r["method"]) for r in numbers["compression"]})
+    assert re.search(r"<code>quests_jax .*, jax \d", page)
+
+
+def test_a_figure_that_fails_does_not_take_the_numbers_along(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no canvas")
+
+    monkeypatch.setattr(plots, "draw_histogram", fail)
+    assert call("report", "data.xyz", *OUTPUTS).code == 0
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "could not be drawn: no canvas" in page
+    assert "its delta entropy" in page
+
+
+def test_tails_of_the_whole_are_whole() -> None:
+    values = np.random.default_rng(0).lognormal(0, 1, 5000)
+    found = compare_tails(values, values)
+    assert set(found["quantiles"].values()) == {1.0}
+    assert (found["largest"], found["wasserstein"], found["jensen_shannon"]) == (1.0, 0.0, 0.0)
+
+
+def test_distances_of_tails_are_those_of_the_definition() -> None:
+    values = np.random.default_rng(0).uniform(1, 2, 4000)
+    assert compare_tails(values + 0.5, values)["wasserstein"] == pytest.approx(0.5, abs=1e-9)
+    assert compare_tails(2 + values, values)["jensen_shannon"] == pytest.approx(1.0)
+    assert set(compare_tails(0.1 * values, values)["quantiles"].values()) == {0.0}
+
+
+def test_without_forces_there_are_no_tails() -> None:
+    assert force_norms(STRUCTURES) is None
+    for wrong in (np.zeros(0), np.array([-1.0])):
+        with pytest.raises(InputError):
+            compare_tails(wrong, np.ones(3))
