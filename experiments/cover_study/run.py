@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -60,13 +61,17 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _files(options: argparse.Namespace) -> Iterator[tuple[str, list[Atoms]]]:
-    """Names of files, small ones first, with their structures where these are at hand already."""
+    """Names of files, with their structures where these are at hand already."""
     if options.smoke:
         yield "bundled:silicon", qj.read(bundled())[:: 181 // SMOKE["structures"]]
         return
     yield "bundled:silicon", qj.read(bundled())
+    by_folder: dict[str, list[Path]] = {}
     for file in sorted(options.data.glob("*/*.xyz.gz"), key=lambda file: file.stat().st_size):
-        yield str(file.relative_to(options.data)), []
+        by_folder.setdefault(file.parent.name, []).append(file)
+    for turn in itertools.zip_longest(*by_folder.values()):  # one file of each folder comes before others
+        for file in filter(None, turn):
+            yield str(file.relative_to(options.data)), []
 
 
 def _study(structures: list[Atoms], options: argparse.Namespace) -> dict[str, Any]:
