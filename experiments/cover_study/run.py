@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure file after file, keeping results up to date on the way, then summarize and draw."""
     options = _parse(arguments)
     results = _resumed(options.output) if not options.smoke else {}
+    if options.summary:
+        return _summarize(results.get("records", {}), options.output)
     results |= _header(options)
     files = dict(_files(options))
     records = {name: record for name, record in results.get("records", {}).items() if name in files}
@@ -47,7 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             jax.clear_caches()  # every file brings shapes of its own
             print(f"{number}/{len(files)} {name}: {records[name]['seconds']} s", file=sys.stderr, flush=True)
         _write(options.output, results | {"records": records})
-    draw(records, options.output.with_name("figure.png"))
+    return _summarize(records, options.output)
+
+
+def _summarize(records: dict[str, Any], output: Path) -> int:
+    draw(records, output.with_name("figure.png"))
     print(text(records))
     return 0
 
@@ -55,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="a part of the bundled data: does it run?")
+    parser.add_argument("--summary", action="store_true", help="tables and figure of the results so far")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
     return parser.parse_args(arguments)

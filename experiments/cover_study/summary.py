@@ -10,7 +10,7 @@ import numpy as np
 Records = dict[str, dict[str, Any]]
 Row = dict[str, Any]
 
-# Measures of the comparison with MSC: +1 where more is better, and what counts as equal.
+# Measures of the comparison with MSC: +1 where more is better, and what counts as equal (relative above 1).
 MEASURES = {
     "overlap": (1, 1e-9),
     "entropy": (1, 1e-3),
@@ -85,11 +85,15 @@ def against_msc(files: Records) -> str:
 
 
 def at_least(row: Row, other: Row, measure: str) -> bool:
-    """Whether the row is as good as the other in this measure; true where it is not known."""
+    """Whether the row is as good as the other in this measure; true where it is not known.
+
+    What is covered is covered: delta entropies below 0 count as 0.
+    """
     sign, equal = MEASURES[measure]
     if row[measure] is None or other[measure] is None:
         return True
-    return bool(sign * (row[measure] - other[measure]) >= -equal)
+    ours, theirs = (max(found[measure], 0.0) for found in (row, other))
+    return bool(sign * (ours - theirs) >= -equal * max(1.0, theirs))
 
 
 def claims(files: Records) -> str:
