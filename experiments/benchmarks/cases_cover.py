@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -44,7 +45,7 @@ def greedy(setting: Setting) -> Iterator[Record]:
     lazy = timed(lambda: qj.greedy_cover(problem, size=picks).selected.tolist())
     first = {LAZY: lazy().seconds}
 
-    columns = [_masses(problem, s) for s in range(problem.n_structures)]
+    columns = _columns(problem)
 
     def loop() -> Sample:
         sample = timed(lambda: _plain(columns, len(problem.weights), min(PLAIN, picks)))()
@@ -71,13 +72,13 @@ def _plain(columns: Sequence[tuple[np.ndarray, np.ndarray]], n: int, picks: int)
     return chosen
 
 
-def _masses(problem: qj.CoverProblem, s: int) -> tuple[np.ndarray, np.ndarray]:
-    """Environments at which structure s has mass, and the mass."""
+def _columns(problem: qj.CoverProblem) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Environments at which each structure has mass, and the mass."""
     masses = problem.masses
     if isinstance(masses, DenseMasses):
-        return np.arange(len(problem.weights)), np.asarray(masses.values[s])
-    own = slice(int(masses.start[s]), int(masses.start[s + 1]))
-    return np.asarray(masses.environment[own]), np.asarray(masses.values[own])
+        return [(np.arange(len(problem.weights)), row) for row in np.asarray(masses.values)]
+    environment, values, start = map(np.asarray, (masses.environment, masses.values, masses.start))
+    return [(environment[a:b], values[a:b]) for a, b in itertools.pairwise(start)]
 
 
 def relaxed(setting: Setting) -> Iterator[Record]:

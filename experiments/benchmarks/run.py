@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -46,9 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         setting = Setting(inputs, peer, roofline, Path(folder), sizes, rounds, SEED)
         header = _header(setting, smoke=options.smoke)
         skipped = [] if peer else [f"QUESTS: not installed in {options.peer_python}"]
-        records: list[Record] = []
-        for record in _measured(setting):
-            records.append(record)
+        cases = [case for case in CASES if not options.cases or case.__name__ in options.cases]
+        records = _kept(options.output) if options.cases else []
+        for record in _measured(setting, cases):
+            same = {"case": record["case"], "data": record["data"], "n": record.get("n")}
+            records = [old for old in records if same != {name: old.get(name) for name in same}] + [record]
             _write(options.output, header, records, skipped)
     _write(options.output, header, records, skipped)
     draw(records, options.output.with_name("figure.png"))
@@ -61,6 +63,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="tiny and bundled data, one round: does it run?")
     parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help=f"of parts, default {SIZES}")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
+    names = [case.__name__ for case in CASES]
+    parser.add_argument("--cases", nargs="+", choices=names, help="only these; other results are kept")
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter that has QUESTS")
     options = parser.parse_args(arguments)
     if not options.output.parent.is_dir():
@@ -72,8 +76,13 @@ def _smoke_inputs() -> Inputs:
     return generated_inputs(SMOKE_POOL, limit=SMOKE_POOL // 2)
 
 
-def _measured(setting: Setting) -> Iterator[Record]:
-    for case in CASES:
+def _kept(path: Path) -> list[Record]:
+    """Records of an earlier run."""
+    return json.loads(path.read_text(encoding="utf-8"))["records"] if path.exists() else []
+
+
+def _measured(setting: Setting, cases: Sequence[Callable[[Setting], Iterator[Record]]]) -> Iterator[Record]:
+    for case in cases:
         for record in case(setting):
             print(f"{record['case']}: {record['data']}", file=sys.stderr, flush=True)
             yield record
