@@ -92,9 +92,12 @@ def get_descriptors(
     x = np.empty((total, len(elements) * (2 * k - 1)))
     for number, element in enumerate(elements):
         columns = slice(number * (2 * k - 1), (number + 1) * (2 * k - 1))
-        for done, block in _blocks(structures, k, cutoff, element):
-            x[done, columns] = block
-            advance("descriptors", number * total + int(done[-1]) + 1, len(elements) * total)
+        done = 0
+        for rows, block in _blocks(structures, k, cutoff, element):
+            x[rows, columns] = block
+            if rows[-1] >= done:  # rows with a shared shell come again, at the end
+                done = int(rows[-1]) + 1
+                advance("descriptors", number * total + done, len(elements) * total)
     return x
 
 
