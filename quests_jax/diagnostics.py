@@ -42,7 +42,7 @@ def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Rep
         foreign = partial(information.delta_entropy, bandwidth=run.bandwidth)
         dH = own if reference is None else np.asarray(foreign(np.asarray(envs.x), np.asarray(known.x)))
     threshold = max(float(np.quantile(own, quantile)), overlap_tolerance(dH.dtype))
-    per_structure = _by_structure(envs, dH, threshold)
+    per_structure = pages.by_structure(envs, dH, threshold)
     found = {"threshold": threshold, "quantile": quantile, "outliers": int((dH > threshold).sum())}
     data = {"n_structures": envs.n_structures, "n_environments": len(dH)} | found
     data |= {"structures": per_structure, "structure_id": envs.structure_id, "delta_entropy": dH}
@@ -89,10 +89,7 @@ def learning_curve(run: Run, file: str, repeats: int, seed: int) -> Report:
     with run.stage("learning curve"):
         options = {"repeats": repeats, "bandwidth": run.bandwidth, "key": jax.random.key(seed)}
         curve = information.learning_curve(x, sizes, **options)
-    try:
-        limit: float | None = information.largest_entropy(curve)
-    except InputError:  # the numbers are worth more than their limit
-        limit = None
+    limit = pages.limit_of(curve)
     gap = None if limit is None else limit - float(curve.mean[-1])
     data = {"n_environments": len(x), "seed": seed, "repeats": repeats, "sizes": curve.sizes}
     data |= {"entropy": curve.mean, "half_width": curve.half_width, "limit": limit, "information_gap": gap}
@@ -145,17 +142,6 @@ def report(run: Run, file: str, reference: str | None) -> Report:
         pages.write_page(path, f"Data set report: {file}", facts, content)
 
     return Report(data, rows, draw=draw)
-
-
-def _by_structure(envs: Environments, dH: np.ndarray, threshold: float) -> list[dict[str, Any]]:
-    """Largest δH, its atom and the number of outliers of each structure, the most foreign first."""
-    rows = []
-    for number, own in enumerate(np.split(dH, np.cumsum(envs.counts)[:-1])):
-        if len(own):
-            top = int(own.argmax())
-            worst = {"structure": number, "max_delta_entropy": float(own[top]), "atom": top}
-            rows.append(worst | {"outliers": int((own > threshold).sum()), "atoms": len(own)})
-    return sorted(rows, key=lambda row: -row["max_delta_entropy"])
 
 
 def _halves(envs: Environments, sample: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

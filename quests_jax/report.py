@@ -18,7 +18,7 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax import information, plots
-from quests_jax.atoms.structures import whole_file
+from quests_jax.checks import InputError
 from quests_jax.compare import compare_environments, config_types, force_tail, table
 from quests_jax.compress import entropy_and_diversity, find_method
 from quests_jax.environments import Environments
@@ -81,7 +81,7 @@ def sections(
 
 
 def write_page(path: Path, title: str, facts: Sequence[str], content: Sequence[Section]) -> None:
-    """Write the page, whole or not at all; `facts` are lines on how it was made."""
+    """Write the page; `facts` are lines on how it was made."""
     body = "".join(_section(section) for section in content)
     made = "".join(f"<li><code>{html.escape(fact)}</code></li>" for fact in facts)
     page = (
@@ -90,8 +90,26 @@ def write_page(path: Path, title: str, facts: Sequence[str], content: Sequence[S
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>"
         f"<h1>{html.escape(title)}</h1>{body}<h2>How this page was made</h2><ul>{made}</ul></body></html>\n"
     )
-    with whole_file(path) as unfinished:
-        unfinished.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8")
+
+
+def by_structure(envs: Environments, dH: np.ndarray, threshold: float) -> list[dict[str, Any]]:
+    """Largest δH, its atom and the number of outliers of each structure, the most foreign first."""
+    rows = []
+    for number, own in enumerate(np.split(dH, np.cumsum(envs.counts)[:-1])):
+        if len(own):
+            top = int(own.argmax())
+            worst = {"structure": number, "max_delta_entropy": float(own[top]), "atom": top}
+            rows.append(worst | {"outliers": int((own > threshold).sum()), "atoms": len(own)})
+    return sorted(rows, key=lambda row: -row["max_delta_entropy"])
+
+
+def limit_of(curve: information.LearningCurve) -> float | None:
+    """Limit of a learning curve; None if it cannot be fitted: the numbers are worth more than their limit."""
+    try:
+        return information.largest_entropy(curve)
+    except InputError:
+        return None
 
 
 def _section(section: Section) -> str:
@@ -147,7 +165,7 @@ def _measures(envs: Environments, bandwidth: float) -> tuple[Section, dict[str, 
     H, D = entropy_and_diversity(x, bandwidth=bandwidth)
     sizes = sorted({max(1, round(share * len(x))) for share in CURVE})
     curve = information.learning_curve(x, sizes, repeats=REPEATS, bandwidth=bandwidth)
-    limit = _limit(curve)
+    limit = limit_of(curve)
     found = {"entropy": H, "diversity": D, "largest entropy, ln n": float(np.log(len(x)))}
     found |= {"limit of the learning curve": limit, "information gap": None if limit is None else limit - H}
     words = (
@@ -157,13 +175,6 @@ def _measures(envs: Environments, bandwidth: float) -> tuple[Section, dict[str, 
     )
     draw = partial(plots.draw_learning_curve, curve, limit)
     return Section("Information", words, ("", "nats"), list(found.items()), draw), {"information": found}
-
-
-def _limit(curve: information.LearningCurve) -> float | None:
-    try:
-        return information.largest_entropy(curve)
-    except ValueError:
-        return None
 
 
 def _compression(
@@ -204,13 +215,8 @@ def _tails(norms: np.ndarray, envs: Environments, bandwidth: float) -> tuple[Sec
 def _outliers(envs: Environments, bandwidth: float) -> tuple[Section, dict[str, Any]]:
     dH = np.asarray(information.delta_entropy_of_others(envs.x, envs.structure_id, bandwidth=bandwidth))
     threshold = max(float(np.quantile(dH, QUANTILE)), overlap_tolerance(dH.dtype))
-    ends = np.cumsum(envs.counts)[:-1]
-    worst = [
-        (float(own.max()), s, int(own.argmax()), int((own > threshold).sum()), len(own))
-        for s, own in enumerate(np.split(dH, ends))
-        if len(own)
-    ]
-    rows = [[s, atom, top, many, atoms] for top, s, atom, many, atoms in sorted(worst, reverse=True)[:SHOWN]]
+    names = ("structure", "atom", "max_delta_entropy", "outliers", "atoms")
+    rows = [[row[name] for name in names] for row in by_structure(envs, dH, threshold)[:SHOWN]]
     words = (
         "Delta entropy of every environment against all other structures: above 0 nothing else in the data "
         f"is like it. Outliers lie above its {QUANTILE:.0%} quantile, {threshold:.3g} nats. Structure and "
