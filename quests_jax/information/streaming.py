@@ -153,22 +153,25 @@ def masses(
     number = structure.reshape(-1, tl.TILE)
     first, blocks = number[:, 0], len(number)
     member = (number - first[:, None])[:, :, None] == jnp.arange(span, dtype=number.dtype)[None, None]
+    member = jnp.where(member, reference.mask[..., None], 0)
     cut, active = tl.reach(h, len(x), SKIPPED), reference.mask.max(axis=1) > 0
 
     def rows(i, result):
         near = (tl.gap_squared(query, i[None], reference)[0] < cut**2) & active
-        columns = jnp.nonzero(near, size=blocks, fill_value=0)[0]
+        columns = jnp.nonzero(near, size=blocks, fill_value=blocks)[0]
 
-        def add(place, total):
-            j = columns[place]
-            kernel = jnp.exp(_exponents(query, i[None], reference, j[None], h))[0]
-            part = jnp.dot(kernel * reference.mask[j][None], member[j].astype(x.dtype), precision="highest")
-            at = (jnp.zeros_like(first[j]), first[j])
-            here = jax.lax.dynamic_slice(total, at, (tl.TILE, span))
-            return jax.lax.dynamic_update_slice(total, here + part, at)
+        def add(j, total):
+            j, padding = _clip(j, reference)
+            kernel = jnp.exp(_exponents(query, i[None], reference, j, h) - padding)
+            parts = jnp.einsum("bts,bsr->btr", kernel, member[j], precision="highest")
+            for block, part in zip(j, parts, strict=True):
+                at = (jnp.zeros_like(first[block]), first[block])
+                here = jax.lax.dynamic_slice(total, at, (tl.TILE, span))
+                total = jax.lax.dynamic_update_slice(total, here + part, at)
+            return total
 
         zero = jnp.zeros((tl.TILE, n_structures + span), x.dtype)
-        total = jax.lax.fori_loop(0, near.sum(), add, zero)
+        total = tl.in_batches(add, columns, near.sum(), zero, blocks)
         slots = jax.lax.dynamic_slice_in_dim(query.order, i * tl.TILE, tl.TILE)
         slots = jnp.where(query.mask[i] > 0, slots, len(y))
         return result.at[slots].set(total, mode="drop", unique_indices=True)

@@ -133,7 +133,7 @@ def stream_pairs(tiles: Tiles, cut: jax.Array, contribution: Callable, result: j
         near &= (jnp.arange(n_tiles)[None] >= rows[:, None]) & (active[rows] & fresh)[:, None] & active[None]
         i, j = jnp.nonzero(near, size=near.size, fill_value=n_tiles)
         i = jnp.where(i < n_tiles, rows[jnp.minimum(i, BATCH - 1)], n_tiles)
-        return _in_batches(add, jnp.stack([i, j], axis=1), near.sum(), result, n_tiles)
+        return in_batches(add, jnp.stack([i, j], axis=1), near.sum(), result, n_tiles)
 
     return jax.lax.fori_loop(0, -(-n_tiles // BATCH), band, result)
 
@@ -155,12 +155,12 @@ def stream_rows(y: Tiles, x: Tiles, near: Callable, update: Callable, init: Call
     def tile(i):
         wanted = near(i) & active_x & active_y[i]
         columns = jnp.nonzero(wanted, size=n_tiles, fill_value=n_tiles)[0]
-        return _in_batches(lambda j, carry: update(carry, i, j), columns, wanted.sum(), init(i), n_tiles)
+        return in_batches(lambda j, carry: update(carry, i, j), columns, wanted.sum(), init(i), n_tiles)
 
     return jax.lax.map(tile, jnp.arange(y.mask.shape[0]))
 
 
-def _in_batches(
+def in_batches(
     step: Callable, items: jax.Array, count: jax.Array, carry: jax.Array, filler: int
 ) -> jax.Array:
     """carry = step(items[b:b+BATCH], carry) over the first `count` items, the last batch filled up."""
