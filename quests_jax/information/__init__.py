@@ -17,6 +17,7 @@ from quests_jax.information.entropy import (
 )
 from quests_jax.information.kernels import (
     DEFAULT_BANDWIDTH,
+    cross_kernel_sums,
     kernel_product,
     kernel_sum,
     log_kernel_sum,
@@ -36,6 +37,7 @@ from quests_jax.information.sharding import over_devices
 __all__ = [
     "DEFAULT_BANDWIDTH",
     "LearningCurve",
+    "cross_kernel_sums",
     "cutoff_rule",
     "delta_entropy",
     "delta_entropy_of_others",

@@ -76,7 +76,7 @@ def make_tiles(x: jax.Array, frame: Frame, *, reorder: bool = True) -> Tiles:
     real = jnp.pad(is_real(x), (0, size - x.shape[0]))
     rotated = jnp.dot(x - frame.origin, frame.axes, precision="highest")
     rotated = jnp.where(real[:, None], jnp.pad(rotated, ((0, size - x.shape[0]), (0, 0))), 0)
-    order = _split_order(rotated[:, :BOX_AXES], real) if reorder else jnp.arange(size)
+    order = split_order(rotated[:, :BOX_AXES], real) if reorder else jnp.arange(size)
     tiles = rotated[order].reshape(-1, TILE, x.shape[1])
     mask = real[order].reshape(-1, TILE)
     real = mask[..., None]
@@ -172,8 +172,13 @@ def in_batches(
     return jax.lax.fori_loop(0, -(-count // BATCH), body, carry)
 
 
-def _split_order(x: jax.Array, real: jax.Array) -> jax.Array:
-    """Order of rows by recursive halving of the tiles along each part's principal axis; padding last."""
+def split_order(x: jax.Array, real: jax.Array) -> jax.Array:
+    """Order of rows by recursive halving of the tiles along each part's principal axis; padding last.
+
+    Args:
+      x: coordinates, shape [n, axes], n a multiple of TILE.
+      real: false for padding, shape [n].
+    """
     n, n_tiles = x.shape[0], x.shape[0] // TILE
     levels = (n_tiles - 1).bit_length()
     position = jnp.arange(n)
