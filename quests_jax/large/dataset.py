@@ -82,9 +82,7 @@ def describe_file(
             return {"x": np.zeros((0, (1 + len(species or ())) * (2 * k - 1)))}
         with located(file):
             return {
-                "x": get_descriptors(
-                    structures, k=k, cutoff=cutoff, species=species, first=runs[shard].start
-                )
+                "x": get_descriptors(structures, k=k, cutoff=cutoff, species=species, first=runs[shard].start)
             }
 
     stage.complete(len(runs), describe)

@@ -1,4 +1,4 @@
-"""Structures of a file on demand: where each begins is found once, so that none but those at work are read."""
+"""Structures of a file on demand: where each begins is found once, and only those at work are read."""
 
 from __future__ import annotations
 
@@ -85,9 +85,8 @@ def _scan(plain: Path, file: Path) -> dict[str, np.ndarray]:
     with open(plain, "rb") as stream:
         while line := stream.readline().strip():
             if not line.isdigit():
-                raise InputError(
-                    f"{file}: structure {len(counts)}: expected a number of atoms, got {line[:40].decode()!r}."
-                )
+                got = line[:40].decode(errors="replace")
+                raise InputError(f"{file}: structure {len(counts)}: expected a number of atoms, got {got!r}.")
             lines = int(line) + 1
             if sum(1 for _ in zip(range(lines), iter(stream.readline, b""), strict=False)) < lines:
                 raise InputError(f"{file}: structure {len(counts)} is cut short; copy the file again.")

@@ -32,7 +32,7 @@ SKIPPED = 1e-12  # what all skipped blocks together may add to a sum of at least
 
 
 class Blocks(NamedTuple):
-    """Environments in the order of principal-axis splits, rotated to principal axes: distances are the same."""
+    """Environments in the order of principal-axis splits, in principal axes: distances stay the same."""
 
     stage: Stage
     n: int
@@ -138,7 +138,7 @@ def _order(shards: Shards) -> dict[str, np.ndarray]:
 
 
 def _sums_of(blocks: Blocks, bandwidth: float, cut: float, block: int) -> dict[str, np.ndarray]:
-    """What the pairs of a block with itself and with the next half of all blocks, in a circle, add to each."""
+    """What pairs of a block with itself and with the next half of all blocks, in a circle, add to each."""
     number = blocks.number
     own = blocks.load(block, "x", "low", "high")
     total = np.asarray(self_kernel_sum(own["x"], bandwidth=bandwidth))

@@ -28,8 +28,9 @@ import numpy as np
 from quests_jax.atoms.structures import whole_file
 from quests_jax.checks import InputError
 from quests_jax.chunks import advance
+from quests_jax.compress import versions
 
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Any]
 T = TypeVar("T")
 
 PAUSE = 0.1  # s between two looks at whether others have finished
@@ -52,12 +53,13 @@ class Work:
     def stage(self, name: str, parameters: dict[str, Any]) -> Stage:
         """The stage of that name with these parameters, which it writes down in its manifest."""
         text = json.dumps(parameters, sort_keys=True)
+        manifest = parameters | {"versions": versions()}
         folder = self.folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         with _space(folder):
             folder.mkdir(parents=True, exist_ok=True)
             if not (folder / "manifest.json").exists():
                 with whole_file(folder / "manifest.json") as unfinished:
-                    unfinished.write_text(text + "\n", encoding="utf-8")
+                    unfinished.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         return Stage(name, folder, self)
 
 
