@@ -124,10 +124,9 @@ def structure_masses(
     m, n = len(y), len(x)
     if not m or not n:
         return jnp.zeros((n_structures, m), x.dtype)
-    number = np.asarray(structure_id)
-    number = np.concatenate([number, np.full(-n % TILE, number[-1])]).reshape(-1, TILE)
+    y, x, number = _padded(y), _padded(x), np.asarray(structure_id)
+    number = np.concatenate([number, np.full(len(x) - n, number[-1])]).reshape(-1, TILE)
     span = padded_size(int((number[:, -1] - number[:, 0]).max()) + 1, smallest=8)
-    y, x = _padded(y), jnp.pad(jnp.asarray(x), ((0, -n % TILE), (0, 0)), constant_values=FAR)
     total = _masses(y, x, jnp.asarray(number.reshape(-1), jnp.int32), h, shape=(n_structures, span))
     return total[:m, :n_structures].T
 

@@ -12,9 +12,9 @@ structure counts by its number of environments. Four stages:
 Greedy choices of parts from which one chooses again are composable core-sets [mirzasoleiman:13], and
 adding structures by price is column generation. The bound is proven for the targets. The best choice w for
 the whole data set does not depend on the sample, so its coverage f(w) exceeds that of the targets by more
-than ε with a probability of at most δ [hoeffding:63]:
+than ε with a probability of at most δ, by the inequality for sampling without replacement [serfling:74]:
 
-    f(w) ≤ f̂(w) + ε,    ε² = ½ ln(1/δ) Σ_s (n_s²/m_s) / n²
+    f(w) ≤ f̂(w) + ε,    ε² = ½ ln(1/δ) Σ_s (n_s/n)² [1 − (m_s − 1)/n_s] / m_s
 
 summed over the structures s of which m_s < n_s environments are targets. With all of them, ε is 0.
 """
@@ -125,11 +125,12 @@ def draw_targets(question: Question) -> Targets:
     stage.complete(len(shards.runs), draw)
     parts = [stage.load(shard) for shard in range(len(shards.runs))]
     sampled = size < counts
-    variance = np.sum(counts[sampled] ** 2 / size[sampled]) / shards.n_environments**2
+    n, m = counts[sampled], size[sampled]
+    spread = np.sum(n**2 * (1 - (m - 1) / n) / m) / shards.n_environments**2
     return Targets(
         np.concatenate([part["x"] for part in parts]),
         np.concatenate([part["weights"] for part in parts]),
-        float(np.sqrt(0.5 * np.log(1 / FAILURE) * variance)),
+        float(np.sqrt(0.5 * np.log(1 / FAILURE) * spread)),
     )
 
 

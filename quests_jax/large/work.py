@@ -85,7 +85,7 @@ class Stage(NamedTuple):
         Raises `Damaged` if the file is gone, cut short, or fails a checksum; then it is removed.
         """
         try:
-            with np.load(self.path(number)) as arrays:
+            with open(self.path(number), "rb") as stream, np.load(stream) as arrays:
                 return {name: arrays[name] for name in names or arrays.files}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
             self.path(number).unlink(missing_ok=True)
