@@ -88,12 +88,11 @@ DESCRIPTOR = (
         "--species", callback=_parse_species, help="Elements to tell apart, as Na,Cl.  [default: none]"
     ),
 )
-KERNEL = (
-    *DESCRIPTOR,
-    click.option(
-        "-b", "--bandwidth", type=float, default=0.015, show_default=True, help="Of the kernel, in Å⁻¹."
-    ),
+BANDWIDTH = click.option(
+    "-b", "--bandwidth", type=float, default=0.015, show_default=True, help="Of the kernel, in Å⁻¹."
 )
+KERNEL = (*DESCRIPTOR, BANDWIDTH)
+PLAIN_KERNEL = (*DESCRIPTOR[:2], BANDWIDTH)  # elements are not told apart
 SIZE = click.option(
     "-s", "--size", default="0.1", show_default=True, callback=_parse_size, help="Fraction or number to keep."
 )
@@ -427,6 +426,48 @@ def report(run: Run, file: str, reference: str | None) -> Report:
     from quests_jax import diagnostics
 
     return diagnostics.report(run, file, reference)
+
+
+@command(
+    FILE,
+    click.option(
+        "-r", "--reference", help="File with the data that counts as known.  [default: FILE itself]"
+    ),
+    click.option("-n", "--number", type=int, default=1, show_default=True, help="New structures."),
+    click.option("-i", "--index", type=int, help="Structure of FILE to start from.  [default: random]"),
+    click.option(
+        "--target", type=float, default=30.0, show_default=True, help="Delta entropy, in nats; inf: the most."
+    ),
+    click.option(
+        *("--of", "pool"),
+        type=click.Choice(["mean", "max"]),
+        default="mean",
+        show_default=True,
+        help="What is to reach the target: the mean or the largest value of all atoms.",
+    ),
+    click.option(
+        "--closest", type=float, help="Å between atoms.  [default: 85 % of the shortest at the start]"
+    ),
+    click.option("--max-steps", type=int, default=100, show_default=True, help="Of each of three attempts."),
+    click.option("--smooth", is_flag=True, help="Use the descriptor without jumps, for FILE and REFERENCE."),
+    SEED,
+    *PLAIN_KERNEL,
+    kind="atoms",
+    examples=(
+        "augment data.xyz -o new.xyz",
+        "augment start.xyz -r data.xyz -n 5 --target 20 --closest 1.8 -o new.xyz -o new.json",
+        "augment data.xyz -i 0 --of max --target inf -o strange.xyz",
+    ),
+)
+def augment(run: Run, file: str, reference: str | None, **asked: Any) -> Report:
+    """Make structures that are new to a reference, by gradient.
+
+    Atoms of a structure of FILE are moved until its delta entropy reaches the target; cell and elements stay.
+    No two atoms come closer than the closest approach. Each new structure counts as known to the next.
+    """
+    from quests_jax import commands
+
+    return commands.augment(run, file, reference, commands.Asked(**asked))
 
 
 @command(

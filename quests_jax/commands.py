@@ -5,15 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from ase import Atoms
 
 import quests_jax.information as information
-from quests_jax.checks import InputError, check_size, located
+from quests_jax.augment import Goal, augment_in_turn
+from quests_jax.checks import InputError, check_count, check_size, located
 from quests_jax.chunks import advance
+from quests_jax.collective import Known, known_environments
 from quests_jax.compare import compare_environments, config_types, find_rules, force_tail, table
 from quests_jax.compress import compress as choose
-from quests_jax.compress import entropy_and_diversity, find_method
+from quests_jax.compress import entropy_and_diversity, find_method, plain
 from quests_jax.datasets import generate as simulate
 from quests_jax.environments import Environments
 from quests_jax.numerics import overlap_tolerance
@@ -140,6 +146,43 @@ def compare(run: Run, file: str, sizes: Sequence[int | float], methods: Sequence
     return Report(data, cells, header, draw=draw)
 
 
+class Asked(NamedTuple):
+    """Options of `augment`, by their names on the command line."""
+
+    number: int
+    index: int | None
+    target: float
+    pool: str
+    closest: float | None
+    max_steps: int
+    smooth: bool
+    seed: int
+
+
+def augment(run: Run, file: str, reference: str | None, asked: Asked) -> Report:
+    """New structures with the delta entropy of each atom, and from which structure each was made."""
+    given = run.read(file)
+    if isinstance(given, Environments):
+        raise InputError(f"{file}: holds descriptors; give structures to start from.")
+    starts = _starts(file, len(given), asked)
+    known = _known(run, reference or file, given if reference is None else run.read(reference), asked.smooth)
+    goal = Goal(asked.target, getattr(jnp, asked.pool), asked.closest, asked.max_steps)
+    with run.stage("augmentation"), located(file):
+        key = jax.random.key(asked.seed)
+        found = augment_in_turn([given[i] for i in starts], known, goal=goal, key=key)
+    made = []
+    for new, start in zip(found, starts, strict=True):
+        dH = new.delta_entropy
+        new.structure.arrays["delta_entropy"] = dH
+        new.structure.info |= {"start": start, "closest_approach": new.closest}
+        made.append({"start": start, "mean_delta_entropy": dH.mean(), "max_delta_entropy": dH.max()})
+        made[-1] |= {"closest": new.closest, "evaluations": len(new.history)}
+    data = asked._asdict() | {"reference_environments": np.shape(known.x)[0], "structures": made}
+    header = ("start", "mean δH", "largest δH", "no atoms closer than (Å)", "evaluations")
+    rows = [list(row.values()) for row in plain(made)]
+    return Report(data, rows, header, structures=[new.structure for new in found])
+
+
 def generate(run: Run, seed: int) -> Report:
     """The simulated silicon data set."""
     with run.stage("simulation"):
@@ -147,6 +190,27 @@ def generate(run: Run, seed: int) -> Report:
     atoms = sum(map(len, structures))
     data = {"seed": seed, "n_structures": len(structures), "n_environments": atoms}
     return Report(data, [("structures", len(structures)), ("atoms", atoms)], structures=structures)
+
+
+def _starts(file: str, total: int, asked: Asked) -> list[int]:
+    """Numbers of the structures to start from, in turn: the one asked for, or drawn at random."""
+    check_count("number", asked.number)
+    if asked.index is None:
+        return np.random.default_rng(asked.seed).integers(total, size=asked.number).tolist()
+    if not 0 <= asked.index < total:
+        raise InputError(f"{file}: has no structure {asked.index}; give a number from 0 to {total - 1}.")
+    return [asked.index] * asked.number
+
+
+def _known(run: Run, file: str, data: Sequence[Atoms] | Environments, smooth: bool) -> Known:
+    if not isinstance(data, Environments):
+        with run.stage("descriptors"), located(file):
+            return known_environments(data, **run.parameters, smooth=smooth)
+    if smooth:
+        raise InputError(
+            f"{file}: holds descriptors of the usual kind; give structures, or leave out --smooth."
+        )
+    return Known(data.x, **run.parameters)
 
 
 def _refuse_bare_matrix(file: str) -> None:

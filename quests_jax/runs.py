@@ -69,7 +69,7 @@ class Run:
                 return read(bundled() if file == BUNDLED else file)
             envs, made_with = read_descriptors(Path(file))
         for name in made_with.keys() & set(OF_DESCRIPTORS):
-            if made_with[name] != self.parameters[name]:
+            if made_with[name] != self.parameters.get(name):
                 value = _in_words(made_with[name])
                 raise InputError(f"{file}: made with {name} {value}; add --{name} {value}.")
         if not made_with:
@@ -83,7 +83,8 @@ class Run:
         with self.stage("descriptors"), located(file):
             if not any(map(len, data)):
                 raise InputError("holds no atoms; give structures with at least one.")
-            return environments(data, **{name: self.parameters[name] for name in OF_DESCRIPTORS})
+            asked = {name: self.parameters[name] for name in OF_DESCRIPTORS if name in self.parameters}
+            return environments(data, **asked)
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Time the block under this name."""
