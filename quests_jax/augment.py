@@ -11,7 +11,7 @@ and where the descriptor jumps (see `collective`) the gradient is that of the pi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import ase
@@ -22,11 +22,10 @@ import optax
 
 from quests_jax.atoms.neighbors import find_neighbors, find_pairs, separated
 from quests_jax.atoms.structures import validate
-from quests_jax.checks import InputError, check_count, check_matrix, check_positive, located
-from quests_jax.chunks import advance
+from quests_jax.checks import InputError, check_count, check_matrix, check_positive
 from quests_jax.collective import Energy, Known, Pool, pooled_with_slope
 
-SHARE = 0.85  # of the shortest distance in the given structure: the closest approach where none is given
+SHARE = 0.75  # of the shortest distance in the given structure: the closest approach where none is given
 NOISE = 0.05  # Å, of the starting displacement: at a perfect site the gradient is zero
 RATE = 0.1  # Å, root mean square of the moves of a step
 GROWTH, SHRINKING = (
@@ -43,7 +42,7 @@ class Goal(NamedTuple):
 
     target: float = 30.0  # nats; infinite for as much as there is
     pool: Pool = jnp.mean  # δH of all atoms to the number that is to reach it, such as jnp.mean or jnp.max
-    closest: float | None = None  # Å; 85 % of the shortest distance in the given structure where not given
+    closest: float | None = None  # Å; 75 % of the shortest distance in the given structure where not given
     max_steps: int = 100  # from each starting displacement
     attempts: int = 3  # starting displacements
     energy_weight: float = 1.0  # λ in nats/eV
@@ -105,30 +104,6 @@ def augment(
             history = np.array([point.value for point in seen])
             return Augmented(_verified(atoms, best, closest), best.dH, closest, history)
     raise InputError(_regret(seen, goal, closest))
-
-
-def augment_in_turn(
-    starts: Sequence[ase.Atoms],
-    known: Known,
-    *,
-    goal: Goal = Goal(),  # noqa: B008  (immutable)
-    energy: Energy | None = None,
-    key: jax.Array | None = None,
-) -> list[Augmented]:
-    """A new structure from each start; each counts as known to those that follow, so that they differ.
-
-    Arguments and errors are those of `augment`.
-    """
-    keys = jax.random.split(jax.random.key(0) if key is None else key, len(starts))
-    found: list[Augmented] = []
-    for number, (atoms, each) in enumerate(zip(starts, keys, strict=True)):
-        advance("new structures", number, len(starts))
-        with located(f"start {number}"):
-            new = augment(atoms, known, goal=goal, energy=energy, key=each)
-        found.append(new)
-        known = known.including([new.structure])
-    advance("new structures", len(starts), len(starts))
-    return found
 
 
 def _measure(

@@ -123,6 +123,7 @@ def command(
             typed = shlex.join([NAME, *click.get_current_context().obj])
             run = Run(typed, {name: given.pop(name) for name in PARAMETERS if name in given})
             inputs = [given[name] for name in ("file", "test", "reference") if given.get(name)]
+            inputs += given.get("files", ())
             run.check(inputs)
             check_outputs(outputs, inputs, kind=kind, overwrite=overwrite)
             _use_compilation_cache()
@@ -264,6 +265,26 @@ def overlap(run: Run, test: str, reference: str) -> Report:
 
 
 @command(
+    click.argument("files", nargs=-1, required=True),
+    click.option("--by", help="Label of structures, such as config_type, that makes parts of a file."),
+    *KERNEL,
+    kind="figures",
+    examples=(
+        "overlap-matrix bulk.xyz surfaces.xyz liquid.xyz -o overlaps.png",
+        "overlap-matrix data.xyz --by config_type -o overlaps.json -o overlaps.pdf",
+    ),
+)
+def overlap_matrix(run: Run, files: tuple[str, ...], by: str | None) -> Report:
+    """Share of each part of FILES that each other part covers, and their entropies.
+
+    Parts are files, or the structures of a file that share a label. A row covers, a column is covered.
+    """
+    from quests_jax import diagnostics
+
+    return diagnostics.overlap_matrix(run, files, by)
+
+
+@command(
     FILE,
     SIZE,
     click.option(
@@ -274,21 +295,25 @@ def overlap(run: Run, test: str, reference: str) -> Report:
         help="Rule of choice: msc, pareto, cover, relaxed, or another that `compare` knows.",
     ),
     click.option("-r", "--reference", help="File with data that is there already, to complement."),
+    click.option("--prefixes", is_flag=True, help="Measure the first 1, 2, ... structures too, in JSON."),
     *KERNEL,
     kind="structures",
     examples=(
         "compress data.xyz -s 0.1 -o small.xyz -o small.json",
+        "compress data.xyz -s 1.0 -m cover --prefixes -o curve.json",
         "compress new.xyz -r known.xyz -s 100 -m cover -o added.xyz",
     ),
 )
-def compress(run: Run, file: str, size: int | float, method: str, reference: str | None) -> Report:
+def compress(
+    run: Run, file: str, size: int | float, method: str, reference: str | None, prefixes: bool
+) -> Report:
     """Choose the most informative structures of FILE.
 
     Structures are written in order of choice, so the first n of them are the choice of size n.
     """
     from quests_jax import commands
 
-    return commands.compress(run, file, size, method, reference)
+    return commands.compress(run, file, size, method, reference, prefixes)
 
 
 @command(
@@ -446,7 +471,7 @@ def report(run: Run, file: str, reference: str | None) -> Report:
         help="What is to reach the target: the mean or the largest value of all atoms.",
     ),
     click.option(
-        "--closest", type=float, help="Å between atoms.  [default: 85 % of the shortest at the start]"
+        "--closest", type=float, help="Å between atoms.  [default: 75 % of the shortest at the start]"
     ),
     click.option("--max-steps", type=int, default=100, show_default=True, help="Of each of three attempts."),
     click.option("--smooth", is_flag=True, help="Use the descriptor without jumps, for FILE and REFERENCE."),

@@ -13,13 +13,15 @@ import numpy as np
 from ase import Atoms
 
 import quests_jax.information as information
-from quests_jax.augment import Goal, augment_in_turn
+from quests_jax.augment import Goal
+from quests_jax.augment import augment as augment_one
 from quests_jax.checks import InputError, check_count, check_size, located
 from quests_jax.chunks import advance
 from quests_jax.collective import Known, known_environments
 from quests_jax.compare import compare_environments, config_types, find_rules, force_tail, table
 from quests_jax.compress import compress as choose
 from quests_jax.compress import entropy_and_diversity, find_method, plain
+from quests_jax.cover import prefix_metrics
 from quests_jax.datasets import generate as simulate
 from quests_jax.environments import Environments
 from quests_jax.numerics import overlap_tolerance
@@ -100,7 +102,9 @@ def overlap(run: Run, test: str, reference: str) -> Report:
     return Report(data, rows)
 
 
-def compress(run: Run, file: str, size: int | float, method: str, reference: str | None) -> Report:
+def compress(
+    run: Run, file: str, size: int | float, method: str, reference: str | None, prefixes: bool
+) -> Report:
     """The choice, its summary, and the chosen structures in order of choice."""
     find_method(method)
     _refuse_bare_matrix(file)
@@ -114,6 +118,10 @@ def compress(run: Run, file: str, size: int | float, method: str, reference: str
     run.seconds.update({stage: summary["seconds"][stage] for stage in ("selection", "metrics")})
     chosen = [] if isinstance(given, Environments) else [given[i] for i in summary["selected"]]
     data = {name: value for name, value in summary.items() if name not in ("k", "cutoff", "seconds")}
+    if prefixes:
+        with run.stage("prefixes"):
+            options = {"bandwidth": run.bandwidth, "reference": None if known is None else known.x}
+            data["prefixes"] = prefix_metrics(envs, summary["selected"], **options)._asdict()
     rows = [
         ("structures", summary["n_structures"], summary["size"]),
         ("environments", summary["n_environments"], summary["selected_environments"]),
@@ -167,20 +175,22 @@ def augment(run: Run, file: str, reference: str | None, asked: Asked) -> Report:
     starts = _starts(file, len(given), asked)
     known = _known(run, reference or file, given if reference is None else run.read(reference), asked.smooth)
     goal = Goal(asked.target, getattr(jnp, asked.pool), asked.closest, asked.max_steps)
-    with run.stage("augmentation"), located(file):
-        key = jax.random.key(asked.seed)
-        found = augment_in_turn([given[i] for i in starts], known, goal=goal, key=key)
-    made = []
-    for new, start in zip(found, starts, strict=True):
-        dH = new.delta_entropy
-        new.structure.arrays["delta_entropy"] = dH
-        new.structure.info |= {"start": start, "closest_approach": new.closest}
-        made.append({"start": start, "mean_delta_entropy": dH.mean(), "max_delta_entropy": dH.max()})
-        made[-1] |= {"closest": new.closest, "evaluations": len(new.history)}
-    data = asked._asdict() | {"reference_environments": np.shape(known.x)[0], "structures": made}
+    data = asked._asdict() | {"reference_environments": np.shape(known.x)[0]}
+    made, structures, key = [], [], jax.random.key(asked.seed)
+    with run.stage("augmentation"):
+        for number, start in enumerate(starts):
+            advance("new structures", number, len(starts))
+            with located(f"{file}: structure {start}"):
+                new = augment_one(given[start], known, goal=goal, key=jax.random.fold_in(key, number))
+            known, dH = known.including([new.structure]), new.delta_entropy
+            new.structure.arrays["delta_entropy"] = dH
+            new.structure.info |= {"start": start, "closest_approach": new.closest}
+            structures.append(new.structure)
+            made.append({"start": start, "mean_delta_entropy": dH.mean(), "max_delta_entropy": dH.max()})
+            made[-1] |= {"closest": new.closest, "evaluations": len(new.history)}
     header = ("start", "mean δH", "largest δH", "no atoms closer than (Å)", "evaluations")
     rows = [list(row.values()) for row in plain(made)]
-    return Report(data, rows, header, structures=[new.structure for new in found])
+    return Report(data | {"structures": made}, rows, header, structures=structures)
 
 
 def generate(run: Run, seed: int) -> Report:

@@ -95,6 +95,14 @@ def test_compress_writes_structures_in_order_of_choice(call: Call) -> None:
         np.testing.assert_allclose(atoms.positions, STRUCTURES[number].positions, atol=1e-8)
 
 
+def test_compress_measures_every_prefix_where_asked(call: Call) -> None:
+    found = json_of(call("compress", "data.xyz", "-s", "0.5", "--prefixes", "--json"))
+    assert found["prefixes"]["n_environments"] == [4, 8, 12, 16]
+    for name in ("entropy", "diversity", "overlap"):
+        assert found["prefixes"][name][-1] == pytest.approx(found[name], abs=1e-9)
+    assert "prefixes" not in json_of(call("compress", "data.xyz", "-s", "0.5", "--json"))
+
+
 def test_compress_complements_a_reference(call: Call) -> None:
     found = json_of(call("compress", "data.xyz", "-s", "1", "-r", "data.xyz", "--json"))
     assert found["overlap"] == 1.0
