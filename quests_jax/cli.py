@@ -365,6 +365,7 @@ def compare(run: Run, file: str, sizes: list[int | float], methods: tuple[str, .
     examples=(
         "outliers data.xyz -o outliers.xyz -o outliers.png",
         "outliers new.xyz -r known.xyz -q 0.999 -o outliers.json",
+        "outliers data.xyz -o outliers.chemiscope.json.gz",
     ),
 )
 def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Report:
@@ -372,7 +373,7 @@ def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Rep
 
     The threshold is a quantile of what the reference says of itself: the delta entropy of each of its
     environments against all its other structures. Extended xyz outputs hold delta_entropy and outlier of
-    every atom.
+    every atom, as does a file for chemiscope, which draws a map of all environments beside the structures.
     """
     from quests_jax import diagnostics
 

@@ -26,6 +26,7 @@ from quests_jax.plots import (
     draw_trajectory,
 )
 from quests_jax.runs import Report, Run, labeled
+from quests_jax.viewer import write_viewer
 
 SHOWN = 10  # structures or frames in a table; outputs hold all of them
 BANDWIDTHS = np.geomspace(0.002, 0.5, 24)  # Å⁻¹, at which H(h)/ln n is drawn
@@ -57,12 +58,19 @@ def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Rep
         for row in per_structure
     ]
     arrays = {"delta_entropy": dH, "outlier": (dH > threshold).astype(int)}
+
+    structures = labeled(given, envs, arrays)
+
+    def view(path: Path) -> None:
+        write_viewer(path, structures, np.asarray(envs.x), arrays, cutoff=run.parameters["cutoff"])
+
     return Report(
         data,
         cells[:SHOWN],
         ("structure", "largest δH", "of atom", "outliers", "atoms"),
-        structures=labeled(given, envs, arrays),
+        structures=structures,
         draw=partial(draw_histogram, dH, threshold, title=f"{file}: {run.caption()}"),
+        view=view,
     )
 
 

@@ -27,6 +27,7 @@ from quests_jax.files import (
     write_descriptors,
     write_json,
 )
+from quests_jax.viewer import SUFFIX as VIEWER_SUFFIX
 
 BUNDLED = "bundled:silicon"
 OF_DESCRIPTORS = ("k", "cutoff", "species")  # parameters that descriptors depend on
@@ -41,6 +42,7 @@ class Report(NamedTuple):
     structures: Sequence[Atoms] = ()
     envs: Environments | None = None
     draw: Callable[[Path], None] | None = None
+    view: Callable[[Path], None] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,9 +116,9 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     for path in outputs:
         if path.suffix == ".json":
             write_json(path, data)
-        elif path.suffix in DRAWN_SUFFIXES and report.draw is not None:
+        elif (show := _drawer(path, report)) is not None:
             with whole_file(path) as unfinished:
-                report.draw(unfinished)
+                show(unfinished)
         elif report.envs is not None:
             write_descriptors(path, report.envs, {} if run.anonymous else run.parameters)
         else:
@@ -126,6 +128,13 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     if table:
         print_table(report.header, report.rows, run.caption())
         print(*(f"wrote {path}" for path in outputs), sep="\n", end="\n" if outputs else "")
+
+
+def _drawer(path: Path, report: Report) -> Callable[[Path], None] | None:
+    """What writes a figure, a page or a file for the viewer; None for other outputs."""
+    if path.name.endswith(VIEWER_SUFFIX):
+        return report.view
+    return report.draw if path.suffix in DRAWN_SUFFIXES else None
 
 
 def labeled(

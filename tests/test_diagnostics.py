@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 
 import ase.io
@@ -59,6 +61,29 @@ def test_outputs_hold_arrays_of_atoms_and_a_figure(planted: Call) -> None:
     assert frames[8].arrays["outlier"][5] == 1
     assert frames[8].arrays["delta_entropy"].max() > frames[0].arrays["delta_entropy"].max()
     assert Path("found.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_viewer_without_chemiscope_is_refused(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quests_jax.viewer.find_spec", lambda _: None)
+    outcome = call("outliers", "data.xyz", "-o", "found.chemiscope.json.gz")
+    assert (outcome.code, "quests_jax[viewer]" in outcome.err) == (2, True)
+    assert not Path("found.chemiscope.json.gz").exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_file_for_chemiscope_holds_every_environment(planted: Call) -> None:
+    pytest.importorskip("chemiscope")
+    assert planted("outliers", "planted.xyz", "-r", "data.xyz", "-o", "found.chemiscope.json.gz").code == 0
+    found = json.loads(gzip.open("found.chemiscope.json.gz").read())
+    x = np.asarray(environments(ase.io.read("planted.xyz", ":")).x)
+    reference = environments(ase.io.read("data.xyz", ":")).x
+    np.testing.assert_allclose(
+        found["properties"]["delta_entropy"]["values"], delta_entropy(x, reference), rtol=1e-9
+    )
+    assert len(found["environments"]) == len(x)
+    first, second = (found["properties"][f"principal component[{i}]"]["values"] for i in (1, 2))
+    assert np.var(first) > np.var(second) > np.var(x, axis=0).max() / 63
+    np.testing.assert_allclose(np.var(first), np.linalg.norm(x - x.mean(0), 2) ** 2 / len(x), rtol=1e-9)
 
 
 @pytest.mark.parametrize("quantile", ["0", "1", "-1", "nan"])

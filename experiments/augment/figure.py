@@ -44,7 +44,7 @@ def text(results: dict[str, Any]) -> str:
 
 def draw(results: dict[str, Any], path: Path) -> None:
     """Best value so far against evaluations: every run thin."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, pool in zip(figure.subplots(1, 2), ("mean", "max"), strict=True):
         for number, closest in enumerate(GUARDS):
@@ -62,7 +62,8 @@ def draw(results: dict[str, Any], path: Path) -> None:
         axes.set_ylabel(f"{pool} delta entropy, best so far (nats)")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(path, dpi=130)
 
 
