@@ -5,25 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from ase import Atoms
 
 import quests_jax.information as information
-from quests_jax.augment import Goal
-from quests_jax.augment import augment as augment_one
-from quests_jax.checks import InputError, check_count, check_size, located
-from quests_jax.chunks import advance
-from quests_jax.collective import Known, known_environments
+from quests_jax.checks import InputError, check_size, located
 from quests_jax.compare import compare_environments, config_types, find_rules, force_tail, table
 from quests_jax.compress import compress as choose
-from quests_jax.compress import entropy_and_diversity, find_method, plain
+from quests_jax.compress import entropy_and_diversity, find_method, measures_of
 from quests_jax.cover import prefix_metrics
-from quests_jax.datasets import generate as simulate
 from quests_jax.environments import Environments
+from quests_jax.large import Work, compress_shards, estimate, persevere, self_sums
 from quests_jax.numerics import overlap_tolerance
 from quests_jax.plots import draw_comparison
 from quests_jax.runs import Report, Run, labeled
@@ -57,15 +51,39 @@ def diversity(run: Run, file: str) -> Report:
     )
 
 
-def metrics(run: Run, file: str) -> Report:
-    """H, D and the efficiency 100 H / ln n, from one kernel sum."""
+def metrics(run: Run, file: str, sample: int | None = None) -> Report:
+    """H, D and the efficiency 100 H / ln n, from one kernel sum; or their estimates from a sample."""
+    if run.work is not None:
+        return large_metrics(run, file, run.work, sample)
+    if sample is not None:
+        raise InputError("--sample estimates from a folder of shards; add --work FOLDER.")
 
     def measure(x: np.ndarray) -> dict[str, float]:
         H, D = entropy_and_diversity(x, bandwidth=run.bandwidth)
-        efficiency = 100 * H / math.log(len(x)) if len(x) > 1 else 100.0
-        return {"entropy": H, "diversity": D, "efficiency": efficiency}
+        return {"entropy": H, "diversity": D, "efficiency": _efficiency(H, len(x))}
 
     return _measured(run, file, measure)
+
+
+def large_metrics(run: Run, file: str, work: Work, sample: int | None) -> Report:
+    """`metrics` of environments on disk: exactly, or from a sample with 95 % confidence intervals."""
+
+    def measure() -> tuple[int, dict[str, float]]:
+        shards = run.shards(file, work)
+        with run.stage("kernel"):
+            if sample is not None:
+                H, D = estimate(shards, rows=sample, bandwidth=run.bandwidth, seed=0)
+                widths = {"entropy_half_width": H.half_width, "diversity_half_width": D.half_width}
+                found = {"entropy": H.value, "diversity": D.value, "sample": sample, "seed": 0} | widths
+            else:
+                H, D = measures_of(self_sums(shards, bandwidth=run.bandwidth))
+                found = {"entropy": H, "diversity": D}
+        return shards.n_environments, found
+
+    n, found = persevere(measure)
+    data = {"n_environments": n} | found | {"efficiency": _efficiency(found["entropy"], n)}
+    data |= {"max_entropy": math.log(n)}
+    return Report(data, [(LABELS.get(name, name), value) for name, value in data.items()])
 
 
 def delta_entropy(run: Run, file: str, reference: str) -> Report:
@@ -108,6 +126,10 @@ def compress(
     """The choice, its summary, and the chosen structures in order of choice."""
     find_method(method)
     _refuse_bare_matrix(file)
+    if run.work is not None:
+        if prefixes:
+            raise InputError("--prefixes needs the data in memory; leave out --work.")
+        return large_compress(run, file, run.work, size, method, reference)
     given = run.read(file)
     with located(file):
         check_size(size, given.n_structures if isinstance(given, Environments) else len(given))
@@ -116,12 +138,35 @@ def compress(
     result = choose(envs, size=size, method=method, reference=known, bandwidth=run.bandwidth)
     summary = result.summary
     run.seconds.update({stage: summary["seconds"][stage] for stage in ("selection", "metrics")})
-    chosen = [] if isinstance(given, Environments) else [given[i] for i in summary["selected"]]
-    data = {name: value for name, value in summary.items() if name not in ("k", "cutoff", "seconds")}
     if prefixes:
         with run.stage("prefixes"):
             options = {"bandwidth": run.bandwidth, "reference": None if known is None else known.x}
-            data["prefixes"] = prefix_metrics(envs, summary["selected"], **options)._asdict()
+            summary["prefixes"] = prefix_metrics(envs, summary["selected"], **options)._asdict()
+    chosen = [] if isinstance(given, Environments) else [given[i] for i in summary["selected"]]
+    return _compressed(summary, method, chosen)
+
+
+def large_compress(
+    run: Run, file: str, work: Work, size: int | float, method: str, reference: str | None
+) -> Report:
+    """`compress` of environments on disk."""
+    if method != "cover" or reference is not None:
+        raise InputError("with --work, use -m cover and no reference; other rules need the data in memory.")
+
+    def choose_from_disk() -> tuple[dict[str, Any], Sequence[Atoms]]:
+        shards = run.shards(file, work)
+        with located(file):
+            count = check_size(size, len(shards.counts))
+        summary = compress_shards(shards, count=count, bandwidth=run.bandwidth)
+        return summary, [] if run.silent else shards.frames.read(summary["selected"])
+
+    summary, chosen = persevere(choose_from_disk)
+    run.seconds.update(summary["seconds"])
+    return _compressed(summary, method, chosen)
+
+
+def _compressed(summary: dict[str, Any], method: str, chosen: Sequence[Atoms]) -> Report:
+    data = {name: value for name, value in summary.items() if name not in ("k", "cutoff", "seconds")}
     rows = [
         ("structures", summary["n_structures"], summary["size"]),
         ("environments", summary["n_environments"], summary["selected_environments"]),
@@ -154,78 +199,14 @@ def compare(run: Run, file: str, sizes: Sequence[int | float], methods: Sequence
     return Report(data, cells, header, draw=draw)
 
 
-class Asked(NamedTuple):
-    """Options of `augment`, by their names on the command line."""
-
-    number: int
-    index: int | None
-    target: float
-    pool: str
-    closest: float | None
-    max_steps: int
-    smooth: bool
-    seed: int
-
-
-def augment(run: Run, file: str, reference: str | None, asked: Asked) -> Report:
-    """New structures with the delta entropy of each atom, and from which structure each was made."""
-    given = run.read(file)
-    if isinstance(given, Environments):
-        raise InputError(f"{file}: holds descriptors; give structures to start from.")
-    starts = _starts(file, len(given), asked)
-    known = _known(run, reference or file, given if reference is None else run.read(reference), asked.smooth)
-    goal = Goal(asked.target, getattr(jnp, asked.pool), asked.closest, asked.max_steps)
-    data = asked._asdict() | {"reference_environments": np.shape(known.x)[0]}
-    made, structures, key = [], [], jax.random.key(asked.seed)
-    with run.stage("augmentation"):
-        for number, start in enumerate(starts):
-            advance("new structures", number, len(starts))
-            with located(f"{file}: structure {start}"):
-                new = augment_one(given[start], known, goal=goal, key=jax.random.fold_in(key, number))
-            known, dH = known.including([new.structure]), new.delta_entropy
-            new.structure.arrays["delta_entropy"] = dH
-            new.structure.info |= {"start": start, "closest_approach": new.closest}
-            structures.append(new.structure)
-            made.append({"start": start, "mean_delta_entropy": dH.mean(), "max_delta_entropy": dH.max()})
-            made[-1] |= {"closest": new.closest, "evaluations": len(new.history)}
-    header = ("start", "mean δH", "largest δH", "no atoms closer than (Å)", "evaluations")
-    rows = [list(row.values()) for row in plain(made)]
-    return Report(data | {"structures": made}, rows, header, structures=structures)
-
-
-def generate(run: Run, seed: int) -> Report:
-    """The simulated silicon data set."""
-    with run.stage("simulation"):
-        structures = simulate(seed=seed, progress=lambda _, done, total: advance("simulation", done, total))
-    atoms = sum(map(len, structures))
-    data = {"seed": seed, "n_structures": len(structures), "n_environments": atoms}
-    return Report(data, [("structures", len(structures)), ("atoms", atoms)], structures=structures)
-
-
-def _starts(file: str, total: int, asked: Asked) -> list[int]:
-    """Numbers of the structures to start from, in turn: the one asked for, or drawn at random."""
-    check_count("number", asked.number)
-    if asked.index is None:
-        return np.random.default_rng(asked.seed).integers(total, size=asked.number).tolist()
-    if not 0 <= asked.index < total:
-        raise InputError(f"{file}: has no structure {asked.index}; give a number from 0 to {total - 1}.")
-    return [asked.index] * asked.number
-
-
-def _known(run: Run, file: str, data: Sequence[Atoms] | Environments, smooth: bool) -> Known:
-    if not isinstance(data, Environments):
-        with run.stage("descriptors"), located(file):
-            return known_environments(data, **run.parameters, smooth=smooth)
-    if smooth:
-        raise InputError(
-            f"{file}: holds descriptors of the usual kind; give structures, or leave out --smooth."
-        )
-    return Known(data.x, **run.parameters)
-
-
 def _refuse_bare_matrix(file: str) -> None:
     if file.endswith(".npy"):
         raise InputError(f"{file}: does not say which structure an environment is of; use a .npz file.")
+
+
+def _efficiency(entropy: float, n: int) -> float:
+    """Entropy in percent of its largest value; 100 for a single environment."""
+    return 100 * entropy / math.log(n) if n > 1 else 100.0
 
 
 def _measured(run: Run, file: str, measure: Callable[[np.ndarray], dict[str, float]]) -> Report:

@@ -16,9 +16,10 @@ ROOT = PACKAGE.name
 ROWS = (
     ("__main__",),
     ("cli",),
-    ("commands", "diagnostics"),
+    ("commands", "diagnostics", "generation"),
     ("runs", "report"),
     ("compare", "console", "files", "plots"),
+    ("large",),
     ("compress", "datasets", "tails", "augment", "viewer"),
     ("cover", "collective"),
     ("atoms", "information"),
