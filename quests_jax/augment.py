@@ -91,6 +91,8 @@ def augment(
       InputError: bad parameters or structures, or a target that was not reached.
     """
     validate([atoms])
+    if not len(atoms):
+        raise InputError("no atoms to move; give a structure that has some.")
     _check(known, goal)
     closest = _closest(atoms, goal, known.cutoff)
     measure = _measure(atoms, known, goal, energy)

@@ -136,6 +136,11 @@ def test_bad_goals_are_refused(goal: Goal, message: str) -> None:
         augment(atoms, known_environments([atoms]), goal=goal)
 
 
+def test_nothing_to_move_is_refused() -> None:
+    with pytest.raises(InputError, match="no atoms to move"):
+        augment(ase.Atoms(), known_environments([STARTS["crystal"]]), goal=Goal(closest=1.0))
+
+
 def test_a_single_atom_without_images_needs_a_closest_approach() -> None:
     atoms = ase.Atoms("Si")
     with pytest.raises(InputError, match="say how close atoms may come"):

@@ -13,29 +13,30 @@ from matplotlib.figure import Figure
 from quests_jax.plots import COLORS
 
 GUARDS = (None, 1.6, 2.0)
+CASES = [(None, 0.02), (1.6, 0.02), (1.6, 0.05), (1.6, 0.1), (2.0, 0.02)]  # closest, move of Monte Carlo
 
 
 def text(results: dict[str, Any]) -> str:
     """Evaluations until the target is first reached: median and range over starts and seeds."""
     lines = [
-        "| of all atoms | closest (Å) | gradient | landed | Monte Carlo | ratio of medians |",
-        "|---|---|---|---|---|---|",
+        "| of all atoms | closest (Å) | move (Å) | gradient | landed | Monte Carlo | ratio of medians |",
+        "|---|---|---|---|---|---|---|",
     ]
     for pool in ("mean", "max"):
-        for closest in GUARDS:
+        for closest, move in CASES:
             climbed = _rows(results, "gradient", pool, closest or GUARDS[1])
-            walked = _rows(results, "Monte Carlo", pool, closest, score=f"-{pool}")
+            walked = _rows(results, "Monte Carlo", pool, closest, score=f"-{pool}", move=move)
             steps = results["steps"]
             ratio = _median(walked, steps) / _median(climbed, steps)
             sign = "≥ " if any(row["first"] is None for row in walked) else ""
             landed = _summary(climbed, "landed", steps)
             lines.append(
-                f"| {pool} | {closest or 'none'} | {_summary(climbed, 'first', steps)} | {landed} | "
+                f"| {pool} | {closest or 'none'} | {move} | {_summary(climbed, 'first', steps)} | {landed} | "
                 f"{_summary(walked, 'first', steps)} | {sign}{ratio:.0f} |"
             )
         score = _rows(results, "Monte Carlo", pool, None, score="target")
         lines.append(
-            f"| {pool} | none, score of QUESTS | | | {_summary(score, 'first', results['steps'])} | |"
+            f"| {pool}, score of QUESTS | none | 0.02 | | | {_summary(score, 'first', results['steps'])} | |"
         )
     seconds = results["seconds"]
     cost = seconds["gradient"] / seconds["value"]
@@ -53,7 +54,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
                 _lines(
                     axes, _rows(results, "gradient", pool, closest), COLORS[number], "-", f"gradient, {name}"
                 )
-            walked = _rows(results, "Monte Carlo", pool, closest, score=f"-{pool}")
+            walked = _rows(results, "Monte Carlo", pool, closest, score=f"-{pool}", move=0.02)
             _lines(axes, walked, COLORS[number], ":", f"Monte Carlo, {name}")
         axes.axhline(results["target"], color="0.5", linewidth=1)
         axes.set_xscale("log")
@@ -75,9 +76,9 @@ def _lines(axes: Any, rows: Sequence[dict[str, Any]], color: str, style: str, la
 
 
 def _rows(
-    results: dict[str, Any], method: str, pool: str, closest: float | None, score: str | None = None
+    results: dict[str, Any], method: str, pool: str, closest: float | None, **more: Any
 ) -> list[dict[str, Any]]:
-    wanted = {"method": method, "of": pool, "closest": closest} | ({"score": score} if score else {})
+    wanted = {"method": method, "of": pool, "closest": closest} | more
     return [row for row in results["rows"] if all(row[name] == value for name, value in wanted.items())]
 
 

@@ -16,8 +16,8 @@ from quests_jax.atoms.neighbors import find_pairs
 from quests_jax.chunks import advance
 from quests_jax.information import delta_entropy
 
-STEP = 0.02  # Å, standard deviation of the moves, and 3 cycles of temperatures 1 to 0.001, as in QUESTS
-CYCLES, COLDEST = 3, 1e-3
+MOVE = 0.02  # Å, standard deviation of the moves of QUESTS
+CYCLES, COLDEST = 3, 1e-3  # of temperatures from 1 down, as in QUESTS
 REFUSALS = 200  # proposals in a row that come too close, after which a chain waits for the next step
 
 
@@ -30,6 +30,7 @@ class Chain:
     value: Callable[[np.ndarray], float]  # δH of all atoms to what is to reach the target
     closest: float | None  # Å; proposals with closer atoms are refused without being described
     rng: np.random.Generator
+    move: float = MOVE
     current: float = np.inf
     history: list[float] = dataclasses.field(default_factory=list)
     shortest: float = np.inf  # Å, between atoms of the proposal looked at last
@@ -38,7 +39,7 @@ class Chain:
         """A structure nearby; None if all that were tried bring atoms too close."""
         for _ in range(REFUSALS):
             proposal = self.atoms.copy()
-            proposal.positions += STEP * self.rng.normal(size=proposal.positions.shape)
+            proposal.positions += self.move * self.rng.normal(size=proposal.positions.shape)
             if self.closest is None or not len(find_pairs([proposal], cutoff=self.closest).distance):
                 return proposal
         return None

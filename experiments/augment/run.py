@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from figure import draw, text
-from monte_carlo import Chain
+from monte_carlo import MOVE, Chain
 from monte_carlo import run as monte_carlo
 
 import quests_jax as qj
@@ -32,6 +32,7 @@ SEEDS = 3
 TARGET = 30.0  # nats
 CLOSEST = (1.6, 2.0)  # Å
 STEPS = 1000  # of Monte Carlo, as in QUESTS; 100 of the gradient
+MOVES = (0.05, 0.1)  # Å, larger ones than those of QUESTS, tried at the first closest approach
 POOLS = {"mean": (np.mean, jnp.mean), "max": (np.max, jnp.max)}
 
 
@@ -96,14 +97,16 @@ def _by_monte_carlo(
     every = lambda dH: float(np.abs(dH - TARGET).mean())  # noqa: E731
     rows, chains = [], []
     for pool, (value, _) in POOLS.items():
-        cases = [(closest, f"-{pool}", lambda dH, v=value: -float(v(dH))) for closest in (None, *CLOSEST)]
-        for closest, name, score in [*cases, (None, "target", every)]:
+        own = lambda dH, value=value: -float(value(dH))  # noqa: E731
+        cases = [(closest, MOVE, f"-{pool}", own) for closest in (None, *CLOSEST)]
+        cases += [(CLOSEST[0], move, f"-{pool}", own) for move in MOVES] + [(None, MOVE, "target", every)]
+        for closest, move, name, score in cases:
             for number in crystals:
                 for seed in range(seeds):
                     rng = np.random.default_rng([seed, number])
-                    chains.append(Chain(structures[number].copy(), score, value, closest, rng))
+                    chains.append(Chain(structures[number].copy(), score, value, closest, rng, move))
                     row = {"method": "Monte Carlo", "score": name, "start": number, "seed": seed}
-                    rows.append(row | {"of": pool, "closest": closest})
+                    rows.append(row | {"of": pool, "closest": closest, "move": move})
     monte_carlo(chains, x, steps, TARGET - TOLERANCE)
     return [
         row | _counted(np.array(chain.history)) | {"shortest": chain.shortest}
