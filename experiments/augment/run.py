@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -22,9 +21,10 @@ from quests_jax.atoms.neighbors import find_neighbors, find_pairs
 from quests_jax.augment import TOLERANCE, Goal, augment
 from quests_jax.checks import InputError
 from quests_jax.collective import Known, delta_entropies, known_environments, pooled_with_slope
-from quests_jax.compress import plain, versions
+from quests_jax.compress import versions
 from quests_jax.console import show_progress
 from quests_jax.datasets import bundled
+from quests_jax.files import write_json
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "mlearn" / "Si_train.xyz.gz"
 STARTS = 3  # crystals
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results |= {"parameters": {"k": 32, "cutoff": 5.0, "bandwidth": qj.DEFAULT_BANDWIDTH}, "dtype": "float64"}
     results |= {"device": jax.default_backend(), "versions": versions(), "steps": steps}
     results |= {"seconds": _seconds(structures[crystals[0]], known), "rows": rows}
-    options.output.write_text(json.dumps(plain(results), indent=1) + "\n", encoding="utf-8")
+    write_json(options.output, results)
     draw(results, options.output.with_name("figure.png"))
     print(text(results))
     return 0
@@ -119,7 +119,7 @@ def _counted(history: np.ndarray) -> dict[str, Any]:
     reached = np.flatnonzero(history >= TARGET - TOLERANCE)
     best = np.maximum.accumulate(history) if len(history) else history
     places = np.unique(np.geomspace(1, max(len(best), 1), 40).astype(int))
-    shown = [[int(place), float(best[place - 1])] for place in places if place <= len(best)]
+    shown = [[int(place), round(float(best[place - 1]), 3)] for place in places if place <= len(best)]
     return {"first": int(reached[0]) + 1 if len(reached) else None, "best": shown}
 
 
