@@ -90,12 +90,11 @@ DESCRIPTOR = (
         "--species", callback=_parse_species, help="Elements to tell apart, as Na,Cl.  [default: none]"
     ),
 )
-KERNEL = (
-    *DESCRIPTOR,
-    click.option(
-        "-b", "--bandwidth", type=float, default=0.015, show_default=True, help="Of the kernel, in Å⁻¹."
-    ),
+BANDWIDTH = click.option(
+    "-b", "--bandwidth", type=float, default=0.015, show_default=True, help="Of the kernel, in Å⁻¹."
 )
+KERNEL = (*DESCRIPTOR, BANDWIDTH)
+PLAIN_KERNEL = (*DESCRIPTOR[:2], BANDWIDTH)  # elements are not told apart
 SIZE = click.option(
     "-s", "--size", default="0.1", show_default=True, callback=_parse_size, help="Fraction or number to keep."
 )
@@ -138,6 +137,7 @@ def command(
             work = _work_in(**{name: given.pop(name) for name in SHARING if name in given})
             run = Run(typed, {name: given.pop(name) for name in PARAMETERS if name in given}, work=work)
             inputs = [given[name] for name in ("file", "test", "reference") if given.get(name)]
+            inputs += given.get("files", ())
             run.check(inputs)
             check_outputs(outputs, inputs, kind=kind, overwrite=overwrite)
             _use_compilation_cache()
@@ -318,6 +318,26 @@ def overlap(run: Run, test: str, reference: str) -> Report:
 
 
 @command(
+    click.argument("files", nargs=-1, required=True),
+    click.option("--by", help="Label of structures, such as config_type, that makes parts of a file."),
+    *KERNEL,
+    kind="figures",
+    examples=(
+        "overlap-matrix bulk.xyz surfaces.xyz liquid.xyz -o overlaps.png",
+        "overlap-matrix data.xyz --by config_type -o overlaps.json -o overlaps.pdf",
+    ),
+)
+def overlap_matrix(run: Run, files: tuple[str, ...], by: str | None) -> Report:
+    """Share of each part of FILES that each other part covers, and their entropies.
+
+    Parts are files, or the structures of a file that share a label. A row covers, a column is covered.
+    """
+    from quests_jax import diagnostics
+
+    return diagnostics.overlap_matrix(run, files, by)
+
+
+@command(
     FILE,
     SIZE,
     click.option(
@@ -328,16 +348,20 @@ def overlap(run: Run, test: str, reference: str) -> Report:
         help="Rule of choice: msc, pareto, cover, relaxed, or another that `compare` knows.",
     ),
     click.option("-r", "--reference", help="File with data that is there already, to complement."),
+    click.option("--prefixes", is_flag=True, help="Measure the first 1, 2, ... structures too, in JSON."),
     *KERNEL,
     *WORK,
     kind="structures",
     examples=(
         "compress data.xyz -s 0.1 -o small.xyz -o small.json",
+        "compress data.xyz -s 1.0 -m cover --prefixes -o curve.json",
         "compress new.xyz -r known.xyz -s 100 -m cover -o added.xyz",
         "compress large.xyz.gz -s 0.05 -m cover --work folder -o small.xyz",
     ),
 )
-def compress(run: Run, file: str, size: int | float, method: str, reference: str | None) -> Report:
+def compress(
+    run: Run, file: str, size: int | float, method: str, reference: str | None, prefixes: bool
+) -> Report:
     """Choose the most informative structures of FILE.
 
     Structures are written in order of choice, so the first n of them are the choice of size n. With --work
@@ -346,7 +370,7 @@ def compress(run: Run, file: str, size: int | float, method: str, reference: str
     """
     from quests_jax import commands
 
-    return commands.compress(run, file, size, method, reference)
+    return commands.compress(run, file, size, method, reference, prefixes)
 
 
 @command(
@@ -398,6 +422,7 @@ def compare(run: Run, file: str, sizes: list[int | float], methods: tuple[str, .
     examples=(
         "outliers data.xyz -o outliers.xyz -o outliers.png",
         "outliers new.xyz -r known.xyz -q 0.999 -o outliers.json",
+        "outliers data.xyz -o outliers.chemiscope.json.gz",
     ),
 )
 def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Report:
@@ -405,7 +430,7 @@ def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Rep
 
     The threshold is a quantile of what the reference says of itself: the delta entropy of each of its
     environments against all its other structures. Extended xyz outputs hold delta_entropy and outlier of
-    every atom.
+    every atom, as does a file for chemiscope, which draws a map of all environments beside the structures.
     """
     from quests_jax import diagnostics
 
@@ -487,6 +512,48 @@ def report(run: Run, file: str, reference: str | None) -> Report:
 
 
 @command(
+    FILE,
+    click.option(
+        "-r", "--reference", help="File with the data that counts as known.  [default: FILE itself]"
+    ),
+    click.option("-n", "--number", type=int, default=1, show_default=True, help="New structures."),
+    click.option("-i", "--index", type=int, help="Structure of FILE to start from.  [default: random]"),
+    click.option(
+        "--target", type=float, default=30.0, show_default=True, help="Delta entropy, in nats; inf: the most."
+    ),
+    click.option(
+        *("--of", "pool"),
+        type=click.Choice(["mean", "max"]),
+        default="mean",
+        show_default=True,
+        help="What is to reach the target: the mean or the largest value of all atoms.",
+    ),
+    click.option(
+        "--closest", type=float, help="Å between atoms.  [default: 75 % of the shortest at the start]"
+    ),
+    click.option("--max-steps", type=int, default=100, show_default=True, help="Of each of three attempts."),
+    click.option("--smooth", is_flag=True, help="Use the descriptor without jumps, for FILE and REFERENCE."),
+    SEED,
+    *PLAIN_KERNEL,
+    kind="atoms",
+    examples=(
+        "augment data.xyz -o new.xyz",
+        "augment start.xyz -r data.xyz -n 5 --target 20 --closest 1.8 -o new.xyz -o new.json",
+        "augment data.xyz -i 0 --of max --target inf -o strange.xyz",
+    ),
+)
+def augment(run: Run, file: str, reference: str | None, **asked: Any) -> Report:
+    """Make structures that are new to a reference, by gradient.
+
+    Atoms of a structure of FILE are moved until its delta entropy reaches the target; cell and elements stay.
+    No two atoms come closer than the closest approach. Each new structure counts as known to the next.
+    """
+    from quests_jax import generation
+
+    return generation.augment(run, file, reference, generation.Asked(**asked))
+
+
+@command(
     SEED,
     kind="structures",
     examples=("generate -o silicon.xyz.gz",),
@@ -496,6 +563,6 @@ def generate(run: Run, seed: int) -> Report:
 
     Structures come with the energies and forces of the Stillinger-Weber potential.
     """
-    from quests_jax import commands
+    from quests_jax import generation
 
-    return commands.generate(run, seed)
+    return generation.generate(run, seed)

@@ -12,11 +12,10 @@ from ase import Atoms
 
 import quests_jax.information as information
 from quests_jax.checks import InputError, check_size, located
-from quests_jax.chunks import advance
 from quests_jax.compare import compare_environments, config_types, find_rules, force_tail, table
 from quests_jax.compress import compress as choose
 from quests_jax.compress import entropy_and_diversity, find_method, measures_of
-from quests_jax.datasets import generate as simulate
+from quests_jax.cover import prefix_metrics
 from quests_jax.environments import Environments
 from quests_jax.large import Work, compress_shards, estimate, persevere, self_sums
 from quests_jax.numerics import overlap_tolerance
@@ -121,11 +120,15 @@ def overlap(run: Run, test: str, reference: str) -> Report:
     return Report(data, rows)
 
 
-def compress(run: Run, file: str, size: int | float, method: str, reference: str | None) -> Report:
+def compress(
+    run: Run, file: str, size: int | float, method: str, reference: str | None, prefixes: bool
+) -> Report:
     """The choice, its summary, and the chosen structures in order of choice."""
     find_method(method)
     _refuse_bare_matrix(file)
     if run.work is not None:
+        if prefixes:
+            raise InputError("--prefixes needs the data in memory; leave out --work.")
         return large_compress(run, file, run.work, size, method, reference)
     given = run.read(file)
     with located(file):
@@ -135,6 +138,10 @@ def compress(run: Run, file: str, size: int | float, method: str, reference: str
     result = choose(envs, size=size, method=method, reference=known, bandwidth=run.bandwidth)
     summary = result.summary
     run.seconds.update({stage: summary["seconds"][stage] for stage in ("selection", "metrics")})
+    if prefixes:
+        with run.stage("prefixes"):
+            options = {"bandwidth": run.bandwidth, "reference": None if known is None else known.x}
+            summary["prefixes"] = prefix_metrics(envs, summary["selected"], **options)._asdict()
     chosen = [] if isinstance(given, Environments) else [given[i] for i in summary["selected"]]
     return _compressed(summary, method, chosen)
 
@@ -190,15 +197,6 @@ def compare(run: Run, file: str, sizes: Sequence[int | float], methods: Sequence
     header, cells = table(rows)
     draw = partial(draw_comparison, rows, title=f"{file}: {run.caption()}")
     return Report(data, cells, header, draw=draw)
-
-
-def generate(run: Run, seed: int) -> Report:
-    """The simulated silicon data set."""
-    with run.stage("simulation"):
-        structures = simulate(seed=seed, progress=lambda _, done, total: advance("simulation", done, total))
-    atoms = sum(map(len, structures))
-    data = {"seed": seed, "n_structures": len(structures), "n_environments": atoms}
-    return Report(data, [("structures", len(structures)), ("atoms", atoms)], structures=structures)
 
 
 def _refuse_bare_matrix(file: str) -> None:

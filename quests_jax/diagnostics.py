@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,15 @@ from quests_jax.chunks import advance
 from quests_jax.compress import entropy_and_diversity, plain, versions
 from quests_jax.environments import Environments
 from quests_jax.numerics import overlap_tolerance
-from quests_jax.plots import draw_bandwidths, draw_histogram, draw_learning_curve, draw_trajectory
+from quests_jax.plots import (
+    draw_bandwidths,
+    draw_histogram,
+    draw_learning_curve,
+    draw_overlaps,
+    draw_trajectory,
+)
 from quests_jax.runs import Report, Run, labeled
+from quests_jax.viewer import write_viewer
 
 SHOWN = 10  # structures or frames in a table; outputs hold all of them
 BANDWIDTHS = np.geomspace(0.002, 0.5, 24)  # Å⁻¹, at which H(h)/ln n is drawn
@@ -51,12 +58,19 @@ def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Rep
         for row in per_structure
     ]
     arrays = {"delta_entropy": dH, "outlier": (dH > threshold).astype(int)}
+
+    structures = labeled(given, envs, arrays)
+
+    def view(path: Path) -> None:
+        write_viewer(path, structures, np.asarray(envs.x), arrays, cutoff=run.parameters["cutoff"])
+
     return Report(
         data,
         cells[:SHOWN],
         ("structure", "largest δH", "of atom", "outliers", "atoms"),
-        structures=labeled(given, envs, arrays),
+        structures=structures,
         draw=partial(draw_histogram, dH, threshold, title=f"{file}: {run.caption()}"),
+        view=view,
     )
 
 
@@ -124,6 +138,47 @@ def trajectory(run: Run, file: str, reference: str | None) -> Report:
     data = {"n_structures": envs.n_structures, "n_environments": int(envs.counts.sum()), "frames": frames}
     draw = partial(draw_trajectory, frames, title=f"{file}: {run.caption()}")
     return Report(data, cells, [name.replace("_", " ") for name in names], draw=draw)
+
+
+def overlap_matrix(run: Run, files: Sequence[str], by: str | None) -> Report:
+    """How much of each part of the data each other part covers, and the entropy of each."""
+    parts = dict(part for file in files for part in _parts(run, file, by, several=len(files) > 1))
+    names, x = list(parts), list(parts.values())
+    if len(names) < 2:
+        raise InputError(f"{files[0]}: is one part only; give several files, or --by a label of structures.")
+    with run.stage("overlaps"):
+        shares = information.overlap_matrix(x, bandwidth=run.bandwidth)
+    with run.stage("entropies"):
+        entropies = [float(information.entropy(rows, bandwidth=run.bandwidth)) for rows in x]
+    limits = [float(np.log(len(rows))) for rows in x]
+    data = {"names": names, "by": by, "n_environments": [len(rows) for rows in x], "entropies": entropies}
+    data |= {"max_entropies": limits, "tolerance": overlap_tolerance(x[0].dtype), "overlaps": shares}
+    apart = shares - np.eye(len(names))  # nobody is covered by itself
+    best = apart.argmax(axis=0)
+    cells = [
+        (name, len(rows), H, limit, names[r] if apart[r, t] > 0 else "none", 100 * float(apart[r, t]))
+        for t, (name, rows, H, limit, r) in enumerate(zip(names, x, entropies, limits, best, strict=True))
+    ]
+    title = f"{', '.join(files)}: {run.caption()}"
+    draw = partial(draw_overlaps, names, shares, np.array(entropies), np.array(limits), title=title)
+    header = ("part", "environments", "H (nats)", "ln n", "covered most by", "overlap (%)")
+    return Report(data, cells, header, draw=draw)
+
+
+def _parts(run: Run, file: str, by: str | None, *, several: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and environments of the parts of a file: all of it, or one for each value of a label."""
+    given = run.read(file)
+    x = run.describe(file, given)
+    if by is None:
+        yield file, np.asarray(x.x)
+        return
+    if isinstance(given, Environments) or any(by not in atoms.info for atoms in given):
+        raise InputError(f"{file}: some structures have no {by}; name a label that all of them have.")
+    labels = np.array([str(atoms.info[by]) for atoms in given])
+    for label in dict.fromkeys(labels.tolist()):
+        own = (labels == label)[np.asarray(x.structure_id)]
+        if own.any():
+            yield f"{file}: {label}" if several else label, np.asarray(x.x)[own]
 
 
 def report(run: Run, file: str, reference: str | None) -> Report:

@@ -14,6 +14,8 @@ from quests_jax.atoms.structures import STRUCTURE_SUFFIXES, check_output, whole_
 from quests_jax.checks import InputError, located
 from quests_jax.compress import plain
 from quests_jax.environments import Environments, make_environments
+from quests_jax.viewer import SUFFIX as VIEWER_SUFFIX
+from quests_jax.viewer import check_viewer
 
 DESCRIPTOR_SUFFIXES = (".npz", ".npy")
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
@@ -29,6 +31,7 @@ OUTPUT_SUFFIXES = {  # by what a command can write beside numbers
         ".json",
         *FIGURE_SUFFIXES,
         *(suffix for suffix in STRUCTURE_SUFFIXES if "xyz" in suffix),
+        VIEWER_SUFFIX,
     ),
 }
 
@@ -37,6 +40,7 @@ def check_outputs(outputs: Sequence[Path], inputs: Sequence[str], *, kind: str, 
     """Raise `InputError` unless each output can be written, is no input, and is named once."""
     for number, path in enumerate(outputs):
         check_output(path, overwrite=overwrite, suffixes=OUTPUT_SUFFIXES[kind])
+        check_viewer(path)
         if path.resolve() in {Path(file).resolve() for file in inputs}:
             raise InputError(f"{path}: is an input of this command; write to another file.")
         if path.resolve() in {other.resolve() for other in outputs[:number]}:

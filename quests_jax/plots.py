@@ -48,11 +48,7 @@ def comparison(rows: Sequence[dict[str, Any]], *, title: str = "") -> Figure:
       rows: from `compare`.
       title: of the figure.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 10), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure((12, 10))
     axes = figure.subplots(3, 3)
     for panel, (name, label) in zip(axes.flat, PANELS.items(), strict=True):
         _panel(panel, rows, name)
@@ -161,16 +157,12 @@ def draw_learning_curve(curve: LearningCurve, limit: float | None, path: Path, *
 
 def draw_trajectory(frames: Sequence[dict[str, Any]], path: Path, *, title: str = "") -> None:
     """Entropy and diversity of every frame above, its novelty below where a reference was given."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     rows = [
         names
         for names in (("entropy", "diversity"), ("max_delta_entropy",), ("novel",))
         if names[0] in frames[0]
     ]
-    figure = Figure(figsize=(9, 3 * len(rows)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure((9, 3 * len(rows)))
     for axes, names in zip(
         figure.subplots(len(rows), 1, squeeze=False, sharex=True)[:, 0], rows, strict=True
     ):
@@ -183,6 +175,36 @@ def draw_trajectory(frames: Sequence[dict[str, Any]], path: Path, *, title: str 
         axes.legend([name.replace("_", " ") for name in names], frameon=False)
     axes.set_xlabel("frame")
     figure.suptitle(title)
+    _save(figure, path)
+
+
+def draw_overlaps(
+    names: Sequence[str],
+    shares: np.ndarray,
+    entropies: np.ndarray,
+    limits: np.ndarray,
+    path: Path,
+    *,
+    title: str = "",
+) -> None:
+    """Shares [r, t] of part t that part r covers, in percent, and the entropy of each part beside ln n."""
+    figure = _figure((4.5 + 0.62 * len(names), 1.8 + 0.45 * len(names)))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(len(names), 4))
+    left.imshow(shares, cmap="Blues", vmin=0, vmax=1.4, aspect="auto")  # 1.4: dark text stays readable
+    for (r, t), share in np.ndenumerate(shares):
+        left.text(t, r, f"{100 * share:.0f}", ha="center", va="center", fontsize=9)
+    places = np.arange(len(names))
+    left.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor")
+    left.set_yticks(places, names)
+    left.set_xlabel("environments of")
+    left.set_ylabel("covered by")
+    left.set_title("overlap (%)", fontsize=11)
+    right.barh(places, limits, color="0.85", label="ln n")
+    right.barh(places, entropies, height=0.5, color=COLORS[0], label="H")
+    right.set_title("entropy (nats)", fontsize=11)
+    right.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
+    right.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(title, fontsize=10)
     _save(figure, path)
 
 
@@ -203,12 +225,17 @@ def draw_tails(everything: np.ndarray, kept: dict[str, np.ndarray], path: Path, 
     _save(figure, path)
 
 
-def _single(title: str) -> tuple[Figure, Axes]:
+def _figure(size: tuple[float, float]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def _single(title: str) -> tuple[Figure, Axes]:
+    figure = _figure((7, 4.5))
     axes = figure.subplots()
     axes.set_title(title, fontsize=11)
     axes.grid(alpha=0.3)

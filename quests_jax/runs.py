@@ -28,6 +28,7 @@ from quests_jax.files import (
     write_json,
 )
 from quests_jax.large import Shards, Work, describe_file
+from quests_jax.viewer import SUFFIX as VIEWER_SUFFIX
 
 BUNDLED = "bundled:silicon"
 OF_DESCRIPTORS = ("k", "cutoff", "species")  # parameters that descriptors depend on
@@ -42,6 +43,7 @@ class Report(NamedTuple):
     structures: Sequence[Atoms] = ()
     envs: Environments | None = None
     draw: Callable[[Path], None] | None = None
+    view: Callable[[Path], None] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Run:
                 return read(bundled() if file == BUNDLED else file)
             envs, made_with = read_descriptors(Path(file))
         for name in made_with.keys() & set(OF_DESCRIPTORS):
-            if made_with[name] != self.parameters[name]:
+            if made_with[name] != self.parameters.get(name):
                 value = _in_words(made_with[name])
                 raise InputError(f"{file}: made with {name} {value}; add --{name} {value}.")
         if not made_with:
@@ -85,7 +87,8 @@ class Run:
         with self.stage("descriptors"), located(file):
             if not any(map(len, data)):
                 raise InputError("holds no atoms; give structures with at least one.")
-            return environments(data, **{name: self.parameters[name] for name in OF_DESCRIPTORS})
+            asked = {name: self.parameters[name] for name in OF_DESCRIPTORS if name in self.parameters}
+            return environments(data, **asked)
 
     def shards(self, file: str, work: Work) -> Shards:
         """Environments on disk, for data past memory."""
@@ -126,9 +129,9 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     for path in outputs:
         if path.suffix == ".json":
             write_json(path, data)
-        elif path.suffix in DRAWN_SUFFIXES and report.draw is not None:
+        elif (show := _drawer(path, report)) is not None:
             with whole_file(path) as unfinished:
-                report.draw(unfinished)
+                show(unfinished)
         elif report.envs is not None:
             write_descriptors(path, report.envs, {} if run.anonymous else run.parameters)
         else:
@@ -138,6 +141,13 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     if table:
         print_table(report.header, report.rows, run.caption())
         print(*(f"wrote {path}" for path in outputs), sep="\n", end="\n" if outputs else "")
+
+
+def _drawer(path: Path, report: Report) -> Callable[[Path], None] | None:
+    """What writes a figure, a page or a file for the viewer; None for other outputs."""
+    if path.name.endswith(VIEWER_SUFFIX):
+        return report.view
+    return report.draw if path.suffix in DRAWN_SUFFIXES else None
 
 
 def labeled(

@@ -19,7 +19,7 @@ from ase.build import bulk
 from command_line import STRUCTURES, Call, call, json_of
 from rich.console import Console
 
-from quests_jax import chunks, commands, console, runs
+from quests_jax import chunks, console, generation, runs
 from quests_jax.atoms.dataset import environments
 from quests_jax.atoms.structures import read
 from quests_jax.cli import cli
@@ -95,6 +95,19 @@ def test_compress_writes_structures_in_order_of_choice(call: Call) -> None:
         np.testing.assert_allclose(atoms.positions, STRUCTURES[number].positions, atol=1e-8)
 
 
+def test_compress_measures_every_prefix_where_asked(call: Call) -> None:
+    found = json_of(call("compress", "data.xyz", "-s", "0.5", "--prefixes", "--json"))
+    assert found["prefixes"]["n_environments"] == [4, 8, 12, 16]
+    for name in ("entropy", "diversity", "overlap"):
+        assert found["prefixes"][name][-1] == pytest.approx(found[name], abs=1e-9)
+    assert "prefixes" not in json_of(call("compress", "data.xyz", "-s", "0.5", "--json"))
+
+
+def test_prefixes_need_the_data_in_memory(call: Call) -> None:
+    outcome = call("compress", "data.xyz", "-m", "cover", "--prefixes", "--work", "folder")
+    assert (outcome.code, "leave out --work" in outcome.err) == (2, True)
+
+
 def test_compress_complements_a_reference(call: Call) -> None:
     found = json_of(call("compress", "data.xyz", "-s", "1", "-r", "data.xyz", "--json"))
     assert found["overlap"] == 1.0
@@ -124,7 +137,7 @@ def test_a_bare_matrix_is_read_and_its_parameters_are_unknown(call: Call) -> Non
 
 def test_generate_writes_what_the_generator_makes(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = []
-    monkeypatch.setattr(commands, "simulate", lambda seed, progress: seeds.append(seed) or STRUCTURES[:2])
+    monkeypatch.setattr(generation, "simulate", lambda seed, progress: seeds.append(seed) or STRUCTURES[:2])
     assert call("generate", "--seed", "7", "-o", "made.xyz.gz", "-o", "made.json").code == 0
     assert seeds == [7] == [json.loads(Path("made.json").read_text())["seed"]]
     assert [atoms.info["number"] for atoms in read("made.xyz.gz")] == [0, 1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 
 import ase.io
@@ -11,7 +13,7 @@ from ase.build import bulk
 from command_line import STRUCTURES, Call, call, json_of
 
 from quests_jax.atoms.dataset import environments
-from quests_jax.information import delta_entropy, diversity, entropy, gaussian_rule
+from quests_jax.information import delta_entropy, diversity, entropy, gaussian_rule, overlap
 
 __all__ = ["call"]  # the fixture
 
@@ -61,6 +63,29 @@ def test_outputs_hold_arrays_of_atoms_and_a_figure(planted: Call) -> None:
     assert Path("found.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_viewer_without_chemiscope_is_refused(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("quests_jax.viewer.find_spec", lambda _: None)
+    outcome = call("outliers", "data.xyz", "-o", "found.chemiscope.json.gz")
+    assert (outcome.code, "quests_jax[viewer]" in outcome.err) == (2, True)
+    assert not Path("found.chemiscope.json.gz").exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_file_for_chemiscope_holds_every_environment(planted: Call) -> None:
+    pytest.importorskip("chemiscope")
+    assert planted("outliers", "planted.xyz", "-r", "data.xyz", "-o", "found.chemiscope.json.gz").code == 0
+    found = json.loads(gzip.open("found.chemiscope.json.gz").read())
+    x = np.asarray(environments(ase.io.read("planted.xyz", ":")).x)
+    reference = environments(ase.io.read("data.xyz", ":")).x
+    np.testing.assert_allclose(
+        found["properties"]["delta_entropy"]["values"], delta_entropy(x, reference), rtol=1e-9
+    )
+    assert len(found["environments"]) == len(x)
+    first, second = (found["properties"][f"principal component[{i}]"]["values"] for i in (1, 2))
+    assert np.var(first) > np.var(second) > np.var(x, axis=0).max() / 63
+    np.testing.assert_allclose(np.var(first), np.linalg.norm(x - x.mean(0), 2) ** 2 / len(x), rtol=1e-9)
+
+
 @pytest.mark.parametrize("quantile", ["0", "1", "-1", "nan"])
 def test_quantiles_out_of_range_are_refused(call: Call, quantile: str) -> None:
     outcome = call("outliers", "data.xyz", "-q", quantile)
@@ -101,3 +126,34 @@ def test_a_trajectory_is_measured_frame_by_frame(call: Call) -> None:
     assert first["entropy"] == pytest.approx(float(entropy(x)), abs=1e-9)
     assert first["diversity"] == pytest.approx(float(diversity(x)), abs=1e-9)
     assert all(frame["novel"] == 0 for frame in found["frames"])
+
+
+# ---- Overlap matrices ----
+
+
+def test_parts_may_be_files(planted: Call) -> None:
+    found = json_of(planted("overlap-matrix", "planted.xyz", "data.xyz", "--json", "-o", "matrix.png"))
+    y, x = (environments(ase.io.read(name, ":")).x for name in found["names"])
+    assert found["overlaps"] == [[1.0, 1.0], [pytest.approx(float(overlap(y, x))), 1.0]]
+    assert found["entropies"] == pytest.approx([float(entropy(y)), float(entropy(x))])
+    assert Path("matrix.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_parts_may_be_labels(call: Call) -> None:
+    labeled = [atoms.copy() for atoms in STRUCTURES]
+    for number, atoms in enumerate(labeled):
+        atoms.info = {"config_type": "ab"[number % 2]}
+    ase.io.write("labeled.xyz", labeled, format="extxyz")
+    found = json_of(call("overlap-matrix", "labeled.xyz", "--by", "config_type", "--json"))
+    parts = [environments(labeled[start::2]).x for start in (0, 1)]
+    assert (found["names"], found["n_environments"]) == (["a", "b"], [16, 16])
+    assert found["overlaps"][0][1] == pytest.approx(float(overlap(parts[1], parts[0])))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("data.xyz",), "one part only"), (("data.xyz", "--by", "phase"), "have no phase")],
+)
+def test_parts_must_be_several(call: Call, arguments: tuple[str, ...], message: str) -> None:
+    outcome = call("overlap-matrix", *arguments)
+    assert (outcome.code, message in outcome.err) == (2, True)

@@ -16,18 +16,18 @@ ROOT = PACKAGE.name
 ROWS = (
     ("__main__",),
     ("cli",),
-    ("commands", "diagnostics"),
+    ("commands", "diagnostics", "generation"),
     ("runs", "report"),
     ("compare", "console", "files", "plots"),
     ("large",),
-    ("compress", "datasets", "tails"),
-    ("cover",),
+    ("compress", "datasets", "tails", "augment", "viewer"),
+    ("cover", "collective"),
     ("atoms", "information"),
     ("environments",),
     ("checks", "numerics", "chunks", "compatibility"),
 )
 HEIGHT = {part: -depth for depth, parts in enumerate(ROWS) for part in parts}
-HOMES = {"jax_md": {"atoms.neighbors", "datasets"}, "vesin": {"atoms.neighbors"}}
+HOMES = {"chemiscope": {"viewer"}, "jax_md": {"atoms.neighbors", "datasets"}, "vesin": {"atoms.neighbors"}}
 
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path

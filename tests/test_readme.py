@@ -69,7 +69,13 @@ def test_every_line_of_the_table_runs(code: str, folder: Path, monkeypatch: pyte
     envs = quests_jax.environments(structures)
     selection = quests_jax.greedy_cover(quests_jax.cover_problem(envs), size=5)
     names = {"qj": quests_jax, "cover": cover, "information": information, "structures": structures}
-    names |= {"x": envs.x, "y": envs.x, "structure_id": envs.structure_id, "selection": selection}
+    names |= {
+        "envs": envs,
+        "x": envs.x,
+        "y": envs.x,
+        "structure_id": envs.structure_id,
+        "selection": selection,
+    }
     assert eval(code, names | {"n": 3, "volume": 20.0}) is not None
 
 

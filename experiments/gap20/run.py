@@ -19,7 +19,9 @@ from scipy.stats import pearsonr, spearmanr
 
 import quests_jax as qj
 from quests_jax.compress import plain, versions
+from quests_jax.console import show_progress
 from quests_jax.datasets import bundled
+from quests_jax.information import overlap_matrix
 from quests_jax.plots import COLORS
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "carbon_GAP20"
@@ -37,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     x = _smoke() if options.smoke else _read(options.data)
     entropies = {name: _entropy(name, rows) for name, rows in x.items()}
     names = [name for name in NAMES if name in x]
-    overlaps = [[_overlap(x, test, reference) for test in names] for reference in names]
+    with show_progress(quiet=False):
+        overlaps = 100 * overlap_matrix([x[name] for name in names], tolerance=TOLERANCE)
     results = {
         "smoke": options.smoke,
         "parameters": {"k": 32, "cutoff": 5.0, "bandwidth": qj.DEFAULT_BANDWIDTH, "tolerance": TOLERANCE},
@@ -73,26 +76,17 @@ def _entropy(name: str, x: np.ndarray) -> dict[str, Any]:
     return found | {"published": H, "published_max": log_n, "share": len(x) / round(math.exp(log_n))}
 
 
-def _overlap(x: dict[str, np.ndarray], test: str, reference: str) -> float:
-    if test == reference:
-        return 100.0
-    print(f"overlap of {test} with {reference}", file=sys.stderr, flush=True)
-    return 100 * float(qj.overlap(x[test], x[reference], tolerance=TOLERANCE))
-
-
 def _published(names: Sequence[str]) -> np.ndarray:
     rows = [NAMES.index(name) for name in names]
     return np.array(OVERLAP)[np.ix_(rows, rows)]
 
 
-def _correlations(
-    entropies: dict[str, Any], names: Sequence[str], overlaps: list[list[float]]
-) -> dict[str, Any]:
+def _correlations(entropies: dict[str, Any], names: Sequence[str], overlaps: np.ndarray) -> dict[str, Any]:
     ours, theirs = zip(*((e["entropy"], e["published"]) for e in entropies.values()), strict=True)
     apart = ~np.eye(len(names), dtype=bool)
     found = {"entropies_pearson": float(pearsonr(ours, theirs)[0])}
     if apart.sum() > 2:
-        pairs = np.array(overlaps)[apart], _published(names)[apart]
+        pairs = overlaps[apart], _published(names)[apart]
         found |= {
             "overlaps_pearson": float(pearsonr(*pairs)[0]),
             "overlaps_spearman": float(spearmanr(*pairs)[0]),

@@ -3,6 +3,7 @@
 from quests_jax.atoms.dataset import environments, get_descriptors
 from quests_jax.atoms.descriptors import quests_descriptor
 from quests_jax.atoms.neighbors import Neighbors, displacements, find_neighbors
+from quests_jax.atoms.smooth import get_smooth_descriptors, smooth_descriptors
 from quests_jax.atoms.structures import read, write
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "environments",
     "find_neighbors",
     "get_descriptors",
+    "get_smooth_descriptors",
     "quests_descriptor",
     "read",
+    "smooth_descriptors",
     "write",
 ]

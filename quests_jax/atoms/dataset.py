@@ -110,7 +110,7 @@ def _blocks(
     start, tied = 0, {}
     for vectors in _vectors(structures, first, k, cutoff, element):
         described = np.empty((len(vectors.plain), 2 * k - 1))
-        _describe(_plain_program, ROWS, described, k, cutoff, vectors.plain)
+        describe_rows(_plain_program, ROWS, described, k, cutoff, vectors.plain)
         yield np.arange(start, start + len(described)), described
         if len(vectors.tied):
             columns = (vectors.tied + start, vectors.shared, vectors.occupation)
@@ -119,7 +119,7 @@ def _blocks(
     for parts in tied.values():  # few rows in each run, so they wait for one another
         rows, shared, occupation = map(np.concatenate, zip(*parts, strict=True))
         described = np.empty((len(rows), 2 * k - 1))
-        _describe(_shared_program, SHARED_ROWS, described, k, cutoff, shared, occupation)
+        describe_rows(_shared_program, SHARED_ROWS, described, k, cutoff, shared, occupation)
         yield rows, described
 
 
@@ -158,7 +158,9 @@ def _shared_program(vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff
     return jax.vmap(describe)(vectors, occupation)
 
 
-def _describe(program, size: int, out: np.ndarray, k: int, cutoff: float, *rows: np.ndarray) -> None:
+def describe_rows(
+    program: Callable, size: int, out: np.ndarray, k: int, cutoff: float, *rows: np.ndarray
+) -> None:
     """Fill `out` by calls of one shape, so that one program serves every data set."""
     pending = []
     for start in range(0, len(out), size):
@@ -177,11 +179,11 @@ def _vectors(
     structures: Sequence[ase.Atoms], first: int, k: int, cutoff: float, element: int | None
 ) -> Iterator[Vectors]:
     """Vectors of runs of structures in order, found by host threads a little ahead of their use."""
-    runs = list(_runs([len(atoms) for atoms in structures], RUN))
+    parts = list(runs([len(atoms) for atoms in structures]))
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
         ahead = []
-        for run in runs:
+        for run in parts:
             ahead.append(pool.submit(_vectors_of, structures[run], first + run.start, k, cutoff, element))
             if len(ahead) > workers:
                 yield ahead.pop(0).result()
@@ -205,7 +207,7 @@ def _vectors_of(
     return Vectors(full, shared.atoms, wide, shared.occupation)
 
 
-def _runs(counts: Sequence[int], size: int) -> Iterator[slice]:
+def runs(counts: Sequence[int], size: int = RUN) -> Iterator[slice]:
     """Slices of structures that together hold about `size` atoms."""
     start, atoms = 0, 0
     for stop, count in enumerate(counts, start=1):

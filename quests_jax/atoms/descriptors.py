@@ -17,7 +17,7 @@ from quests_jax.numerics import safe_reciprocal, safe_sqrt
 UNROLL = 4  # steps of a scan in one; three times faster than one or eight at a time
 
 
-def quests_descriptor(vectors: jax.Array, *, cutoff: float) -> jax.Array:
+def quests_descriptor(vectors: jax.Array, *, cutoff: float | jax.Array) -> jax.Array:
     """Descriptor X = [X1, X2] of one environment, [schwalbe-koda:25, methods].
 
         √w(r) = 1 − (r/r_c)²  for r ≤ r_c, else 0
@@ -117,7 +117,7 @@ def _compare(values: jax.Array, width: int, *, flip: bool) -> jax.Array:
     return ordered.reshape(values.shape)
 
 
-def _root_weight(vectors: jax.Array, cutoff: float) -> tuple[jax.Array, jax.Array]:
+def _root_weight(vectors: jax.Array, cutoff: float | jax.Array) -> tuple[jax.Array, jax.Array]:
     squared = jnp.sum(vectors**2, axis=-1)
     root_weight = jnp.maximum(1.0 - squared / cutoff**2, 0.0)
     return jnp.where(squared > 0, root_weight, 0.0), safe_sqrt(squared)

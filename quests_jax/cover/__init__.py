@@ -4,6 +4,7 @@ from quests_jax.cover.exact import exact_cover, minimum_cover_bound
 from quests_jax.cover.greedy import greedy_cover
 from quests_jax.cover.novelty import msc
 from quests_jax.cover.pareto import pareto_msc
+from quests_jax.cover.prefixes import Prefixes, prefix_metrics
 from quests_jax.cover.problem import CoverProblem, atom_costs, cover_problem, coverage, distinct_weights
 from quests_jax.cover.relaxed import certify, make_budget, relax, relaxed_cover
 from quests_jax.cover.saddle import LOG_MASS, SATURATED, Budget, Relaxation
@@ -16,6 +17,7 @@ __all__ = [
     "SATURATED",
     "Budget",
     "CoverProblem",
+    "Prefixes",
     "Relaxation",
     "Selection",
     "atom_costs",
@@ -30,6 +32,7 @@ __all__ = [
     "minimum_cover_bound",
     "msc",
     "pareto_msc",
+    "prefix_metrics",
     "relax",
     "relaxed_cover",
     "soft_weights",

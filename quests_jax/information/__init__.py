@@ -14,6 +14,7 @@ from quests_jax.information.entropy import (
     efficiency,
     entropy,
     overlap,
+    overlap_matrix,
 )
 from quests_jax.information.kernels import (
     DEFAULT_BANDWIDTH,
@@ -63,6 +64,7 @@ __all__ = [
     "novelty_bandwidth",
     "over_devices",
     "overlap",
+    "overlap_matrix",
     "sampled_entropy",
     "self_kernel_sum",
     "structure_masses",

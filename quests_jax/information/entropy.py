@@ -5,10 +5,14 @@ Arrays in, arrays out, differentiable in every argument; descriptors may come fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
+from quests_jax.chunks import advance
 from quests_jax.information.kernels import (
     DEFAULT_BANDWIDTH,
     log_kernel_sum,
@@ -115,6 +119,33 @@ def overlap(
     dH = delta_entropy(y, x, bandwidth=bandwidth)
     tolerance = overlap_tolerance(dH.dtype) if tolerance is None else tolerance
     return jnp.mean(dH < tolerance, axis=-1, dtype=dH.dtype)
+
+
+def overlap_matrix(
+    parts: Sequence[ArrayLike],
+    *,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    tolerance: float | None = None,
+) -> np.ndarray:
+    """Overlap of every part of a data set with every other: entry [r, t] is the share of t that r covers.
+
+    The diagonal is 1: δH(x|x) ≤ 0. Not differentiable.
+
+    Args:
+      parts: environments of each part, shapes [n_p, d], Å⁻¹.
+      bandwidth: h in Å⁻¹.
+      tolerance: nats; 1e-5 where not given (see `overlap_tolerance`).
+
+    Returns:
+      Shape [P, P].
+    """
+    shares = np.eye(len(parts))
+    for r, x in enumerate(parts):
+        others = [t for t in range(len(parts)) if t != r]
+        for t in others:
+            shares[r, t] = overlap(parts[t], x, bandwidth=bandwidth, tolerance=tolerance)
+            advance("overlaps", r * len(others) + others.index(t) + 1, len(parts) * len(others))
+    return shares
 
 
 def efficiency(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:

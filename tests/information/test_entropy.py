@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quests_jax.information import delta_entropy, diversity, efficiency, entropy, overlap
+from quests_jax.information import delta_entropy, diversity, efficiency, entropy, overlap, overlap_matrix
 
 H = 0.015
 
@@ -88,3 +88,13 @@ def test_overlap_counts_queries_below_the_tolerance():
     assert float(overlap(y, x)) == 0.75
     assert float(overlap(y, x, tolerance=1e9)) == 1.0
     np.testing.assert_array_equal(overlap(y, x, bandwidth=jnp.array([0.01, 0.02])), [0.75, 0.75])
+
+
+def test_the_overlap_matrix_holds_the_overlap_of_every_pair():
+    parts = [oracle.cloud(n, 0.02, n) for n in (40, 60, 25)]
+    options = {"bandwidth": 0.02, "tolerance": 1.3}  # at which some are covered and some are not
+    found = overlap_matrix(parts, **options)
+    expected = [[overlap(y, x, **options) for y in parts] for x in parts]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
+    assert 0 < found[0, 1] < 1
+    assert found[0, 1] != found[1, 0]

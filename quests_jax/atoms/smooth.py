@@ -1,0 +1,113 @@
+"""A descriptor without jumps: the cutoff of each environment ends where its list of neighbors does.
+
+The QUESTS descriptor jumps where neighbors k and k + 1 swap, because the list changes while the weight of its
+last member does not vanish. Here the weight falls to zero at the first neighbor that is left out,
+
+    √w(r) = 1 − (r/R)²  for r ≤ R, else 0,    R = min(r_c, r_{k+1}),
+
+and everything else is as in `quests_descriptor`. Values are continuous in positions and cell; derivatives are
+not where distances swap ranks, or at R. Ties need no care: whoever is at r_{k+1} weighs nothing. The numbers
+differ from those of QUESTS, so both sides of a comparison must be described this way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import ase
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from quests_jax.atoms.dataset import ROWS, describe_rows, runs
+from quests_jax.atoms.descriptors import quests_descriptor
+from quests_jax.atoms.neighbors import Neighbors, displacements, find_pairs, nearest
+from quests_jax.atoms.structures import validate
+from quests_jax.checks import InputError, check_count, check_positive
+from quests_jax.chunks import advance
+from quests_jax.numerics import safe_sqrt
+
+
+def smooth_descriptor(vectors: jax.Array, *, cutoff: float) -> jax.Array:
+    """Descriptor of one environment whose weights vanish at its neighbor k + 1.
+
+    Args:
+      vectors: displacements to the k + 1 nearest neighbors by distance, shape [k + 1, 3], in Å; zero for a
+        neighbor that does not exist.
+      cutoff: r_c in Å.
+
+    Returns:
+      Shape [2k − 1], in Å⁻¹.
+    """
+    last = safe_sqrt(jnp.sum(vectors[-1] ** 2))
+    radius = jnp.where(last > 0, jnp.minimum(last, cutoff), cutoff)
+    return quests_descriptor(vectors[:-1], cutoff=radius)
+
+
+@partial(jax.jit, static_argnames=("k", "cutoff"))
+def smooth_descriptors(
+    positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors, *, k: int = 32, cutoff: float = 5.0
+) -> jax.Array:
+    """Smooth descriptors of all atoms of one structure, differentiable in `positions` and `cell`.
+
+    Args:
+      positions: shape [n, 3], in Å.
+      cell: lattice vectors as rows, shape [3, 3], in Å.
+      neighbors: candidates, from `find_neighbors` with at least k + 1 neighbors and this cutoff. They are put
+        in order here: if more are found within a larger cutoff, the list holds while atoms move.
+      k: number of neighbors.
+      cutoff: in Å.
+
+    Returns:
+      Shape [n, 2k − 1], in Å⁻¹.
+
+    Raises:
+      InputError: fewer candidates than k + 1.
+    """
+    if neighbors.index.shape[1] <= k:
+        raise InputError(
+            f"neighbors: {neighbors.index.shape[1]} candidates are too few; find {k + 1} or more."
+        )
+    vectors = displacements(positions, cell, neighbors)
+    squared = jnp.sum(vectors**2, axis=-1)
+    order = jnp.argsort(jnp.where(neighbors.occupation > 0, squared, jnp.inf), axis=1)[:, : k + 1]
+    ordered = jnp.take_along_axis(vectors, order[..., None], axis=1)
+    return jax.vmap(partial(smooth_descriptor, cutoff=cutoff))(ordered)
+
+
+def get_smooth_descriptors(
+    structures: Sequence[ase.Atoms], *, k: int = 32, cutoff: float = 5.0
+) -> np.ndarray:
+    """Smooth descriptors of all environments of a data set, shape [n, 2k − 1], in Å⁻¹.
+
+    Raises `InputError` as `get_descriptors` does.
+    """
+    k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
+    validate(structures)
+    counts = [len(atoms) for atoms in structures]
+    x, start = np.empty((sum(counts), 2 * k - 1)), 0
+    for run in runs(counts):
+        vectors = _nearest_vectors(structures[run], run.start, k + 1, cutoff)
+        describe_rows(_program, ROWS, x[start : start + len(vectors)], k, cutoff, vectors)
+        start += len(vectors)
+        advance("descriptors", start, len(x))
+    return x
+
+
+@partial(jax.jit, static_argnames=("k", "cutoff"))
+def _program(vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
+    del k
+    return jax.vmap(partial(smooth_descriptor, cutoff=cutoff))(vectors)
+
+
+def _nearest_vectors(structures: Sequence[ase.Atoms], first: int, size: int, cutoff: float) -> np.ndarray:
+    """Vectors to the `size` nearest neighbors, shape [n, size, 3]; of a tied shell, any that fit."""
+    pairs = find_pairs(structures, cutoff=cutoff, first=first)
+    vectors = np.zeros((pairs.n_atoms, size, 3))
+    for table in nearest(pairs, k=size):
+        if len(pairs.vector):
+            kept = pairs.vector[table.pair] * (table.occupation > 0)[..., None]
+            vectors[table.atoms] = kept[:, :size]
+    return vectors

@@ -1,0 +1,80 @@
+"""What every prefix of a selection is worth, from one pass over the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from quests_jax.checks import InputError
+from quests_jax.chunks import advance
+from quests_jax.environments import Environments
+from quests_jax.information import DEFAULT_BANDWIDTH, kernel_sum, structure_masses
+from quests_jax.numerics import overlap_tolerance
+
+BLOCK = 32  # structures whose masses are formed at a time
+
+
+class Prefixes(NamedTuple):
+    """Measures of the first 1, 2, ..., t structures of a selection; nats."""
+
+    n_environments: np.ndarray  # [t] int
+    entropy: np.ndarray  # [t]
+    diversity: np.ndarray  # [t]
+    overlap: np.ndarray  # [t], share of all environments that the prefix covers
+
+
+def prefix_metrics(
+    envs: Environments,
+    selected: Sequence[int] | np.ndarray,
+    *,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    reference: ArrayLike | None = None,
+) -> Prefixes:
+    """Entropy, diversity and overlap of every prefix C_t of a selection.
+
+    With the mass p_i(t) = Σ_{j in C_t} K(x_i, x_j), which grows by one structure at a time,
+
+        H_t = ln n_t − (1/n_t) Σ_{i in C_t} ln p_i(t),    D_t = ln Σ_{i in C_t} 1/p_i(t)
+
+    and the overlap is the share of all i where −ln of p_i(t), plus the mass of the reference, is below the
+    tolerance. One kernel sum of the selection against everything, whatever t.
+
+    Args:
+      envs: all environments.
+      selected: structure numbers in order of choice, shape [t], each once.
+      bandwidth: h in Å⁻¹.
+      reference: environments that are there already, shape [r, d]; they count for the overlap only.
+
+    Raises:
+      InputError: structure numbers that are out of range or come twice.
+    """
+    order = np.asarray(selected, int)
+    if len(np.unique(order)) < len(order) or np.any((order < 0) | (order >= envs.n_structures)):
+        raise InputError(f"selected: expected different numbers from 0 to {envs.n_structures - 1}.")
+    x, number = np.asarray(envs.x), np.asarray(envs.structure_id)
+    known = 0.0 if reference is None else np.asarray(kernel_sum(x, reference, bandwidth=bandwidth))
+    tolerance, chosen, rows = overlap_tolerance(x.dtype), np.zeros(len(x), bool), []
+    mass = np.zeros(len(x), x.dtype)
+    for done, (structure, own) in enumerate(_masses(envs, order, bandwidth), start=1):
+        mass, chosen = mass + own, chosen | (number == structure)
+        p = mass[chosen]
+        entropy = np.log(len(p)) - np.log(p).mean() if len(p) else np.nan
+        diversity = np.log(np.sum(1 / p)) if len(p) else np.nan
+        rows.append((len(p), entropy, diversity, np.mean(mass + known > np.exp(-tolerance))))
+        advance("prefixes", done, len(order))
+    return Prefixes(*map(np.array, zip(*rows, strict=True))) if rows else Prefixes(*[np.zeros(0)] * 4)
+
+
+def _masses(envs: Environments, order: np.ndarray, bandwidth: float) -> Iterator[tuple[int, np.ndarray]]:
+    """Each structure in order, with its mass at all environments, shape [n]."""
+    x, number = np.asarray(envs.x), np.asarray(envs.structure_id)
+    starts = np.searchsorted(number, np.arange(envs.n_structures + 1)).tolist()
+    for first in range(0, len(order), BLOCK):
+        block = order[first : first + BLOCK].tolist()
+        rows = np.concatenate([np.arange(starts[s], starts[s + 1]) for s in block])
+        place = np.repeat(np.arange(len(block)), envs.counts[block])
+        masses = structure_masses(x, x[rows], place, len(block), bandwidth=bandwidth)
+        yield from zip(block, np.asarray(masses), strict=True)

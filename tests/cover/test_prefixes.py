@@ -1,0 +1,51 @@
+"""Metrics of every prefix of a selection equal those of the prefix on its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toy_covers import BANDWIDTH, COUNTS, toy
+
+import quests_jax.information as information
+from quests_jax.checks import InputError
+from quests_jax.cover import msc, prefix_metrics
+from quests_jax.environments import make_environments
+
+
+@pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_prefix_is_measured_as_if_alone(seed: int, reference: bool) -> None:
+    envs, order = toy(seed), np.random.default_rng(seed).permutation(len(COUNTS))[:5]
+    known = np.asarray(toy(9).x) if reference else None
+    found = prefix_metrics(envs, order, bandwidth=BANDWIDTH, reference=known)
+    for t in range(len(order)):
+        x = np.asarray(envs.x)[np.isin(envs.structure_id, order[: t + 1])]
+        covering = x if known is None else np.concatenate([known, x])
+        assert found.n_environments[t] == len(x)
+        np.testing.assert_allclose(found.entropy[t], information.entropy(x, bandwidth=BANDWIDTH), atol=1e-11)
+        np.testing.assert_allclose(
+            found.diversity[t], information.diversity(x, bandwidth=BANDWIDTH), atol=1e-11
+        )
+        expected = information.overlap(envs.x, covering, bandwidth=BANDWIDTH)
+        assert found.overlap[t] == pytest.approx(float(expected), abs=1e-12)
+
+
+def test_more_structures_than_a_block_and_one_without_atoms() -> None:
+    rng = np.random.default_rng(0)
+    number = np.sort(rng.permutation(np.repeat(np.arange(80), 4))[:200])
+    number[number == 7] = 8
+    envs = make_environments(rng.normal(size=(200, 3)) * 0.05, number, 80)
+    selection = msc(envs, bandwidth=0.02, size=70)
+    found = prefix_metrics(envs, selection.selected, bandwidth=0.02)
+    x = np.asarray(envs.x)[np.isin(number, selection.selected)]
+    np.testing.assert_allclose(found.entropy[-1], information.entropy(x, bandwidth=0.02), atol=1e-11)
+    assert np.all(np.diff(found.overlap) >= 0)
+    first_empty = prefix_metrics(envs, [7, 8], bandwidth=0.02)
+    assert (first_empty.n_environments[0], first_empty.overlap[0]) == (0, 0.0)
+    assert np.isnan(first_empty.entropy[0])
+
+
+@pytest.mark.parametrize("selected", [[0, 0], [-1], [len(COUNTS)]])
+def test_bad_numbers_are_refused(selected: list[int]) -> None:
+    with pytest.raises(InputError, match="selected"):
+        prefix_metrics(toy(0), selected, bandwidth=BANDWIDTH)
