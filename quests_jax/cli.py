@@ -430,15 +430,19 @@ def report(run: Run, file: str, reference: str | None) -> Report:
 
 
 @command(
+    click.argument("name", default="silicon"),
     SEED,
     kind="structures",
-    examples=("generate -o silicon.xyz.gz",),
+    examples=("generate -o silicon.xyz.gz", "generate metals --seed 1 -o metals.xyz"),
 )
-def generate(run: Run, seed: int) -> Report:
-    """Simulate the bundled data set of silicon.
+def generate(run: Run, name: str, seed: int) -> Report:
+    """Simulate a data set: silicon, carbon or metals.
 
-    Structures come with the energies and forces of the Stillinger-Weber potential.
+    silicon is the one that comes with the package. carbon holds graphene, diamond, nanotubes, fullerenes,
+    liquid, glass and defects, after GAP-20, in the Tersoff potential; metals holds Al, Ni, Cu, Pd, Ag, Pt
+    and Au, each cold, warm and molten, after TM23, in the effective-medium theory. Structures come with
+    energies and forces.
     """
     from quests_jax import commands
 
-    return commands.generate(run, seed)
+    return commands.generate(run, name, seed)
