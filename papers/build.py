@@ -26,12 +26,17 @@ def fill(text: str, values: Values) -> str:
     return MARKED.sub(lambda found: f"<!--{found[1]}-->{values[found[1]]}<!--/-->", text)
 
 
+def values() -> Values:
+    """What stands behind every name that a page may mark."""
+    return information.values() | compression.values()
+
+
 def main() -> int:
     """Fill every page, and draw the figures whose data have changed."""
-    values = information.values() | compression.values()
+    present = values()
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        filled = fill(text, values)
+        filled = fill(text, present)
         if filled != text:
             page.write_text(filled, encoding="utf-8")
             print(f"wrote {page.name}")

@@ -14,7 +14,7 @@ BASELINES = ("random", "k-means", "fps", "mean-fps")
 
 def values() -> Values:
     """What stands behind each name that the page may mark."""
-    return _cover_study() | _maps() | _potentials()
+    return _cover_study() | _metals() | _maps() | _potentials()
 
 
 def _cover_study() -> Values:
@@ -79,6 +79,16 @@ def _files_table(files: dict[str, Any]) -> str:
             cells.append(f"{sum(held)}/{len(held)}")
         rows.append(cells)
     return table(("data set", "files", *(measure.replace("_", " ") for measure in measures)), rows)
+
+
+def _metals() -> Values:
+    """In how many metals MSC keeps at least as much as each of the four baselines."""
+    kept = [row["compression"] for row in results("tm_protocol")["rows"]]
+    values = {}
+    for measure in ("diversity", "force_tail"):
+        held = [all(found["msc"][measure] >= found[name][measure] for name in BASELINES) for found in kept]
+        values[f"metals_{measure}"] = f"{sum(held)} of {len(held)}"
+    return values
 
 
 def _maps() -> Values:

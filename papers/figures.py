@@ -63,9 +63,11 @@ def draw_information(path: Path) -> None:
     """Three panels for [schwalbe-koda:25]."""
     data = _information()
     figure, (left, middle, right) = _panels(3)
-    for name, (H, known, share) in data["entropies"].items():
+    for number, (name, (H, known, share)) in enumerate(data["entropies"].items()):
         left.plot(known, H, "o", color=COLORS[0], markersize=4 + 6 * min(share, 1))
-        left.annotate(name, (known, H), fontsize=6, xytext=(4, -3), textcoords="offset points")
+        side = {"ha": "left", "xytext": (6, -3)} if number % 2 else {"ha": "right", "xytext": (-6, -3)}
+        left.annotate(name, (known, H), fontsize=6, textcoords="offset points", **side)
+    left.set_xlim(-3, 14)
     middle.plot(np.ravel(data["published"]), np.ravel(data["overlaps"]), "o", color=COLORS[1])
     for axes, end, what in ((left, 12, "entropy (nats)"), (middle, 100, "overlap (%)")):
         axes.plot([0, end], [0, end], color="0.7", zorder=0)

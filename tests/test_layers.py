@@ -26,7 +26,7 @@ ROWS = (
     ("checks", "numerics", "chunks", "compatibility"),
 )
 HEIGHT = {part: -depth for depth, parts in enumerate(ROWS) for part in parts}
-HOMES = {"jax_md": {"atoms.neighbors", "datasets"}, "vesin": {"atoms.neighbors"}}
+HOMES = {"jax_md": {"atoms.neighbors", "datasets.jaxmd"}, "vesin": {"atoms.neighbors"}}
 
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path

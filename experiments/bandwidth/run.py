@@ -39,7 +39,7 @@ FILES = (
     "mol_3BPA/train_300K",
     "mol_CH4_pwmat/MD_300K",
 )
-RULES, SIZE = ("msc", "cover", "random"), 0.1
+RULES, SIZE = ("msc", "cover", "random"), 0.1  # share of the structures
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,10 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
     options = parser.parse_args(arguments)
     sets = _smoke() if options.smoke else {name: qj.read(options.data / f"{name}.xyz.gz") for name in FILES}
-    rows = []
-    for name, structures in sets.items():
-        print(name, file=sys.stderr, flush=True)
-        rows.append({"file": name} | _study(structures))
+    rows = [{"file": name} | _study(name, structures) for name, structures in sets.items()]
     results = {"smoke": options.smoke, "seed": 0, "size": SIZE, "rules": RULES, "dtype": "float64"}
     results |= {"parameters": {"k": 32, "cutoff": 5.0, "bandwidth": qj.DEFAULT_BANDWIDTH}}
     results |= {"bandwidths": BANDWIDTHS, "device": jax.default_backend(), "versions": versions()}
@@ -66,10 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _smoke() -> dict[str, list]:
     structures = qj.read(bundled())
-    return {"crystals": structures[:3], "others": structures[-20:]}
+    return {"cold": structures[:2], "hot": structures[64:66]}
 
 
-def _study(structures: list) -> dict[str, Any]:
+def _study(name: str, structures: list) -> dict[str, Any]:
+    print(name, file=sys.stderr, flush=True)
     envs = qj.environments(structures)
     share = np.asarray(qj.entropy(envs.x, bandwidth=np.array(BANDWIDTHS))) / np.log(len(envs.x))
     volumes = [atoms.cell.volume / len(atoms) for atoms in structures if atoms.pbc.all()]
@@ -131,10 +129,10 @@ def _draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         style = {"color": COLORS[number % len(COLORS)], "linestyle": LINES[number // len(COLORS)]}
         left.plot(BANDWIDTHS, row["share"], label=row["file"], **style)
     for number, rule in enumerate(RULES):
-        for key, line in (("overlap", "-"), ("shared", "--"))[: 1 if rule == "random" else 2]:
+        keys = {"overlap": "overlap", "shared": f"chosen at {qj.DEFAULT_BANDWIDTH} too"}
+        for key, line in zip(list(keys)[: 1 if rule == "random" else 2], ("-", "--"), strict=False):
             mean = [np.mean([row["choices"][at][rule][key] for row in rows]) for at in range(len(BANDWIDTHS))]
-            name = "overlap" if key == "overlap" else f"chosen at {qj.DEFAULT_BANDWIDTH} too"
-            right.plot(BANDWIDTHS, mean, line, color=COLORS[number], marker="o", label=f"{rule}: {name}")
+            right.plot(BANDWIDTHS, mean, line, color=COLORS[number], marker="o", label=f"{rule}: {keys[key]}")
     left.set_ylabel("H / ln n")
     right.set_ylabel(f"mean over files, {SIZE:.0%} of the structures")
     for axes in (left, right):
@@ -142,8 +140,7 @@ def _draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         axes.set_xticks(BANDWIDTHS, [f"{h:g}" for h in BANDWIDTHS], fontsize=8)
         axes.set_xticks([], minor=True)
         axes.axvline(qj.DEFAULT_BANDWIDTH, color="0.8", zorder=0)
-        axes.set_xlabel("bandwidth (Å⁻¹)")
-        axes.set_ylim(0, 1.02)
+        axes.set(xlabel="bandwidth (Å⁻¹)", ylim=(0, 1.02))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)
     figure.savefig(path, dpi=130)

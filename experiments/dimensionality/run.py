@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results |= {"device": jax.default_backend(), "versions": versions(), "rows": rows}
     options.output.write_text(json.dumps(plain(results), indent=1) + "\n", encoding="utf-8")
     _draw(rows, options.output.with_name("figure.png"))
-    print(text(rows))
+    print(text(results))
     return 0
 
 
@@ -101,8 +101,9 @@ def _ranks(dH: np.ndarray, flat: np.ndarray) -> float:
     return float(spearmanr(dH, flat)[0])
 
 
-def text(rows: Sequence[dict[str, Any]]) -> str:
+def text(results: dict[str, Any]) -> str:
     """The table of the README."""
+    rows = results["rows"]
     shown = (2, 10)
     lines = ["| test, reference | variance on 2 axes | overlap | " + " | ".join(f"on {m}" for m in shown)]
     lines[0] += " | novel, hidden on 2 | on 10 | rank correlation on 2 |"

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results |= {"device": jax.default_backend(), "versions": versions(), "rows": rows}
     options.output.write_text(json.dumps(plain(results), indent=1) + "\n", encoding="utf-8")
     _draw(rows, options.output.with_name("figure.png"))
-    print(text(rows))
+    print(text(results))
     return 0
 
 
@@ -94,8 +94,9 @@ def _limit(curve: LearningCurve) -> tuple[float | None, float | None]:
     return whole, max(abs(whole - other) for other in shorter)
 
 
-def text(rows: Sequence[dict[str, Any]]) -> str:
+def text(results: dict[str, Any]) -> str:
     """The table of the README."""
+    rows = results["rows"]
     lines = ["| file | environments | H | limit | ± | information gap | lost at 20 % | at 50 % |"]
     lines.append("|---" * 8 + "|")
     for row in rows:
