@@ -52,8 +52,10 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 def cli() -> None:
     """Information and set cover for data sets of atomistic structures.
 
-    FILE is anything ASE reads, a .npz or .npy file of descriptors, or bundled:silicon, the data set that
-    comes with the package. An output is written in the format of its suffix.
+    FILE is anything ASE reads, a .npz or .npy file of descriptors, bundled:silicon, the data set that comes
+    with the package, or a published one, downloaded when it is first named, as gap20:Diamond, tm23:Cu_cold,
+    rmd17:ethanol, 3bpa:train_300K, mlearn:Si_test or colabfit:ID. An output is written in the format of its
+    suffix.
     """
 
 

@@ -17,7 +17,7 @@ from quests_jax.atoms.structures import read, whole_file, write
 from quests_jax.checks import InputError, check_count, check_positive, located
 from quests_jax.compress import timed, versions
 from quests_jax.console import print_table
-from quests_jax.datasets import bundled
+from quests_jax.datasets import is_named, load
 from quests_jax.environments import Environments
 from quests_jax.files import (
     DESCRIPTOR_SUFFIXES,
@@ -28,7 +28,6 @@ from quests_jax.files import (
     write_json,
 )
 
-BUNDLED = "bundled:silicon"
 OF_DESCRIPTORS = ("k", "cutoff", "species")  # parameters that descriptors depend on
 
 
@@ -59,14 +58,14 @@ class Run:
             if name != "species":
                 check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
         for file in inputs:
-            if file != BUNDLED and not Path(file).exists():
+            if not is_named(file) and not Path(file).exists():
                 raise InputError(f"{file}: no such file; check the path.")
 
     def read(self, file: str) -> Sequence[Atoms] | Environments:
         """Structures; or environments, from a file of descriptors, which then settles k and cutoff."""
         with self.stage("reading"):
             if not file.endswith(DESCRIPTOR_SUFFIXES):
-                return read(bundled() if file == BUNDLED else file)
+                return load(file) if is_named(file) else read(file)
             envs, made_with = read_descriptors(Path(file))
         for name in made_with.keys() & set(OF_DESCRIPTORS):
             if made_with[name] != self.parameters[name]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ase import Atoms
 
+from quests_jax.atoms.structures import read
 from quests_jax.checks import InputError
 from quests_jax.datasets import carbon, metals, silicon
+from quests_jax.datasets.published import SOURCES, load_published
 from quests_jax.datasets.sampling import DECIMALS, Dynamics, Potential, Progress, Recipe, Sweep, simulate
 from quests_jax.datasets.silicon import bundled, stillinger_weber
 
@@ -14,6 +16,19 @@ SIMULATED: dict[str, tuple[Recipe, Potential]] = {
     "carbon": (carbon.RECIPE, carbon.POTENTIAL),
     "metals": (metals.RECIPE, metals.POTENTIAL),
 }
+
+
+BUNDLED = "bundled:silicon"
+
+
+def is_named(file: str) -> bool:
+    """Whether this is the name of a data set, such as bundled:silicon or gap20:Diamond, and no path."""
+    return file == BUNDLED or file.partition(":")[0] in SOURCES
+
+
+def load(name: str) -> list[Atoms]:
+    """Structures of the bundled data set, or of a part of a published one (see `load_published`)."""
+    return read(bundled()) if name == BUNDLED else load_published(name)
 
 
 def generate(name: str = "silicon", *, seed: int = 0, progress: Progress | None = None) -> list[Atoms]:
@@ -37,13 +52,18 @@ def generate(name: str = "silicon", *, seed: int = 0, progress: Progress | None 
 
 
 __all__ = [
+    "BUNDLED",
     "DECIMALS",
     "SIMULATED",
+    "SOURCES",
     "Dynamics",
     "Potential",
     "Sweep",
     "bundled",
     "generate",
+    "is_named",
+    "load",
+    "load_published",
     "simulate",
     "stillinger_weber",
 ]

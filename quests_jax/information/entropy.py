@@ -118,7 +118,7 @@ def overlap(
 
 
 def efficiency(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
-    """Share of the largest possible entropy, 100·H / ln n, in percent, [schwalbe-koda:25, (8)]; 100 for n = 1."""
+    """Share of the largest entropy, 100·H / ln n in percent, [schwalbe-koda:25, (8)]; 100 for n = 1."""
     H = entropy(x, bandwidth=bandwidth)
     n = jnp.shape(x)[0]
     return 100 * H / jnp.log(n).astype(H.dtype) if n > 1 else jnp.full_like(H, 100)
