@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +21,7 @@ import click
 from quests_jax.checks import InputError, check_size
 
 if TYPE_CHECKING:
+    from quests_jax.large import Work
     from quests_jax.runs import Report, Run
 
 Body = Callable[..., "Report"]
@@ -99,6 +101,17 @@ KERNEL = (
 SIZE = click.option(
     "-s", "--size", default="0.1", show_default=True, callback=_parse_size, help="Fraction or number to keep."
 )
+SHARING = ("work", "coordinator", "num_processes", "process_id")
+WORK = (
+    click.option(
+        "--work",
+        type=Path,
+        help="Folder to work in, for data past memory. A run that was killed goes on from there.",
+    ),
+    click.option("--coordinator", help="HOST:PORT of process 0 of several, or auto."),
+    click.option("--num-processes", type=int, help="Processes that share the folder."),
+    click.option("--process-id", type=int, help="Number of this one, from 0."),
+)
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of the random numbers.")
 OUTPUT = (
     click.option("-o", "--output", "outputs", type=Path, multiple=True, help="To write; may be repeated."),
@@ -124,14 +137,17 @@ def command(
             from quests_jax.runs import Run, deliver
 
             typed = shlex.join([NAME, *click.get_current_context().obj])
-            run = Run(typed, {name: given.pop(name) for name in PARAMETERS if name in given})
+            work = _work_in(**{name: given.pop(name) for name in SHARING if name in given})
+            run = Run(typed, {name: given.pop(name) for name in PARAMETERS if name in given}, work=work)
             inputs = [given[name] for name in ("file", "test", "reference") if given.get(name)]
             run.check(inputs)
             check_outputs(outputs, inputs, kind=kind, overwrite=overwrite)
             _use_compilation_cache()
-            with show_progress(quiet):
-                report = body(run, **given)
-            deliver(run, report, outputs, table=not (quiet or as_json), as_json=as_json)
+            with _in_company(work):
+                with show_progress(quiet or run.silent):
+                    report = body(run, **given)
+                if not run.silent:
+                    deliver(run, report, outputs, table=not (quiet or as_json), as_json=as_json)
 
         decorated: Callable[..., None] = execute
         for option in reversed((*options, *OUTPUT)):
@@ -139,6 +155,32 @@ def command(
         return cli.command(body.__name__.replace("_", "-"), epilog=epilog)(decorated)
 
     return decorate
+
+
+def _work_in(
+    work: Path | None = None,
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+) -> Work | None:
+    """The folder to work in, after the other processes have been met; None without --work."""
+    if work is None:
+        if (coordinator, num_processes, process_id) != (None, None, None):
+            raise InputError("several processes need a folder that all of them see; add --work FOLDER.")
+        return None
+    from quests_jax.large import Work, join
+
+    alone = coordinator is None
+    return Work(work) if alone else Work(work, *join(coordinator, num_processes, process_id))
+
+
+def _in_company(work: Work | None) -> AbstractContextManager[None]:
+    """Show and expect signs of life where several processes share a folder."""
+    if work is None:
+        return nullcontext()
+    from quests_jax.large import watched
+
+    return watched(work)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -222,15 +264,26 @@ def diversity(run: Run, file: str) -> Report:
     return commands.diversity(run, file)
 
 
-@command(FILE, *KERNEL, examples=("metrics data.xyz --json",))
-def metrics(run: Run, file: str) -> Report:
+@command(
+    FILE,
+    *KERNEL,
+    click.option("--sample", type=int, help="Estimate from this many environments, with an interval."),
+    *WORK,
+    examples=(
+        "metrics data.xyz --json",
+        "metrics large.xyz.gz --work folder --sample 2000",
+        "metrics large.xyz.gz --work folder -o metrics.json",
+    ),
+)
+def metrics(run: Run, file: str, sample: int | None) -> Report:
     """Entropy, diversity and efficiency of FILE.
 
     The efficiency is the entropy in percent of its maximum, the logarithm of the number of environments.
+    With --work, environments stay on disk, and what is finished is kept for the next run.
     """
     from quests_jax import commands
 
-    return commands.metrics(run, file)
+    return commands.metrics(run, file, sample)
 
 
 @command(
@@ -278,16 +331,20 @@ def overlap(run: Run, test: str, reference: str) -> Report:
     ),
     click.option("-r", "--reference", help="File with data that is there already, to complement."),
     *KERNEL,
+    *WORK,
     kind="structures",
     examples=(
         "compress data.xyz -s 0.1 -o small.xyz -o small.json",
         "compress new.xyz -r known.xyz -s 100 -m cover -o added.xyz",
+        "compress large.xyz.gz -s 0.05 -m cover --work folder -o small.xyz",
     ),
 )
 def compress(run: Run, file: str, size: int | float, method: str, reference: str | None) -> Report:
     """Choose the most informative structures of FILE.
 
-    Structures are written in order of choice, so the first n of them are the choice of size n.
+    Structures are written in order of choice, so the first n of them are the choice of size n. With --work
+    and -m cover, environments stay on disk, and what is finished is kept for the next run; with
+    --coordinator, several processes that see the same folder divide the work.
     """
     from quests_jax import commands
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
+from ase import Atoms
 
 import quests_jax.information as information
 from quests_jax.checks import InputError, check_size, located
 from quests_jax.chunks import advance
 from quests_jax.compare import compare_environments, config_types, find_rules, force_tail, table
 from quests_jax.compress import compress as choose
-from quests_jax.compress import entropy_and_diversity, find_method
+from quests_jax.compress import entropy_and_diversity, find_method, measures_of
 from quests_jax.datasets import generate as simulate
 from quests_jax.environments import Environments
+from quests_jax.large import Work, compress_shards, estimate, persevere, self_sums
 from quests_jax.numerics import overlap_tolerance
 from quests_jax.plots import draw_comparison
 from quests_jax.runs import Report, Run, labeled
@@ -49,15 +52,39 @@ def diversity(run: Run, file: str) -> Report:
     )
 
 
-def metrics(run: Run, file: str) -> Report:
-    """H, D and the efficiency 100 H / ln n, from one kernel sum."""
+def metrics(run: Run, file: str, sample: int | None = None) -> Report:
+    """H, D and the efficiency 100 H / ln n, from one kernel sum; or their estimates from a sample."""
+    if run.work is not None:
+        return large_metrics(run, file, run.work, sample)
+    if sample is not None:
+        raise InputError("--sample estimates from a folder of shards; add --work FOLDER.")
 
     def measure(x: np.ndarray) -> dict[str, float]:
         H, D = entropy_and_diversity(x, bandwidth=run.bandwidth)
-        efficiency = 100 * H / math.log(len(x)) if len(x) > 1 else 100.0
-        return {"entropy": H, "diversity": D, "efficiency": efficiency}
+        return {"entropy": H, "diversity": D, "efficiency": _efficiency(H, len(x))}
 
     return _measured(run, file, measure)
+
+
+def large_metrics(run: Run, file: str, work: Work, sample: int | None) -> Report:
+    """`metrics` of environments on disk: exactly, or from a sample with 95 % confidence intervals."""
+
+    def measure() -> tuple[int, dict[str, float]]:
+        shards = run.shards(file, work)
+        with run.stage("kernel"):
+            if sample is not None:
+                H, D = estimate(shards, rows=sample, bandwidth=run.bandwidth, seed=0)
+                widths = {"entropy_half_width": H.half_width, "diversity_half_width": D.half_width}
+                found = {"entropy": H.value, "diversity": D.value, "sample": sample, "seed": 0} | widths
+            else:
+                H, D = measures_of(self_sums(shards, bandwidth=run.bandwidth))
+                found = {"entropy": H, "diversity": D}
+        return shards.n_environments, found
+
+    n, found = persevere(measure)
+    data = {"n_environments": n} | found | {"efficiency": _efficiency(found["entropy"], n)}
+    data |= {"max_entropy": math.log(n)}
+    return Report(data, [(LABELS.get(name, name), value) for name, value in data.items()])
 
 
 def delta_entropy(run: Run, file: str, reference: str) -> Report:
@@ -98,6 +125,8 @@ def compress(run: Run, file: str, size: int | float, method: str, reference: str
     """The choice, its summary, and the chosen structures in order of choice."""
     find_method(method)
     _refuse_bare_matrix(file)
+    if run.work is not None:
+        return large_compress(run, file, run.work, size, method, reference)
     given = run.read(file)
     with located(file):
         check_size(size, given.n_structures if isinstance(given, Environments) else len(given))
@@ -107,6 +136,29 @@ def compress(run: Run, file: str, size: int | float, method: str, reference: str
     summary = result.summary
     run.seconds.update({stage: summary["seconds"][stage] for stage in ("selection", "metrics")})
     chosen = [] if isinstance(given, Environments) else [given[i] for i in summary["selected"]]
+    return _compressed(summary, method, chosen)
+
+
+def large_compress(
+    run: Run, file: str, work: Work, size: int | float, method: str, reference: str | None
+) -> Report:
+    """`compress` of environments on disk."""
+    if method != "cover" or reference is not None:
+        raise InputError("with --work, use -m cover and no reference; other rules need the data in memory.")
+
+    def choose_from_disk() -> tuple[dict[str, Any], Sequence[Atoms]]:
+        shards = run.shards(file, work)
+        with located(file):
+            count = check_size(size, len(shards.counts))
+        summary = compress_shards(shards, count=count, bandwidth=run.bandwidth)
+        return summary, [] if run.silent else shards.frames.read(summary["selected"])
+
+    summary, chosen = persevere(choose_from_disk)
+    run.seconds.update(summary["seconds"])
+    return _compressed(summary, method, chosen)
+
+
+def _compressed(summary: dict[str, Any], method: str, chosen: Sequence[Atoms]) -> Report:
     data = {name: value for name, value in summary.items() if name not in ("k", "cutoff", "seconds")}
     rows = [
         ("structures", summary["n_structures"], summary["size"]),
@@ -154,6 +206,11 @@ def generate(run: Run, name: str, seed: int) -> Report:
 def _refuse_bare_matrix(file: str) -> None:
     if file.endswith(".npy"):
         raise InputError(f"{file}: does not say which structure an environment is of; use a .npz file.")
+
+
+def _efficiency(entropy: float, n: int) -> float:
+    """Entropy in percent of its largest value; 100 for a single environment."""
+    return 100 * entropy / math.log(n) if n > 1 else 100.0
 
 
 def _measured(run: Run, file: str, measure: Callable[[np.ndarray], dict[str, float]]) -> Report:

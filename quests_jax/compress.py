@@ -124,8 +124,13 @@ def compress(
 
 def entropy_and_diversity(x: np.ndarray, *, bandwidth: float) -> tuple[float, float]:
     """H = ln n + mean δH and D = ln Σ exp δH of x [n, d] in nats, from one kernel sum instead of two."""
-    dH = -np.log(self_kernel_sum(x, bandwidth=bandwidth))
-    return float(np.log(len(x)) + dH.mean()), float(np.logaddexp.reduce(dH))
+    return measures_of(np.asarray(self_kernel_sum(x, bandwidth=bandwidth)))
+
+
+def measures_of(p: np.ndarray) -> tuple[float, float]:
+    """H and D in nats, from the kernel sums p_i = Σ_j K(x_i, x_j), shape [n]."""
+    dH = -np.log(p)
+    return float(np.log(len(p)) + dH.mean()), float(np.logaddexp.reduce(dH))
 
 
 def find_method(name: str) -> Callable[..., Selection]:

@@ -27,6 +27,7 @@ from quests_jax.files import (
     write_descriptors,
     write_json,
 )
+from quests_jax.large import Shards, Work, describe_file
 
 OF_DESCRIPTORS = ("k", "cutoff", "species")  # parameters that descriptors depend on
 
@@ -51,6 +52,7 @@ class Run:
     started: float = dataclasses.field(default_factory=time.perf_counter)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     anonymous: list[str] = dataclasses.field(default_factory=list)  # descriptors made by who knows what
+    work: Work | None = None  # where to work on data past memory
 
     def check(self, inputs: Sequence[str]) -> None:
         """Raise `InputError` for parameters out of range and files that do not exist."""
@@ -83,6 +85,17 @@ class Run:
             if not any(map(len, data)):
                 raise InputError("holds no atoms; give structures with at least one.")
             return environments(data, **{name: self.parameters[name] for name in OF_DESCRIPTORS})
+
+    def shards(self, file: str, work: Work) -> Shards:
+        """Environments on disk, for data past memory."""
+        with self.stage("descriptors"):
+            path = Path(bundled() if file == BUNDLED else file)
+            return describe_file(work, path, **{name: self.parameters[name] for name in OF_DESCRIPTORS})
+
+    @property
+    def silent(self) -> bool:
+        """Whether another process speaks for this one."""
+        return self.work is not None and self.work.process > 0
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Time the block under this name."""

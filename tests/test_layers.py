@@ -19,6 +19,7 @@ ROWS = (
     ("commands", "diagnostics"),
     ("runs", "report"),
     ("compare", "console", "files", "plots"),
+    ("large",),
     ("compress", "datasets", "tails"),
     ("cover",),
     ("atoms", "information"),

@@ -78,22 +78,24 @@ def get_descriptors(
     k: int = 32,
     cutoff: float = 5.0,
     species: Sequence[str] | None = None,
+    first: int = 0,
 ) -> np.ndarray:
     """Descriptors of all environments in Å⁻¹; see `environments`.
 
     Without species, chemistry does not count: shape [n, 2k − 1]. With N species, N blocks of 2k − 1 follow,
     each the same descriptor of the neighbors of one species alone; zeros where there are none. A species may
     be absent from a structure or from all of them, so data sets described with the same list can be compared.
+    Errors count structures from `first`.
     """
     k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
-    validate(structures)
+    validate(structures, first=first)
     elements = [None, *(_atomic_number(symbol) for symbol in species or ())]
     total = sum(map(len, structures))
     x = np.empty((total, len(elements) * (2 * k - 1)))
     for number, element in enumerate(elements):
         columns = slice(number * (2 * k - 1), (number + 1) * (2 * k - 1))
         done = 0
-        for rows, block in _blocks(structures, k, cutoff, element):
+        for rows, block in _blocks(structures, first, k, cutoff, element):
             x[rows, columns] = block
             if rows[-1] >= done:  # rows with a shared shell come again, at the end
                 done = int(rows[-1]) + 1
@@ -102,11 +104,11 @@ def get_descriptors(
 
 
 def _blocks(
-    structures: Sequence[ase.Atoms], k: int, cutoff: float, element: int | None
+    structures: Sequence[ase.Atoms], first: int, k: int, cutoff: float, element: int | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Rows and their descriptors, run by run; those with a shared shell at the end, all together."""
     start, tied = 0, {}
-    for vectors in _vectors(structures, k, cutoff, element):
+    for vectors in _vectors(structures, first, k, cutoff, element):
         described = np.empty((len(vectors.plain), 2 * k - 1))
         _describe(_plain_program, ROWS, described, k, cutoff, vectors.plain)
         yield np.arange(start, start + len(described)), described
@@ -172,7 +174,7 @@ def _padded(rows: np.ndarray, size: int) -> np.ndarray:
 
 
 def _vectors(
-    structures: Sequence[ase.Atoms], k: int, cutoff: float, element: int | None
+    structures: Sequence[ase.Atoms], first: int, k: int, cutoff: float, element: int | None
 ) -> Iterator[Vectors]:
     """Vectors of runs of structures in order, found by host threads a little ahead of their use."""
     runs = list(_runs([len(atoms) for atoms in structures], RUN))
@@ -180,7 +182,7 @@ def _vectors(
     with ThreadPoolExecutor(workers) as pool:
         ahead = []
         for run in runs:
-            ahead.append(pool.submit(_vectors_of, structures[run], run.start, k, cutoff, element))
+            ahead.append(pool.submit(_vectors_of, structures[run], first + run.start, k, cutoff, element))
             if len(ahead) > workers:
                 yield ahead.pop(0).result()
         for waiting in ahead:

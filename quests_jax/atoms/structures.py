@@ -37,7 +37,7 @@ def read(path: str | os.PathLike[str]) -> list[ase.Atoms]:
         raise InputError(f"{path}: not a file; give the path of a structure file.")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; nothing to read.")
-    with _decompressed(path) as plain:
+    with decompressed(path) as plain:
         structures = _read_all(plain, path)
     if not structures:
         raise InputError(f"{path}: holds no structures; check the file.")
@@ -46,11 +46,14 @@ def read(path: str | os.PathLike[str]) -> list[ase.Atoms]:
     return structures
 
 
-def validate(structures: Sequence[ase.Atoms]) -> None:
-    """Raise `InputError` at the first structure whose positions or cell cannot be a structure's."""
+def validate(structures: Sequence[ase.Atoms], *, first: int = 0) -> None:
+    """Raise `InputError` at the first structure whose positions or cell cannot be a structure's.
+
+    `first` is the number of the first structure, for the message.
+    """
     if not len(structures):
         raise InputError("no structures; give at least one.")
-    for number, atoms in enumerate(structures):
+    for number, atoms in enumerate(structures, start=first):
         bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
         if len(bad):
             raise InputError(
@@ -116,7 +119,8 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool, suffixes: Seq
 
 
 @contextmanager
-def _decompressed(path: Path) -> Iterator[Path]:
+def decompressed(path: Path) -> Iterator[Path]:
+    """Yield the path of the file without `.gz`: itself, or a temporary file that vanishes afterwards."""
     if path.suffix.lower() != ".gz":
         yield path
         return

@@ -34,6 +34,11 @@ class DenseMasses(NamedTuple):
 
     values: jax.Array  # [S, n]
 
+    @property
+    def n_structures(self) -> int:
+        """S."""
+        return self.values.shape[0]
+
     def total(self, w: jax.Array) -> jax.Array:
         """Mass of weighted structures at each environment."""
         return w @ self.values
@@ -71,6 +76,11 @@ class SparseMasses(NamedTuple):
     structure: jax.Array  # [p] int32, ascending
     start: jax.Array  # [S + 1] int64, first entry of each structure
     like: jax.Array  # [n] zeros, which carries the number of environments
+
+    @property
+    def n_structures(self) -> int:
+        """S."""
+        return len(self.start) - 1
 
     def total(self, w: jax.Array) -> jax.Array:
         """Mass of weighted structures at each environment."""
@@ -155,18 +165,22 @@ def _sparse(envs: Environments, targets: np.ndarray, bandwidth: float) -> tuple[
         environment.append(np.nonzero(kept)[1].astype(np.int32))
         lengths.append(kept.sum(axis=1))
         advance("masses", first + len(block), envs.n_structures)
-    length = np.concatenate(lengths)
-    entries = int(length.sum())
+    stored = np.concatenate(values), np.concatenate(environment), np.concatenate(lengths)
+    return sparse_masses(*stored, len(targets)), float(dropped.max())
+
+
+def sparse_masses(values: np.ndarray, environment: np.ndarray, lengths: np.ndarray, n: int) -> SparseMasses:
+    """Masses from their values and environments, structure after structure, `lengths` [S] of each."""
+    entries = len(values)
     padding = padded_size(entries + CHUNK, smallest=CHUNK) - entries
-    structure = np.repeat(np.arange(envs.n_structures, dtype=np.int32), length)
-    masses = SparseMasses(
-        values=jnp.asarray(np.pad(np.concatenate(values), (0, padding))),
-        environment=jnp.asarray(np.pad(np.concatenate(environment), (0, padding))),
-        structure=jnp.asarray(np.pad(structure, (0, padding), constant_values=envs.n_structures - 1)),
-        start=jnp.asarray(np.concatenate([[0], np.cumsum(length)])),
-        like=jnp.zeros(len(targets)),
+    structure = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    return SparseMasses(
+        values=jnp.asarray(np.pad(values, (0, padding))),
+        environment=jnp.asarray(np.pad(environment, (0, padding))),
+        structure=jnp.asarray(np.pad(structure, (0, padding), constant_values=len(lengths) - 1)),
+        start=jnp.asarray(np.concatenate([[0], np.cumsum(lengths)])),
+        like=jnp.zeros(n),
     )
-    return masses, float(dropped.max())
 
 
 def _structure_blocks(

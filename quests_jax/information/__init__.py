@@ -17,6 +17,7 @@ from quests_jax.information.entropy import (
 )
 from quests_jax.information.kernels import (
     DEFAULT_BANDWIDTH,
+    cross_kernel_sums,
     kernel_product,
     kernel_sum,
     log_kernel_sum,
@@ -25,7 +26,10 @@ from quests_jax.information.kernels import (
     structure_masses,
 )
 from quests_jax.information.sampling import (
+    Estimate,
     LearningCurve,
+    estimated_diversity,
+    estimated_entropy,
     information_gap,
     largest_entropy,
     learning_curve,
@@ -35,7 +39,9 @@ from quests_jax.information.sharding import over_devices
 
 __all__ = [
     "DEFAULT_BANDWIDTH",
+    "Estimate",
     "LearningCurve",
+    "cross_kernel_sums",
     "cutoff_rule",
     "delta_entropy",
     "delta_entropy_of_others",
@@ -43,6 +49,8 @@ __all__ = [
     "efficiency",
     "elbow_bandwidth",
     "entropy",
+    "estimated_diversity",
+    "estimated_entropy",
     "gaussian_rule",
     "information_gap",
     "kernel_product",

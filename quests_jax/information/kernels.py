@@ -80,6 +80,19 @@ def self_kernel_sum(
     return _self_sum(_padded(x), _padded(w), h)[..., : len(x)]
 
 
+def cross_kernel_sums(
+    y: ArrayLike, x: ArrayLike, *, bandwidth: float = DEFAULT_BANDWIDTH
+) -> tuple[jax.Array, jax.Array]:
+    """Σ_j K(y_i, x_j) of each y, shape [m], and Σ_i K(y_i, x_j) of each x, shape [n], from the same pairs.
+
+    What two blocks of a data set add to each other; with `self_kernel_sum` of the blocks themselves that is
+    the kernel sum of data sets of any size. Not differentiable.
+    """
+    y, x, h = _prepared(y, x, bandwidth)
+    of_y, of_x = _cross(_padded(y), _padded(x), h)
+    return of_y[: len(y)], of_x[: len(x)]
+
+
 def kernel_product(
     y: ArrayLike, x: ArrayLike, v: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH
 ) -> jax.Array:
@@ -123,6 +136,7 @@ def structure_masses(
 _Rows = np.ndarray | jax.Array
 
 _masses = jax.jit(streaming.masses, static_argnames="shape")
+_cross = jax.jit(streaming.cross_sums)
 _log_sum = jax.jit(primitives.log_sum)
 _log_sum_of_others = jax.jit(streaming.log_sum)
 _self_sum = jax.jit(primitives.self_sum)

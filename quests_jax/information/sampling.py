@@ -16,8 +16,8 @@ from scipy.special import stdtrit
 
 from quests_jax.checks import InputError, check_count, check_matrix
 from quests_jax.chunks import advance
-from quests_jax.information.entropy import delta_entropy, entropy
-from quests_jax.information.kernels import DEFAULT_BANDWIDTH
+from quests_jax.information.entropy import entropy
+from quests_jax.information.kernels import DEFAULT_BANDWIDTH, kernel_sum
 
 CONFIDENCE = 0.95
 INFINITE = 1e12  # environments at which the fitted curve counts as converged, as in [schwalbe-koda:25]
@@ -103,30 +103,53 @@ def information_gap(curve: LearningCurve) -> float:
     return largest_entropy(curve) - float(curve.mean[np.argmax(curve.sizes)])
 
 
+class Estimate(NamedTuple):
+    """A number known from a sample."""
+
+    value: float
+    half_width: float  # of its 95 % confidence interval; 0 where nothing was left to chance
+
+
 def sampled_entropy(
     x: ArrayLike, rows: int = 1000, *, bandwidth: float = DEFAULT_BANDWIDTH, key: jax.Array | None = None
-) -> tuple[float, float]:
-    """Entropy of the whole set from the kernel sums of a sample of its rows.
-
-        H ≈ ln n + mean_{i in sample} δH(x_i|x)
-
-    Unbiased, at a cost of rows·n instead of n²/2.
+) -> Estimate:
+    """Entropy of the whole set from the kernel sums of a sample of its rows, see `estimated_entropy`.
 
     Args:
       x: environments, shape [n, d], Å⁻¹.
       rows: in the sample, drawn without replacement; n at most.
       bandwidth: h in Å⁻¹.
       key: of the sample, `jax.random.key(0)` where not given.
-
-    Returns:
-      The estimate and half of its 95 % confidence interval, in nats; 0 for all rows.
     """
     x, rows = np.asarray(x), check_count("rows", rows, minimum=2)
     check_matrix("x", x)
-    n, rows = len(x), min(rows, len(x))
     key = jax.random.key(0) if key is None else key
-    sample = np.asarray(jax.random.permutation(key, n))[:rows]
-    dH = np.asarray(delta_entropy(x[sample], x, bandwidth=bandwidth), float)
+    sample = np.asarray(jax.random.permutation(key, len(x)))[: min(rows, len(x))]
+    return estimated_entropy(np.asarray(kernel_sum(x[sample], x, bandwidth=bandwidth), float), len(x))
+
+
+def estimated_entropy(p: np.ndarray, n: int) -> Estimate:
+    """H ≈ ln n − mean ln p from the kernel sums p_i = Σ_j K(x_i, x_j) of a sample, shape [r], of n rows.
+
+    Unbiased, at a cost of r·n pairs instead of n²/2; in nats.
+    """
+    mean, half_width = _mean(-np.log(p), n)
+    return Estimate(float(np.log(n) + mean), half_width)
+
+
+def estimated_diversity(p: np.ndarray, n: int) -> Estimate:
+    """D ≈ ln(n · mean 1/p) from the kernel sums p_i of a sample, shape [r], of n rows; in nats.
+
+    Rare environments dominate 1/p in a redundant data set: then the sample must be large enough to hold a
+    good number of them for the interval to be trusted.
+    """
+    mean, half_width = _mean(1 / p, n)
+    return Estimate(float(np.log(n * mean)), half_width / mean)
+
+
+def _mean(values: np.ndarray, n: int) -> tuple[float, float]:
+    """Mean of a sample without replacement from n values, and half of its 95 % confidence interval."""
+    rows = len(values)
     left_out = np.sqrt(max(1 - rows / n, 0.0))  # nothing is unknown once all rows are in the sample
-    width = stdtrit(rows - 1, 0.5 + CONFIDENCE / 2) * dH.std(ddof=1) / np.sqrt(rows) * left_out
-    return float(np.log(n) + dH.mean()), float(width)
+    quantile = stdtrit(rows - 1, 0.5 + CONFIDENCE / 2)
+    return float(values.mean()), float(quantile * values.std(ddof=1) / np.sqrt(rows) * left_out)

@@ -38,7 +38,7 @@ def product(y: jax.Array, x: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array
         j, padding = _clip(j, reference)
         shift = shift_x[j][:, None] + shift_y[i][None, :, None] + padding
         weight = jnp.exp(_exponents(query, i[None], reference, j, h) - shift)
-        return total + jnp.einsum("bts,bsc->tc", weight, values[j], precision="highest")
+        return total + jnp.einsum("bts,bsc->btc", weight, values[j], precision="highest").sum(axis=0)
 
     zero = jnp.zeros((tl.TILE, v.shape[1]), y.dtype)
     sums = tl.stream_rows(query, reference, near, update, lambda i: zero)
@@ -153,28 +153,61 @@ def masses(
     number = structure.reshape(-1, tl.TILE)
     first, blocks = number[:, 0], len(number)
     member = (number - first[:, None])[:, :, None] == jnp.arange(span, dtype=number.dtype)[None, None]
+    member = jnp.where(member, reference.mask[..., None], 0)
     cut, active = tl.reach(h, len(x), SKIPPED), reference.mask.max(axis=1) > 0
 
     def rows(i, result):
         near = (tl.gap_squared(query, i[None], reference)[0] < cut**2) & active
-        columns = jnp.nonzero(near, size=blocks, fill_value=0)[0]
+        columns = jnp.nonzero(near, size=blocks, fill_value=blocks)[0]
 
-        def add(place, total):
-            j = columns[place]
-            kernel = jnp.exp(_exponents(query, i[None], reference, j[None], h))[0]
-            part = jnp.dot(kernel * reference.mask[j][None], member[j].astype(x.dtype), precision="highest")
-            at = (jnp.zeros_like(first[j]), first[j])
-            here = jax.lax.dynamic_slice(total, at, (tl.TILE, span))
-            return jax.lax.dynamic_update_slice(total, here + part, at)
+        def add(j, total):
+            j, padding = _clip(j, reference)
+            kernel = jnp.exp(_exponents(query, i[None], reference, j, h) - padding)
+            parts = jnp.einsum("bts,bsr->btr", kernel, member[j], precision="highest")
+            for block, part in zip(j, parts, strict=True):
+                at = (jnp.zeros_like(first[block]), first[block])
+                here = jax.lax.dynamic_slice(total, at, (tl.TILE, span))
+                total = jax.lax.dynamic_update_slice(total, here + part, at)
+            return total
 
         zero = jnp.zeros((tl.TILE, n_structures + span), x.dtype)
-        total = jax.lax.fori_loop(0, near.sum(), add, zero)
+        total = tl.in_batches(add, columns, near.sum(), zero, blocks)
         slots = jax.lax.dynamic_slice_in_dim(query.order, i * tl.TILE, tl.TILE)
         slots = jnp.where(query.mask[i] > 0, slots, len(y))
         return result.at[slots].set(total, mode="drop", unique_indices=True)
 
     result = jnp.zeros((len(y), n_structures + span), x.dtype)
     return jax.lax.fori_loop(0, len(query.mask), rows, result)
+
+
+def cross_sums(y: jax.Array, x: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Σ_j exp(s_ij) for each y, shape [m], and Σ_i exp(s_ij) for each x, shape [n]; each pair is formed once.
+
+    Skipped terms are below `SKIPPED` of the largest kernel, in each sum.
+    """
+    query, reference = _tiles_of(y, x)
+    n_tiles = len(reference.mask)
+    cut = tl.reach(h, max(len(x), len(y)), SKIPPED)
+    active = reference.mask.max(axis=1) > 0
+
+    def rows(i, sums):
+        near = (tl.gap_squared(query, i[None], reference)[0] < cut**2) & active & (query.mask[i].max() > 0)
+        columns = jnp.nonzero(near, size=n_tiles, fill_value=n_tiles)[0]
+
+        def add(j, sums):
+            of_y, of_x = sums
+            j, padding = _clip(j, reference)
+            kernel = jnp.exp(_exponents(query, i[None], reference, j, h) - padding)
+            present = jnp.broadcast_to(query.mask[i], reference.mask[j].shape)
+            to_y = jnp.einsum("bts,bs->bt", kernel, reference.mask[j], precision="highest")
+            to_x = jnp.einsum("bts,bt->bs", kernel, present, precision="highest")
+            return of_y.at[i].add(to_y.sum(axis=0)), of_x.at[j].add(to_x)
+
+        return tl.in_batches(add, columns, near.sum(), sums, n_tiles)
+
+    start = jnp.zeros(query.mask.shape, x.dtype), jnp.zeros(reference.mask.shape, x.dtype)
+    of_y, of_x = jax.lax.fori_loop(0, len(query.mask), rows, start)
+    return query.scatter(of_y, len(y)), reference.scatter(of_x, len(x))
 
 
 def _over_pairs(tiles: Tiles, contribution: Callable, h: jax.Array, x: jax.Array, shape: tuple) -> jax.Array:

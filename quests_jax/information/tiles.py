@@ -76,7 +76,7 @@ def make_tiles(x: jax.Array, frame: Frame, *, reorder: bool = True) -> Tiles:
     real = jnp.pad(is_real(x), (0, size - x.shape[0]))
     rotated = jnp.dot(x - frame.origin, frame.axes, precision="highest")
     rotated = jnp.where(real[:, None], jnp.pad(rotated, ((0, size - x.shape[0]), (0, 0))), 0)
-    order = _split_order(rotated[:, :BOX_AXES], real) if reorder else jnp.arange(size)
+    order = split_order(rotated[:, :BOX_AXES], real) if reorder else jnp.arange(size)
     tiles = rotated[order].reshape(-1, TILE, x.shape[1])
     mask = real[order].reshape(-1, TILE)
     real = mask[..., None]
@@ -133,7 +133,7 @@ def stream_pairs(tiles: Tiles, cut: jax.Array, contribution: Callable, result: j
         near &= (jnp.arange(n_tiles)[None] >= rows[:, None]) & (active[rows] & fresh)[:, None] & active[None]
         i, j = jnp.nonzero(near, size=near.size, fill_value=n_tiles)
         i = jnp.where(i < n_tiles, rows[jnp.minimum(i, BATCH - 1)], n_tiles)
-        return _in_batches(add, jnp.stack([i, j], axis=1), near.sum(), result, n_tiles)
+        return in_batches(add, jnp.stack([i, j], axis=1), near.sum(), result, n_tiles)
 
     return jax.lax.fori_loop(0, -(-n_tiles // BATCH), band, result)
 
@@ -155,12 +155,12 @@ def stream_rows(y: Tiles, x: Tiles, near: Callable, update: Callable, init: Call
     def tile(i):
         wanted = near(i) & active_x & active_y[i]
         columns = jnp.nonzero(wanted, size=n_tiles, fill_value=n_tiles)[0]
-        return _in_batches(lambda j, carry: update(carry, i, j), columns, wanted.sum(), init(i), n_tiles)
+        return in_batches(lambda j, carry: update(carry, i, j), columns, wanted.sum(), init(i), n_tiles)
 
     return jax.lax.map(tile, jnp.arange(y.mask.shape[0]))
 
 
-def _in_batches(
+def in_batches(
     step: Callable, items: jax.Array, count: jax.Array, carry: jax.Array, filler: int
 ) -> jax.Array:
     """carry = step(items[b:b+BATCH], carry) over the first `count` items, the last batch filled up."""
@@ -172,8 +172,13 @@ def _in_batches(
     return jax.lax.fori_loop(0, -(-count // BATCH), body, carry)
 
 
-def _split_order(x: jax.Array, real: jax.Array) -> jax.Array:
-    """Order of rows by recursive halving of the tiles along each part's principal axis; padding last."""
+def split_order(x: jax.Array, real: jax.Array) -> jax.Array:
+    """Order of rows by recursive halving of the tiles along each part's principal axis; padding last.
+
+    Args:
+      x: coordinates, shape [n, axes], n a multiple of TILE.
+      real: false for padding, shape [n].
+    """
     n, n_tiles = x.shape[0], x.shape[0] // TILE
     levels = (n_tiles - 1).bit_length()
     position = jnp.arange(n)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from quests_jax.checks import InputError
 from quests_jax.information import (
+    cross_kernel_sums,
     kernel_product,
     kernel_sum,
     log_kernel_sum,
@@ -54,6 +55,17 @@ def test_weighted_sums_equal_dense_sums(name):
         self_kernel_sum(x, weights=w), oracle.kernel(x, x, H) @ w, rtol=2e-12, atol=1e-12
     )
     np.testing.assert_allclose(log_kernel_sum(y, x, weights=w), oracle.log_sum(y, x, H, w), rtol=2e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", oracle.DATA)
+def test_cross_sums_equal_dense_sums(name, dtype):
+    x = oracle.DATA[name].astype(dtype)
+    y = np.concatenate([x[:300], oracle.cloud(1000, 0.02, 5).astype(dtype)])
+    of_y, of_x = cross_kernel_sums(y, x, bandwidth=H)
+    kernel, rtol = oracle.kernel(y, x, H), EXPONENT[dtype]
+    np.testing.assert_allclose(of_y, kernel.sum(axis=1), rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(of_x, kernel.sum(axis=0), rtol=rtol, atol=rtol)
 
 
 def test_several_bandwidths_share_one_pass_and_agree_with_one_at_a_time():

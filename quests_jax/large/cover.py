@@ -1,0 +1,259 @@
+"""Cover of a data set on disk: candidates from every shard, a choice among them, and a bound over all.
+
+What is to be covered is a sample of targets, at least one from each structure, weighted so that every
+structure counts by its number of environments. Four stages:
+
+    masses   of the structures of each shard at the targets, and the greedy order of each shard alone;
+    choice   among the structures with the largest gains anywhere, greedily, and its relaxation;
+    prices   what every structure would add by the multipliers of the relaxation: an upper bound for any
+             choice among *all* structures, and the structures that the candidates lack (next round);
+    covered  what the choice covers of every environment, exactly.
+
+Greedy choices of parts from which one chooses again are composable core-sets [mirzasoleiman:13], and
+adding structures by price is column generation. The bound is proven for the targets. The best choice w for
+the whole data set does not depend on the sample, so its coverage f(w) exceeds that of the targets by more
+than ε with a probability of at most δ [hoeffding:63]:
+
+    f(w) ≤ f̂(w) + ε,    ε² = ½ ln(1/δ) Σ_s (n_s²/m_s) / n²
+
+summed over the structures s of which m_s < n_s environments are targets. With all of them, ε is 0.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from quests_jax.cover.greedy import greedy_cover
+from quests_jax.cover.masses import DENSE, DROPPED, DenseMasses, Masses, sparse_masses
+from quests_jax.cover.problem import CoverProblem
+from quests_jax.cover.relaxed import make_budget, relax
+from quests_jax.cover.saddle import Budget, best_fill
+from quests_jax.cover.selection import Selection
+from quests_jax.information import delta_entropy, structure_masses
+from quests_jax.large.dataset import SHARD_STRUCTURES, Shards
+from quests_jax.large.work import Stage
+
+TARGETS = 32_768
+OVERSAMPLE = 2  # candidates per structure to choose
+ROUNDS = 2  # of candidates, choice and prices
+FAILURE = 1e-6  # δ, the probability that the bound does not hold
+STORED = np.float32  # masses on disk: rounding raises the bound by its eps
+
+
+class Targets(NamedTuple):
+    """Environments to cover."""
+
+    x: np.ndarray  # [m, d], Å⁻¹
+    weights: np.ndarray  # [m], summing to n
+    slack: float  # ε
+
+
+class Question(NamedTuple):
+    """What is asked of the data set."""
+
+    shards: Shards
+    count: int  # structures to choose
+    bandwidth: float  # Å⁻¹
+    targets: int
+    seed: int
+
+    def stage(self, name: str, **more: int) -> Stage:
+        """The stage with results of this question, and no other."""
+        asked = {name: value for name, value in self._asdict().items() if name != "shards"}
+        return self.shards.stage.work.stage(name, self.shards.parameters | asked | more)
+
+
+def large_cover(
+    shards: Shards, *, count: int, bandwidth: float, targets: int = TARGETS, seed: int = 0
+) -> tuple[Selection, np.ndarray]:
+    """Choose `count` structures of a data set on disk by greedy cover, with a bound on any choice.
+
+    Args:
+      shards: the data set.
+      count: structures to choose.
+      bandwidth: h in Å⁻¹.
+      targets: how many environments to look at while choosing, at least one of each structure.
+      seed: of the targets.
+
+    Returns:
+      `Selection` with the exact coverage of all environments and an upper bound that holds with a
+      probability of at least 1 − FAILURE over the sample of targets; and δH of every environment
+      against the choice, shape [n], in nats.
+    """
+    question = Question(shards, count, bandwidth, targets, seed)
+    wanted = draw_targets(question)
+    masses = question.stage("masses")
+    masses.complete(len(shards.runs), partial(_masses_of, question, wanted))
+    bounds, choices, previous = [], [], None
+    for number in range(ROUNDS):
+        choice = question.stage("choice", round=number)
+        choice.complete(1, lambda _, last=previous: _choose(question, wanted, masses, last))
+        multipliers = choice.load(0, "multipliers")["multipliers"]
+        prices = question.stage("prices", round=number)
+        prices.complete(len(shards.runs), partial(_prices_of, masses, wanted.weights * multipliers))
+        pull = np.concatenate([prices.load(shard)["pull"] for shard in range(len(shards.runs))])
+        bounds.append(_bound(question, wanted, masses, multipliers, pull))
+        choices.append(choice.load(0, "candidates", "selected", "gains"))
+        previous = choices[-1]["candidates"], pull
+    chosen = max(choices, key=lambda choice: choice["gains"].sum())
+    dH = covered(question, chosen["selected"])
+    coverage = float(np.minimum(1.0, np.exp(-dH)).mean())
+    bound = max(coverage, min(1.0, *bounds))
+    return Selection(chosen["selected"], chosen["gains"], "cover", coverage, bound), dH
+
+
+def draw_targets(question: Question) -> Targets:
+    """A random sample without replacement from each structure, in proportion to its size, at least one."""
+    shards, counts = question.shards, question.shards.counts
+    share = np.round(counts * min(1.0, question.targets / shards.n_environments)).astype(int)
+    size = np.minimum(np.maximum(share, 1), counts)
+
+    def draw(shard: int) -> dict[str, np.ndarray]:
+        own, number = size[shards.runs[shard]], shards.structure_id(shard)
+        random = np.random.default_rng([question.seed, shard]).random(len(number))
+        order = np.lexsort((random, number))
+        first = np.searchsorted(number, number)  # number of the first row of the same structure
+        picked = np.sort(order[np.arange(len(number)) - first < own[number]])
+        atoms = counts[shards.runs[shard]]
+        return {"x": shards.x(shard)[picked], "weights": (atoms / np.maximum(own, 1))[number[picked]]}
+
+    stage = question.stage("targets")
+    stage.complete(len(shards.runs), draw)
+    parts = [stage.load(shard) for shard in range(len(shards.runs))]
+    sampled = size < counts
+    variance = np.sum(counts[sampled] ** 2 / size[sampled]) / shards.n_environments**2
+    return Targets(
+        np.concatenate([part["x"] for part in parts]),
+        np.concatenate([part["weights"] for part in parts]),
+        float(np.sqrt(0.5 * np.log(1 / FAILURE) * variance)),
+    )
+
+
+def covered(question: Question, selected: np.ndarray) -> np.ndarray:
+    """δH of every environment of the data set against the selected structures, shape [n], nats."""
+    shards, stage = question.shards, question.stage("covered")
+    x = kept_rows(shards, selected)
+
+    def against(shard: int) -> dict[str, np.ndarray]:
+        y = shards.x(shard)
+        dH = np.asarray(delta_entropy(y, x, bandwidth=question.bandwidth)) if len(y) else np.zeros(0)
+        return {"delta_entropy": dH}
+
+    stage.complete(len(shards.runs), against)
+    return np.concatenate([stage.load(shard)["delta_entropy"] for shard in range(len(shards.runs))])
+
+
+def kept_rows(shards: Shards, selected: np.ndarray) -> np.ndarray:
+    """Descriptors of the environments of some structures, in the order of the file."""
+    wanted = np.zeros(len(shards.counts), bool)
+    wanted[selected] = True
+    return shards.rows(np.flatnonzero(np.repeat(wanted, shards.counts)))
+
+
+def _masses_of(question: Question, wanted: Targets, shard: int) -> dict[str, np.ndarray]:
+    """Capped masses of the structures of a shard at the targets, sparse, and their greedy order."""
+    shards = question.shards
+    x, number, n_structures = shards.x(shard), shards.structure_id(shard), len(shards.runs[shard])
+    mass = structure_masses(wanted.x, x, number, SHARD_STRUCTURES, bandwidth=question.bandwidth)
+    mass = jnp.minimum(mass, 1.0)  # one shape for every shard, so that all share their programs
+    problem = _problem(DenseMasses(mass), wanted.weights)
+    order = greedy_cover(problem, size=min(question.count, n_structures))
+    dense = np.asarray(mass)[:n_structures]
+    kept = dense >= DROPPED / len(shards.counts)
+    return {
+        "order": order.selected + shards.runs[shard].start,
+        "gains": order.gains,
+        "values": dense[kept].astype(STORED),
+        "target": np.nonzero(kept)[1].astype(np.int32),
+        "lengths": kept.sum(axis=1),
+        "dropped": np.where(kept, 0.0, dense).sum(axis=0),
+    }
+
+
+def _choose(
+    question: Question, wanted: Targets, masses: Stage, previous: tuple[np.ndarray, np.ndarray] | None
+) -> dict[str, np.ndarray]:
+    """Greedy choice among the candidates, and the multipliers of its relaxation."""
+    candidates = _candidates(question, masses, previous)
+    problem = _problem(_rows(question, masses, candidates), wanted.weights)
+    chosen = greedy_cover(problem, size=question.count)
+    relaxation = relax(problem, make_budget(problem, size=question.count))
+    return {
+        "candidates": candidates,
+        "selected": candidates[chosen.selected],
+        "gains": chosen.gains,
+        "multipliers": np.asarray(relaxation.multipliers),
+    }
+
+
+def _candidates(
+    question: Question, masses: Stage, previous: tuple[np.ndarray, np.ndarray] | None
+) -> np.ndarray:
+    """Structures with the largest gains in the orders of their shards; later also those of highest price."""
+    if previous is not None:
+        known, price = previous[0], previous[1].copy()
+        price[known] = -np.inf
+        dearest = np.argsort(-price, kind="stable")[: question.count]
+        return np.sort(np.concatenate([known, dearest[np.isfinite(price[dearest])]]))
+    parts = [masses.load(shard, "order", "gains") for shard in range(len(question.shards.runs))]
+    order, gains = (np.concatenate([part[name] for part in parts]) for name in ("order", "gains"))
+    room = DENSE // len(masses.load(0, "dropped")["dropped"])  # more candidates for no more memory
+    largest = np.argsort(-gains, kind="stable")[: max(OVERSAMPLE * question.count, room)]
+    return np.sort(order[largest])
+
+
+def _rows(question: Question, masses: Stage, candidates: np.ndarray) -> Masses:
+    """Masses of the candidates, read shard by shard."""
+    values, target, lengths = [], [], []
+    for shard, run in enumerate(question.shards.runs):
+        own = candidates[(candidates >= run.start) & (candidates < run.stop)] - run.start
+        if len(own):
+            stored = masses.load(shard, "values", "target", "lengths")
+            wanted = np.isin(np.repeat(np.arange(len(run)), stored["lengths"]), own)
+            values.append(stored["values"][wanted].astype(float))
+            target.append(stored["target"][wanted])
+            lengths.append(stored["lengths"][own])
+    n_targets = len(masses.load(0, "dropped")["dropped"])
+    row = np.repeat(np.arange(len(candidates), dtype=np.int32), np.concatenate(lengths))
+    value, column = np.concatenate(values), np.concatenate(target)
+    if len(candidates) * n_targets > DENSE:
+        return sparse_masses(value, column, np.concatenate(lengths), n_targets)
+    dense = np.zeros((len(candidates), n_targets))
+    dense[row, column] = value
+    return DenseMasses(jnp.asarray(dense))
+
+
+def _prices_of(masses: Stage, v: np.ndarray, shard: int) -> dict[str, np.ndarray]:
+    """Σ_i v_i min(1, M_si) of each structure of a shard."""
+    stored = masses.load(shard, "values", "target", "lengths")
+    row = np.repeat(np.arange(len(stored["lengths"])), stored["lengths"])
+    return {"pull": np.bincount(row, stored["values"] * v[stored["target"]], len(stored["lengths"]))}
+
+
+def _bound(
+    question: Question, wanted: Targets, masses: Stage, multipliers: np.ndarray, pull: np.ndarray
+) -> float:
+    """UB(θ) over all structures (see `cover.saddle`), and what dropping, rounding and sampling may hide."""
+    n = question.shards.n_environments
+    budget = Budget(jnp.ones(len(pull)), jnp.asarray(float(question.count)))
+    fill = float(best_fill(jnp.asarray(pull), budget))
+    dropped = sum(masses.load(shard, "dropped")["dropped"] for shard in range(len(question.shards.runs)))
+    hidden = float(np.max(dropped)) + 2 * float(np.finfo(STORED).eps) * fill / n
+    return float(wanted.weights @ (1 - multipliers) + fill) / n + hidden + wanted.slack
+
+
+def _problem(masses: Masses, weights: np.ndarray) -> CoverProblem:
+    n_structures = masses.n_structures
+    return CoverProblem(
+        masses=masses,
+        reference_mass=jnp.zeros(len(weights)),
+        weights=jnp.asarray(weights),
+        cost=jnp.ones(n_structures),
+        counts=jnp.ones(n_structures, int),
+        dropped=jnp.zeros(()),
+        bandwidth=jnp.zeros(()),
+    )
