@@ -17,7 +17,7 @@ from quests_jax.atoms.structures import read, whole_file, write
 from quests_jax.checks import InputError, check_count, check_positive, located
 from quests_jax.compress import timed, versions
 from quests_jax.console import print_table
-from quests_jax.datasets import is_named, load
+from quests_jax.datasets import BUNDLED, bundled, is_named, load
 from quests_jax.environments import Environments
 from quests_jax.files import (
     DESCRIPTOR_SUFFIXES,
@@ -88,6 +88,8 @@ class Run:
 
     def shards(self, file: str, work: Work) -> Shards:
         """Environments on disk, for data past memory."""
+        if is_named(file) and file != BUNDLED:
+            raise InputError(f"{file}: data past memory must be a file; load and write it first.")
         with self.stage("descriptors"):
             path = Path(bundled() if file == BUNDLED else file)
             return describe_file(work, path, **{name: self.parameters[name] for name in OF_DESCRIPTORS})
