@@ -1,7 +1,7 @@
 """A data set in the manner of TM23 [owen:24]: seven metals, each cold, warm and molten.
 
-The potential is the effective-medium theory [jacobsen:96] of ASE, which knows Al, Ni, Cu, Pd, Ag, Pt and Au. Every metal
-runs at 0.25, 0.75 and 1.25 of its melting temperature; what is to melt starts at twice that temperature.
+The potential is the effective-medium theory of ASE [jacobsen:96], which knows Al, Ni, Cu, Pd, Ag, Pt and Au.
+Every metal runs at 0.25, 0.75 and 1.25 of its melting temperature; what is to melt starts at twice that.
 """
 
 from __future__ import annotations
