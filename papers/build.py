@@ -14,6 +14,7 @@ from pathlib import Path
 import compression
 import figures
 import information
+import potentials
 from sources import Values
 
 FOLDER = Path(__file__).resolve().parent
@@ -28,7 +29,7 @@ def fill(text: str, values: Values) -> str:
 
 def values() -> Values:
     """What stands behind every name that a page may mark."""
-    return information.values() | compression.values()
+    return information.values() | compression.values() | potentials.values()
 
 
 def main() -> int:

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sources import EXPERIMENTS, Values, helper, results, table, verdict
+from sources import Values, helper, results, table, verdict
 
 BASELINES = ("random", "k-means", "fps", "mean-fps")
 
 
 def values() -> Values:
     """What stands behind each name that the page may mark."""
-    return _cover_study() | _metals() | _maps() | _potentials()
+    return _cover_study() | _metals() | _maps()
 
 
 def _cover_study() -> Values:
@@ -114,12 +114,3 @@ def _maps() -> Values:
 
 def _spread(shares: list[float]) -> str:
     return f"{np.median(shares):.0%} ({min(shares):.0%} to {max(shares):.0%})"
-
-
-def _potentials() -> Values:
-    if not (EXPERIMENTS / "potentials" / "results.json").exists():
-        return {"potentials": "none", "potentials_verdict": "not tested: no potentials are trained here"}
-    return {
-        "potentials": "[potentials](../experiments/potentials)",
-        "potentials_verdict": "see the experiment",
-    }
