@@ -8,7 +8,7 @@ import numpy as np
 from compression import BASELINES
 from sources import EXPERIMENTS, Values, results, verdict
 
-SIZE, BUDGET = 0.1, "structures"
+SIZE, BUDGET, MODELS = 0.1, "structures", ("ridge", "neural")
 Errors = dict[tuple[str, str, str], list[float]]  # by task, model and method: ln of the error, seed by seed
 
 
@@ -30,7 +30,7 @@ def _errors(records: dict[str, Any]) -> Values:
     """Force error of MSC over that of each baseline, out of distribution, as a mean over data sets."""
     found = _logs(records, "force_rmse")
     parts, shares = [], []
-    for model in sorted({model for _, model, _ in found}, reverse=True):
+    for model in MODELS:
         ratios = {name: _ratios(found, model, name) for name in BASELINES}
         known = {name: ratio for name, ratio in ratios.items() if len(ratio)}
         if known:

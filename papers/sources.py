@@ -12,7 +12,12 @@ from typing import Any
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 CLOSE = 0.1  # nats, to which entropies read off a figure are known
-MOSTLY, ALWAYS = 0.75, 0.95  # shares of the cases from which a comparison counts as (mostly) reproduced
+VERDICTS = (  # by the share of the cases in which a comparison is right, at least
+    (0.95, "reproduced"),
+    (0.75, "mostly reproduced"),
+    (0.5, "reproduced in part"),
+    (0.0, "not reproduced"),
+)
 
 Values = dict[str, str]
 
@@ -31,7 +36,7 @@ def helper(experiment: str, name: str) -> SimpleNamespace:
 
 def verdict(share: float) -> str:
     """How far a comparison holds that is right in this share of the cases."""
-    return "reproduced" if share >= ALWAYS else "mostly reproduced" if share >= MOSTLY else "not reproduced"
+    return next(words for least, words in VERDICTS if share >= least)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
