@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := demo-output
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo test bench experiments papers docs lint format clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(OUT)
@@ -19,6 +19,21 @@ test: $(VENV)/.installed-test lint
 bench: $(VENV)/.installed
 	$(BIN)/python experiments/benchmarks/run.py $(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
 
+# Every experiment on tiny data: do they run? Their READMEs have the commands of the real runs.
+experiments: $(VENV)/.installed
+	@set -e; for run in experiments/*/run.py; do \
+		name=$$(basename $$(dirname $$run)); mkdir -p $(OUT)/$$name; echo "== $$name"; \
+		$(BIN)/python $$run --smoke --output $(OUT)/$$name/results.json; \
+	done
+
+# Numbers, tables and figures of the pages in papers/, from experiments/*/results.json.
+papers: $(VENV)/.installed
+	$(BIN)/python papers/build.py
+
+# Pages for a browser, in docs-output/: index.html opens from there, search needs `python -m http.server`.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file papers/docs/mkdocs.yml
+
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -29,7 +44,7 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(OUT) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OUT) docs-output build dist .pytest_cache .ruff_cache .hypothesis
 
 # The stamps keep pip from running again until pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml | $(BIN)/pip
@@ -40,6 +55,11 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/pip
 	@echo "installing quests_jax and its test tools into $(VENV), which takes a few minutes the first time"
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/pip
+	@echo "installing quests_jax and its documentation tools into $(VENV), which takes a few minutes the first time"
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@ $(VENV)/.installed
 
 $(BIN)/pip:

@@ -54,8 +54,10 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 def cli() -> None:
     """Information and set cover for data sets of atomistic structures.
 
-    FILE is anything ASE reads, a .npz or .npy file of descriptors, or bundled:silicon, the data set that
-    comes with the package. An output is written in the format of its suffix.
+    FILE is anything ASE reads, a .npz or .npy file of descriptors, bundled:silicon, the data set that comes
+    with the package, or a published one, downloaded when it is first named, as gap20:Diamond, tm23:Cu_cold,
+    rmd17:ethanol, 3bpa:train_300K, mlearn:Si_test or colabfit:ID. An output is written in the format of its
+    suffix.
     """
 
 
@@ -554,15 +556,19 @@ def augment(run: Run, file: str, reference: str | None, **asked: Any) -> Report:
 
 
 @command(
+    click.argument("name", default="silicon"),
     SEED,
     kind="structures",
-    examples=("generate -o silicon.xyz.gz",),
+    examples=("generate -o silicon.xyz.gz", "generate metals --seed 1 -o metals.xyz"),
 )
-def generate(run: Run, seed: int) -> Report:
-    """Simulate the bundled data set of silicon.
+def generate(run: Run, name: str, seed: int) -> Report:
+    """Simulate a data set: silicon, carbon or metals.
 
-    Structures come with the energies and forces of the Stillinger-Weber potential.
+    silicon is the one that comes with the package. carbon holds graphene, diamond, nanotubes, fullerenes,
+    liquid, glass and defects, after GAP-20, in the Tersoff potential; metals holds Al, Ni, Cu, Pd, Ag, Pt
+    and Au, each cold, warm and molten, after TM23, in the effective-medium theory. Structures come with
+    energies and forces.
     """
     from quests_jax import generation
 
-    return generation.generate(run, seed)
+    return generation.generate(run, name, seed)

@@ -60,12 +60,14 @@ def augment(run: Run, file: str, reference: str | None, asked: Asked) -> Report:
     return Report(data | {"structures": made}, rows, header, structures=structures)
 
 
-def generate(run: Run, seed: int) -> Report:
-    """The simulated silicon data set."""
+def generate(run: Run, name: str, seed: int) -> Report:
+    """A simulated data set."""
     with run.stage("simulation"):
-        structures = simulate(seed=seed, progress=lambda _, done, total: advance("simulation", done, total))
+        structures = simulate(
+            name, seed=seed, progress=lambda _, done, total: advance("simulation", done, total)
+        )
     atoms = sum(map(len, structures))
-    data = {"seed": seed, "n_structures": len(structures), "n_environments": atoms}
+    data = {"name": name, "seed": seed, "n_structures": len(structures), "n_environments": atoms}
     return Report(data, [("structures", len(structures)), ("atoms", atoms)], structures=structures)
 
 

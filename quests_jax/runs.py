@@ -17,7 +17,7 @@ from quests_jax.atoms.structures import read, whole_file, write
 from quests_jax.checks import InputError, check_count, check_positive, located
 from quests_jax.compress import timed, versions
 from quests_jax.console import print_table
-from quests_jax.datasets import bundled
+from quests_jax.datasets import BUNDLED, bundled, is_named, load
 from quests_jax.environments import Environments
 from quests_jax.files import (
     DESCRIPTOR_SUFFIXES,
@@ -30,7 +30,6 @@ from quests_jax.files import (
 from quests_jax.large import Shards, Work, describe_file
 from quests_jax.viewer import SUFFIX as VIEWER_SUFFIX
 
-BUNDLED = "bundled:silicon"
 OF_DESCRIPTORS = ("k", "cutoff", "species")  # parameters that descriptors depend on
 
 
@@ -63,14 +62,14 @@ class Run:
             if name != "species":
                 check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
         for file in inputs:
-            if file != BUNDLED and not Path(file).exists():
+            if not is_named(file) and not Path(file).exists():
                 raise InputError(f"{file}: no such file; check the path.")
 
     def read(self, file: str) -> Sequence[Atoms] | Environments:
         """Structures; or environments, from a file of descriptors, which then settles k and cutoff."""
         with self.stage("reading"):
             if not file.endswith(DESCRIPTOR_SUFFIXES):
-                return read(bundled() if file == BUNDLED else file)
+                return load(file) if is_named(file) else read(file)
             envs, made_with = read_descriptors(Path(file))
         for name in made_with.keys() & set(OF_DESCRIPTORS):
             if made_with[name] != self.parameters.get(name):
@@ -92,6 +91,8 @@ class Run:
 
     def shards(self, file: str, work: Work) -> Shards:
         """Environments on disk, for data past memory."""
+        if is_named(file) and file != BUNDLED:
+            raise InputError(f"{file}: data past memory must be a file; load and write it first.")
         with self.stage("descriptors"):
             path = Path(bundled() if file == BUNDLED else file)
             return describe_file(work, path, **{name: self.parameters[name] for name in OF_DESCRIPTORS})

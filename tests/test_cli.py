@@ -136,10 +136,12 @@ def test_a_bare_matrix_is_read_and_its_parameters_are_unknown(call: Call) -> Non
 
 
 def test_generate_writes_what_the_generator_makes(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    seeds = []
-    monkeypatch.setattr(generation, "simulate", lambda seed, progress: seeds.append(seed) or STRUCTURES[:2])
-    assert call("generate", "--seed", "7", "-o", "made.xyz.gz", "-o", "made.json").code == 0
-    assert seeds == [7] == [json.loads(Path("made.json").read_text())["seed"]]
+    asked = []
+    made = lambda name, seed, progress: asked.append((name, seed)) or STRUCTURES[:2]  # noqa: E731
+    monkeypatch.setattr(generation, "simulate", made)
+    assert call("generate", "metals", "--seed", "7", "-o", "made.xyz.gz", "-o", "made.json").code == 0
+    found = json.loads(Path("made.json").read_text())
+    assert asked == [("metals", 7)] == [(found["name"], found["seed"])]
     assert [atoms.info["number"] for atoms in read("made.xyz.gz")] == [0, 1]
 
 

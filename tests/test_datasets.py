@@ -14,12 +14,13 @@ from ase.neighborlist import neighbor_list
 
 from quests_jax import datasets
 from quests_jax.checks import InputError
+from quests_jax.datasets import silicon
 
 EPSILON, SIGMA = 2.16826, 2.0951  # eV and Å, Stillinger and Weber (1985)
-CONFIG_TYPES = [row.config_type for row in datasets.RECIPE]
+CONFIG_TYPES = [row.config_type for row in silicon.RECIPE]
 TINY = (
-    datasets.Sweep("dimer", 2, (2.2, 2.6), datasets.dimer),
-    datasets.Dynamics("hot_crystal", 2, (300.0, 900.0), 0.02, datasets.crystal),
+    datasets.Sweep("dimer", 2, (2.2, 2.6), silicon.dimer),
+    datasets.Dynamics("hot_crystal", 2, (300.0, 900.0), 0.02, silicon.crystal),
 )
 
 
@@ -31,12 +32,12 @@ def structures() -> list[Atoms]:
 
 @pytest.fixture(scope="module")
 def tiny() -> list[Atoms]:
-    return datasets.generate(seed=1, recipe=TINY)
+    return datasets.simulate(TINY, silicon.POTENTIAL, seed=1)
 
 
 def rattled_primitive_cell() -> Atoms:
     """A skewed cell of two atoms, thinner than the cutoff."""
-    structure = datasets.strained(0.05, direction=datasets.SHEAR, cubic=False)
+    structure = silicon.strained(0.05, direction=silicon.SHEAR, cubic=False)
     structure.rattle(0.1, seed=3)
     return structure
 
@@ -53,7 +54,7 @@ def three_body(a: np.ndarray, b: np.ndarray) -> float:
 
 def energy_by_loops(structure: Atoms) -> float:
     """The equations of Stillinger and Weber (1985), over the neighbors that ASE finds."""
-    center, bonds = neighbor_list("iD", structure, datasets.CUTOFF)
+    center, bonds = neighbor_list("iD", structure, silicon.FIELD.cutoff)
     energy = 0.0
     for atom in range(len(structure)):
         around = bonds[center == atom] / SIGMA
@@ -66,13 +67,13 @@ def energy_by_loops(structure: Atoms) -> float:
 
 
 def test_diamond_has_the_published_cohesive_energy() -> None:
-    energy, forces = datasets.stillinger_weber(bulk("Si", "diamond", datasets.LATTICE))
+    energy, forces = datasets.stillinger_weber(bulk("Si", "diamond", silicon.LATTICE))
     assert energy / 2 == pytest.approx(-2 * EPSILON, abs=1e-6)
     np.testing.assert_allclose(forces, 0, atol=1e-10)
 
 
 @pytest.mark.parametrize(
-    "build", [rattled_primitive_cell, lambda: datasets.cluster(boxed=False), datasets.slab]
+    "build", [rattled_primitive_cell, lambda: silicon.cluster(boxed=False), silicon.slab]
 )
 def test_energy_matches_the_equations_written_as_loops(build) -> None:
     structure = build()
@@ -90,7 +91,7 @@ def test_supercell_repeats_the_energy_and_forces_of_its_cell() -> None:
 
 
 def test_only_silicon_has_an_energy() -> None:
-    with pytest.raises(InputError, match="GaAs is not silicon"):
+    with pytest.raises(InputError, match="GaAs: the Stillinger-Weber potential needs Si only"):
         datasets.stillinger_weber(bulk("GaAs", "zincblende", 5.65))
 
 
@@ -99,7 +100,7 @@ def test_only_silicon_has_an_energy() -> None:
 
 def test_bundled_file_holds_the_recipe(structures: list[Atoms]) -> None:
     counts = Counter(structure.info["config_type"] for structure in structures)
-    assert counts == {row.config_type: row.n_structures for row in datasets.RECIPE}
+    assert counts == {row.config_type: row.n_structures for row in silicon.RECIPE}
     assert datasets.bundled().stat().st_size < 400_000
 
 
@@ -144,7 +145,7 @@ def test_bundled_set_mixes_every_periodicity(structures: list[Atoms]) -> None:
 
 
 def test_generation_repeats_for_a_seed_and_differs_for_another(tiny: list[Atoms]) -> None:
-    again, other = (datasets.generate(seed=seed, recipe=TINY) for seed in (1, 2))
+    again, other = (datasets.simulate(TINY, silicon.POTENTIAL, seed=seed) for seed in (1, 2))
     assert tiny == again
     assert tiny[:2] == other[:2]
     assert all(a != b for a, b in zip(tiny[2:], other[2:], strict=True))
@@ -164,12 +165,12 @@ def test_generated_structures_survive_an_extxyz_file(tiny: list[Atoms]) -> None:
 
 def test_progress_counts_every_structure() -> None:
     calls = []
-    recipe = [datasets.Sweep(name, 2, (2.2, 2.6), datasets.dimer) for name in ("short", "long")]
-    datasets.generate(recipe=recipe, progress=lambda *call: calls.append(call))
+    recipe = [datasets.Sweep(name, 2, (2.2, 2.6), silicon.dimer) for name in ("short", "long")]
+    datasets.simulate(recipe, silicon.POTENTIAL, progress=lambda *call: calls.append(call))
     assert calls == [("short", 1, 4), ("short", 2, 4), ("long", 3, 4), ("long", 4, 4)]
 
 
 def test_dynamics_refuse_a_cell_thinner_than_twice_the_cutoff() -> None:
     thin = datasets.Dynamics("thin", 1, (300.0,), 0.01, rattled_primitive_cell)
     with pytest.raises(InputError, match="supercell"):
-        datasets.generate(recipe=(thin,))
+        datasets.simulate((thin,), silicon.POTENTIAL)

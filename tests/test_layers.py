@@ -27,7 +27,11 @@ ROWS = (
     ("checks", "numerics", "chunks", "compatibility"),
 )
 HEIGHT = {part: -depth for depth, parts in enumerate(ROWS) for part in parts}
-HOMES = {"chemiscope": {"viewer"}, "jax_md": {"atoms.neighbors", "datasets"}, "vesin": {"atoms.neighbors"}}
+HOMES = {
+    "chemiscope": {"viewer"},
+    "jax_md": {"atoms.neighbors", "datasets.jaxmd"},
+    "vesin": {"atoms.neighbors"},
+}
 
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path

@@ -20,6 +20,7 @@ def test_the_smoke_version_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
     assert results.keys() >= {"seed", "planted", "top", "parameters", "dtype", "device", "versions"}
+    assert (tmp_path / "figure.png").stat().st_size > 0
     for row in results["rows"]:
         for kind in ("foreign", "displaced"):
             assert all(0 <= share <= 1 for share in row[kind].values())

@@ -11,12 +11,15 @@ from typing import Any
 
 import jax
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
 import quests_jax as qj
 from quests_jax.compress import plain, versions
 from quests_jax.datasets import bundled
 from quests_jax.information import delta_entropy_of_others
+from quests_jax.plots import COLORS
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 FILES = (  # each is planted with environments of the next one
@@ -37,7 +40,7 @@ MAP_ROWS = 4000  # rows of the density of the map, at most
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Plant, rank, count, write results.json and print the table."""
+    """Plant, rank, count, write results.json and figure.png, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
     parser.add_argument("--smoke", action="store_true", help="parts of the bundled silicon")
@@ -64,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results |= {"parameters": {"k": 32, "cutoff": 5.0, "bandwidth": qj.DEFAULT_BANDWIDTH}, "dtype": "float64"}
     results |= {"device": jax.default_backend(), "versions": versions(), "rows": rows}
     options.output.write_text(json.dumps(plain(results), indent=1) + "\n", encoding="utf-8")
+    _draw(rows, options.output.with_name("figure.png"))
     print(text(rows))
     return 0
 
@@ -116,6 +120,25 @@ def text(rows: Sequence[dict[str, Any]]) -> str:
         lines.append(f"| {row['file']} | " + " | ".join(f"{row[kind][by]:.0%}" for kind, by in kinds) + " |")
     means = [np.mean([row[kind][by] for row in rows]) for kind, by in kinds]
     return "\n".join([*lines, "| mean | " + " | ".join(f"{mean:.0%}" for mean in means) + " |"])
+
+
+def _draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    figure = Figure(figsize=(9, 5.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, kind in zip(figure.subplots(1, 2, sharey=True), ("foreign", "displaced"), strict=True):
+        for number, by in enumerate(("delta_entropy", "map")):
+            shares = [100 * row[kind][by] for row in rows]
+            place = np.arange(len(rows)) + 0.4 * number - 0.2
+            axes.barh(place, shares, 0.38, color=COLORS[number], label=f"by {by.replace('_', ' ')}")
+        axes.set_yticks(range(len(rows)), [row["file"] for row in rows])
+        axes.set_title(kind)
+        axes.set_xlabel("planted environments found (%)")
+        axes.grid(alpha=0.3, axis="x")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.invert_yaxis()
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    figure.savefig(path, dpi=130)
 
 
 if __name__ == "__main__":

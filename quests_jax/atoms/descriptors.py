@@ -18,7 +18,7 @@ UNROLL = 4  # steps of a scan in one; three times faster than one or eight at a 
 
 
 def quests_descriptor(vectors: jax.Array, *, cutoff: float | jax.Array) -> jax.Array:
-    """Descriptor X = [X1, X2] of one environment, [schwalbe-koda:25, methods].
+    """Descriptor X = [X1, X2] of one environment, [schwalbe-koda:25, (1) and (2)].
 
         √w(r) = 1 − (r/r_c)²  for r ≤ r_c, else 0
         X1_j  = w(r_j) / r_j

@@ -1,7 +1,7 @@
 """The paper's rule, MSC: the structure with the most novel environment and the largest entropy comes next.
 
     S_1     = argmax_S H_S
-    S_{t+1} = argmax_S { max_{i in S} δH(x_i | C_t) + H_S }         [schwalbe-koda:25b, as released in QUESTS]
+    S_{t+1} = argmax_S { max_{i in S} δH(x_i | C_t) + H_S }         [schwalbe-koda:25b, (1)]
 
 with H_S the entropy of one structure and δH(x | C) = −ln Σ_{y in C} K(x, y). Novelty only falls as C
 grows, so a score computed for an earlier, smaller C is an upper bound of the score now. The search is

@@ -24,14 +24,17 @@ HALVINGS = 14  # of the bracket for the likelihood, in ln h
 
 
 def gaussian_rule(volume: ArrayLike) -> np.ndarray:
-    """h(V) = 0.0897141 exp[−(V/10.896)²/2] + 0.0119417 in Å⁻¹ for V in Å³ per atom, [schwalbe-koda:25]."""
+    """h(V) = 0.0897141 exp[−(V/10.896)²/2] + 0.0119417 in Å⁻¹, [schwalbe-koda:25, (10)].
+
+    V is the volume in Å³ per atom.
+    """
     return 0.0897141 * np.exp(-0.5 * (_volume(volume) / 10.896) ** 2) + 0.0119417
 
 
 def cutoff_rule(volume: ArrayLike) -> np.ndarray:
-    """h(V) = 0.086164 f(ln² V) + 0.016 in Å⁻¹ with f(z) = (1 − z²/11.61172²)², 0 beyond, [schwalbe-koda:25].
+    """h(V) = 0.086164 f(ln² V) + 0.016 in Å⁻¹, [schwalbe-koda:25, (11)].
 
-    V is the volume in Å³ per atom.
+    f(z) = (1 − z²/11.61172²)², 0 beyond; V is the volume in Å³ per atom.
     """
     z = np.log(_volume(volume)) ** 2 / 11.61172
     return 0.086164 * np.where(z <= 1, (1 - z**2) ** 2, 0.0) + 0.016

@@ -23,7 +23,7 @@ from quests_jax.numerics import overlap_tolerance
 
 
 def entropy(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
-    """Information entropy of a set of environments, [schwalbe-koda:25].
+    """Information entropy of a set of environments, [schwalbe-koda:25, (4)].
 
         H = −(1/n) Σ_i ln[(1/n) Σ_j K(x_i, x_j)],    0 ≤ H ≤ ln n
 
@@ -48,7 +48,7 @@ def _mean_surprise(p: jax.Array) -> jax.Array:
 
 
 def delta_entropy(y: ArrayLike, x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
-    """Differential entropy of each environment of y against the reference x, [schwalbe-koda:25].
+    """Differential entropy of each environment of y against the reference x, [schwalbe-koda:25, (5)].
 
         δH(y|x) = −ln Σ_j K(y, x_j)
 
@@ -88,7 +88,7 @@ def delta_entropy_of_others(
 
 
 def diversity(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
-    """Logarithm of the effective number of distinct environments, [schwalbe-koda:25].
+    """Logarithm of the effective number of distinct environments, [schwalbe-koda:25, (6)].
 
         D = ln Σ_i 1 / Σ_j K(x_i, x_j),    0 ≤ D ≤ ln n
 
@@ -108,7 +108,7 @@ def overlap(
     bandwidth: ArrayLike = DEFAULT_BANDWIDTH,
     tolerance: float | None = None,
 ) -> jax.Array:
-    """Fraction of y that x covers: mean of [δH(y|x) < tolerance].
+    """Fraction of y that x covers: mean of [δH(y|x) < tolerance], [schwalbe-koda:25, (7)].
 
     Args:
       y: queries, shape [m, d], Å⁻¹.
@@ -149,7 +149,7 @@ def overlap_matrix(
 
 
 def efficiency(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
-    """Share of the largest possible entropy, 100·H / ln n, in percent; 100 for a single environment."""
+    """Share of the largest entropy, 100·H / ln n in percent, [schwalbe-koda:25, (8)]; 100 for n = 1."""
     H = entropy(x, bandwidth=bandwidth)
     n = jnp.shape(x)[0]
     return 100 * H / jnp.log(n).astype(H.dtype) if n > 1 else jnp.full_like(H, 100)

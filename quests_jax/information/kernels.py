@@ -1,5 +1,6 @@
 """Sums of the Gaussian kernel K(y, x) = exp(−|y − x|²/2h²) over environments: the engine.
 
+K is [schwalbe-koda:25, (3)].
 Everything streams in tiles (see `tiles`), works at any n and m in memory O(n·d), skips what is provably
 below 1e-12, and can be differentiated any number of times in every argument (see `primitives`).
 Order of arguments everywhere: queries y, then the reference x.

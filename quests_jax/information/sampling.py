@@ -82,7 +82,7 @@ def learning_curve(
 
 
 def largest_entropy(curve: LearningCurve) -> float:
-    """Limit of a learning curve by the fit H(n) = a − b exp(−c ln² n) at n = 1e12, [schwalbe-koda:25].
+    """Limit of a learning curve by the fit H(n) = a − b exp(−c ln² n) at n = 1e12, [schwalbe-koda:25, (9)].
 
     Raises `InputError` if there are fewer than four sizes, or the fit does not converge.
     """
@@ -99,7 +99,7 @@ def largest_entropy(curve: LearningCurve) -> float:
 
 
 def information_gap(curve: LearningCurve) -> float:
-    """H_max − H(n) in nats: what more environments of the same kind would add, [schwalbe-koda:25]."""
+    """H_max − H(n) in nats: what more environments of the same kind would add, [schwalbe-koda:25, (9)]."""
     return largest_entropy(curve) - float(curve.mean[np.argmax(curve.sizes)])
 
 

@@ -1,0 +1,91 @@
+"""Readers of the formats of published data sets: structures with energies in eV and forces in eV/Å."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms, units
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from quests_jax.atoms.structures import read
+from quests_jax.checks import InputError, located
+
+KCAL_PER_MOL = units.kcal / units.mol  # eV
+
+
+def extended_xyz(path: Path, config_type: str | None = None) -> list[Atoms]:
+    """Structures of an extended xyz file, with forces under either of their usual names.
+
+    Args:
+        path: .xyz, .xyz.gz or .xyz.xz.
+        config_type: only those with this `info["config_type"]`, in any case of letters.
+    """
+    if path.suffix == ".xz":
+        with tempfile.TemporaryDirectory() as folder:
+            plain = Path(folder) / path.stem
+            with lzma.open(path) as source, open(plain, "wb") as target:
+                shutil.copyfileobj(source, target)
+            return extended_xyz(plain, config_type)
+    structures = read(path)
+    if config_type is not None:
+        wanted = config_type.lower()
+        structures = [a for a in structures if str(a.info.get("config_type")).lower() == wanted]
+    for atoms in structures:
+        if "force" in atoms.arrays:
+            results = atoms.calc.results if atoms.calc else {}
+            _label(atoms, results.get("energy"), atoms.arrays.pop("force"))
+    return structures
+
+
+def extended_xyz_files(*paths: Path) -> list[Atoms]:
+    """Structures of several files, one after the other."""
+    return [atoms for path in paths for atoms in extended_xyz(path)]
+
+
+def rmd17(path: Path, split: Path | None = None) -> list[Atoms]:
+    """Structures of one molecule of revised MD17 in the order of the file, or in that of a split."""
+    with located(path):
+        try:
+            with np.load(path) as file:
+                numbers, positions = file["nuclear_charges"], file["coords"]
+                energies, forces = file["energies"] * KCAL_PER_MOL, file["forces"] * KCAL_PER_MOL
+        except (OSError, ValueError, KeyError) as reason:
+            raise InputError(f"not a file of revised MD17 ({reason}); download it again.") from None
+    rows = range(len(positions)) if split is None else np.loadtxt(split, dtype=int, ndmin=1)
+    structures = []
+    for row in rows:
+        structures.append(Atoms(numbers, positions[row]))
+        _label(structures[-1], float(energies[row]), forces[row])
+    return structures
+
+
+def mlearn(path: Path) -> list[Atoms]:
+    """Structures of a JSON file of mlearn; `info["config_type"]` is the group."""
+    with located(path):
+        try:
+            return [_mlearn(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        except (ValueError, KeyError, TypeError) as reason:
+            raise InputError(f"not a file of mlearn ({reason}); download it again.") from None
+
+
+def _mlearn(entry: dict) -> Atoms:
+    sites = entry["structure"]["sites"]
+    atoms = Atoms(
+        [site["species"][0]["element"] for site in sites],
+        positions=[site["xyz"] for site in sites],
+        cell=entry["structure"]["lattice"]["matrix"],
+        pbc=True,
+    )
+    _label(atoms, entry["outputs"]["energy"], np.array(entry["outputs"]["forces"]))
+    atoms.info["config_type"] = entry["group"]
+    return atoms
+
+
+def _label(atoms: Atoms, energy: float | None, forces: np.ndarray) -> None:
+    known = {"forces": forces} if energy is None else {"energy": energy, "forces": forces}
+    atoms.calc = SinglePointCalculator(atoms, **known)
