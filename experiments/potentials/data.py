@@ -26,7 +26,9 @@ class DataSet:
     train: str
     inside: str | None = None  # the test in distribution; every fifth structure of `train` where None
     outside: tuple[str, ...] = ()  # files out of distribution
-    without: tuple[str, ...] = ()  # config types that are not trained on, and form the test out of distribution
+    without: tuple[
+        str, ...
+    ] = ()  # config types that are not trained on, and form the test out of distribution
     most: int = 250  # structures of the training file at most, evenly spaced
     most_tested: int = 80  # structures of each test at most
 
@@ -49,6 +51,7 @@ class Task(NamedTuple):
 
 def load(data: DataSet, folder: Path) -> Task:
     """Read, split and describe a data set."""
+
     def read(name: str, most: int) -> Part:
         return _described(folder, name, data.elements, data.cutoff, most)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -12,34 +13,112 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
+from bilevel import learned_rows
 from data import DataSet, load
-from study import basis_of, linear_fits, plan, study
+from figures import draw
+from protocol import FULL, SMOKE, Protocol
+from study import basis_of, linear_fits, neural_fits, plan, study
+from tables import text
+from toy import draw_toy
 
 import quests_jax as qj
 from quests_jax.compress import versions
 from quests_jax.console import show_progress
 from quests_jax.files import write_json
 
-# ---- The protocol ---------------------------------------------------------------------------------------
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+Records = dict[str, dict[str, Any]]
 
-METHODS = ("random", "k-means", "fps", "msc", "cover", "diversity", "pareto")  # and the full set
-SIZES = (0.05, 0.1, 0.2, 0.4, 0.7)  # shares of the structures, or of the atoms; 1 is the full set
-SEEDS = {"ridge": 5, "neural": 3}
-SI, MO = {"elements": (14,), "cutoff": 5.0}, {"elements": (42,), "cutoff": 4.8}
-DATA_SETS = (
-    DataSet("Si without vacancies", train="mlearn/Si_train", inside="mlearn/Si_test", without=("Vacancy",), **SI),
-    DataSet("Mo without surfaces", train="mlearn/Mo_train", inside="mlearn/Mo_test", without=("Surface",), **MO),
-    DataSet("fullerenes", (6,), 3.7, "carbon_GAP20/Fullerenes", None, ("carbon_GAP20/Nanotubes", "carbon_GAP20/Graphite")),
-    DataSet("CH4 300 K", (1, 6), 5.0, "mol_CH4_pwmat/MD_300K", None, ("mol_CH4_pwmat/MD_500K", "mol_CH4_pwmat/MD_1200K")),
-    DataSet("3BPA 300 K", (1, 6, 7, 8), 4.0, "mol_3BPA/train_300K", "mol_3BPA/mixedT_300K_part",
-            ("mol_3BPA/mixedT_600K_part", "mol_3BPA/mixedT_1200K_part"), most=150),
-    DataSet("carbon RSS", (6,), 3.7, "carbon_GAP20/Crystalline_RSS", None, ("carbon_GAP20/Amorphous_Bulk_sample", "carbon_GAP20/Diamond")),
-    DataSet("Si without surfaces", train="mlearn/Si_train", inside="mlearn/Si_test", without=("Surface",), **SI),
-    DataSet("Mo without vacancies", train="mlearn/Mo_train", inside="mlearn/Mo_test", without=("Vacancy",), **MO),
-    DataSet("Si", train="mlearn/Si_train", inside="mlearn/Si_test", **SI),
-    DataSet("Mo", train="mlearn/Mo_train", inside="mlearn/Mo_test", **MO),
-    DataSet("ethanol 100 K", (1, 6, 8), 4.5, "mol_ethanol_pwmat/MD_100K", None, ("mol_ethanol_pwmat/MD_300K", "mol_ethanol_pwmat/MD_400K")),
-    DataSet("water", (1, 8), 4.0, "water_deepmd/data_1", "water_deepmd/data_3", most=60, most_tested=20),
-)
-HIDDEN = 100  # units of the random layer of the linear model
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run case after case, keeping results up to date on the way, then summarize and draw."""
+    options = _parse(arguments)
+    protocol = SMOKE if options.smoke else FULL
+    results = _resumed(options.output) | _header(protocol)
+    records: Records = results.setdefault("records", {})
+    if not options.summary:
+        with show_progress(quiet=False):
+            for data in protocol.data_sets:
+                for key, record in _cases(data, protocol, records, options):
+                    records[key] = record
+                    write_json(options.output, results)
+                    print(f"{key}: {record['seconds']} s", file=sys.stderr, flush=True)
+                jax.clear_caches()  # every data set brings shapes of its own
+    folder = options.output.parent
+    tables = text(records)
+    (folder / "TABLES.md").write_text(tables + "\n", encoding="utf-8")
+    draw(records, folder)
+    draw_toy(folder / "toy.png")
+    print(tables)
+    return 0
+
+
+def _cases(
+    data: DataSet, protocol: Protocol, records: Records, options: argparse.Namespace
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The cases of a data set that have no record yet: its name, the model and the seed; and their rows."""
+    missing = [
+        (model, seed)
+        for seed in range(protocol.seeds)
+        for model in _models(data, protocol, seed)
+        if _key(data, model, seed) not in records
+    ]
+    if not missing:
+        return
+    task = load(data, options.data)
+    basis = basis_of(task, n_hidden=protocol.hidden)
+    linear, networks = linear_fits(task, basis), None
+    for seed in sorted({seed for _, seed in missing}):
+        start = time.perf_counter()
+        made = plan(task, protocol.methods, protocol.sizes, seed)
+        for model in (model for model, own in missing if own == seed):
+            if model == "ridge":
+                rows = list(study(task, made, linear.with_plan(made)))
+            elif model == "neural":
+                networks = networks or neural_fits(task, basis, protocol.training)
+                checkpoint = options.output.with_name(".checkpoint.npz")
+                few = made.only("structures", (*protocol.neural_sizes, 1.0))
+                rows = list(study(task, few, networks(few, seed, checkpoint)))
+            else:
+                rows = list(learned_rows(task, made, linear, steps=protocol.learning_steps))
+            yield _key(data, model, seed), {"rows": rows, "seconds": round(time.perf_counter() - start, 1)}
+            start = time.perf_counter()
+
+
+def _models(data: DataSet, protocol: Protocol, seed: int) -> Iterator[str]:
+    yield "ridge"
+    if data.name in protocol.neural and seed < protocol.neural_seeds:
+        yield "neural"
+    if data.name in protocol.learned and seed < protocol.neural_seeds:
+        yield "learned"
+
+
+def _key(data: DataSet, model: str, seed: int) -> str:
+    return f"{data.name} / {model} / {seed}"
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="a part of the bundled silicon: does it run?")
+    parser.add_argument("--summary", action="store_true", help="tables and figures of the results so far")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
+    return parser.parse_args(arguments)
+
+
+def _resumed(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _header(protocol: Protocol) -> dict[str, Any]:
+    return {
+        "protocol": dataclasses.asdict(protocol),
+        "parameters": {"k": 32, "cutoff": 5.0, "bandwidth": qj.DEFAULT_BANDWIDTH},
+        "dtype": {"ridge": "float64", "neural": "float32"},
+        "device": {"backend": jax.default_backend(), "cores": os.cpu_count()},
+        "versions": versions(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,6 +12,7 @@ import quests_jax as qj
 from quests_jax.checks import check_size
 from quests_jax.compress import METHODS, NESTED
 
+LARGEST = {"pareto": 0.2}  # sizes up to which methods are tried that take long
 SEEDED = ("random", "k-means")  # methods that draw lots
 ROUNDS = 8  # of the search for the number of clusters that spends a budget of atoms
 
@@ -25,7 +26,9 @@ class Choice(NamedTuple):
     selected: np.ndarray  # in order of choice
 
 
-def choices(envs: qj.Environments, methods: Sequence[str], sizes: Sequence[float], seed: int) -> Iterator[Choice]:
+def choices(
+    envs: qj.Environments, methods: Sequence[str], sizes: Sequence[float], seed: int
+) -> Iterator[Choice]:
     """Every method at every size below 1, and then the full set once per budget.
 
     The budget of atoms is left out where all structures have as many, since the choices are the same, and for
@@ -35,7 +38,7 @@ def choices(envs: qj.Environments, methods: Sequence[str], sizes: Sequence[float
     for method in methods:
         order = _chosen(envs, method, envs.n_structures, seed) if method in NESTED else None
         for budget in budgets if method != "pareto" else ("structures",):
-            for size in sizes:
+            for size in (size for size in sizes if size <= LARGEST.get(method, 1.0)):
                 selected = _within(envs, method, budget, size, seed) if order is None else order
                 yield Choice(budget, method, size, _prefix(selected, envs.counts, budget, size))
     for budget in budgets:

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from data import Part, Task, environments, take
 from measures import delta_entropy, masses, measure
-from ridge import Basis, Targets, best_fit, equations, fit_shifts, make_basis, predict, rows, targets
+from neural import Training, make_network, pad, train, unpad
+from ridge import (
+    Basis,
+    Equations,
+    Rows,
+    Targets,
+    best_fit,
+    equations,
+    fit_shifts,
+    make_basis,
+    predict,
+    rows,
+    targets,
+)
 from selecting import Choice, choices
 
 from quests_jax.chunks import advance
@@ -16,7 +30,8 @@ from quests_jax.chunks import advance
 HELD_OUT = 5  # every so manieth structure of a random order is held out, the others may be chosen
 DIGITS = 5  # of the numbers in the results
 
-Fit = Callable[[Choice], tuple[Callable[[str], Targets], dict[str, Any]]]  # a choice to a model, and its notes
+Model = Callable[[str], Targets]  # of the name of a test
+Fit = Callable[[Choice], tuple[Model, dict[str, Any]]]  # a choice to a model, and notes for its row
 
 
 class Plan(NamedTuple):
@@ -27,6 +42,10 @@ class Plan(NamedTuple):
     choices: list[Choice]  # in numbers of the pool
     masses: dict[str, np.ndarray]  # by test, [S, m]
 
+    def only(self, budget: str, sizes: Sequence[float]) -> Plan:
+        """The choices of one kind of budget at these sizes."""
+        return self._replace(choices=[c for c in self.choices if c.budget == budget and c.size in sizes])
+
 
 def plan(task: Task, methods: Sequence[str], sizes: Sequence[float], seed: int) -> Plan:
     """Draw the pool, choose from it by every method, and prepare the delta entropies of the tests."""
@@ -34,7 +53,9 @@ def plan(task: Task, methods: Sequence[str], sizes: Sequence[float], seed: int) 
     held_out, pool = np.sort(order[::HELD_OUT]), np.sort(np.delete(order, np.s_[::HELD_OUT]))
     part = take(task.train, pool)
     found = list(choices(environments(part), methods, sizes, seed))
-    return Plan(pool, held_out, found, {name: masses(_rows(test), part.x) for name, test in task.tests.items()})
+    return Plan(
+        pool, held_out, found, {name: masses(_rows(test), part.x) for name, test in task.tests.items()}
+    )
 
 
 def study(task: Task, made: Plan, fit: Fit) -> Iterator[dict[str, Any]]:
@@ -55,18 +76,43 @@ def study(task: Task, made: Plan, fit: Fit) -> Iterator[dict[str, Any]]:
         advance("fits", number, len(made.choices))
 
 
-def linear_fits(task: Task, basis: Basis) -> Callable[[Plan], Fit]:
-    """Ridge for every choice; design matrices are made once for all seeds."""
+class Linear(NamedTuple):
+    """The linear model of a task: design matrices are made once for all seeds."""
+
+    train: Rows
+    tests: dict[str, Rows]
+    equations: Equations
+
+    def with_plan(self, made: Plan) -> Fit:
+        """Ridge for every choice, with the penalty that is best on the structures held out."""
+        held_out = self.train.take(made.held_out)
+
+        def fit(choice: Choice) -> tuple[Model, dict[str, Any]]:
+            theta, penalty = best_fit(self.equations, made.pool[choice.selected], held_out)
+            return lambda name: predict(self.tests[name], theta), {"penalty": penalty}
+
+        return fit
+
+
+def linear_fits(task: Task, basis: Basis) -> Linear:
+    """Design matrices and normal equations of a task."""
     train = rows(task.train.features, basis, _aims(task, task.train))
     tests = {name: rows(test.features, basis, _aims(task, test)) for name, test in task.tests.items()}
-    known = equations(train)
+    return Linear(train, tests, equations(train))
 
-    def with_plan(made: Plan) -> Fit:
-        held_out = train.take(made.held_out)
 
-        def fit(choice: Choice):
-            theta, penalty = best_fit(known, made.pool[choice.selected], held_out)
-            return lambda name: predict(tests[name], theta), {"penalty": penalty}
+def neural_fits(task: Task, basis: Basis, training: Training) -> Callable[[Plan, int, Path], Fit]:
+    """The network of a task, trained anew for every choice; compiled once."""
+    network = make_network(task.train.features[0].values.shape[1], basis.n_species, training)
+    data = pad(task.train.features, basis, _aims(task, task.train))
+    tests = {name: pad(test.features, basis, _aims(task, test)) for name, test in task.tests.items()}
+
+    def with_plan(made: Plan, seed: int, checkpoint: Path) -> Fit:
+        def fit(choice: Choice) -> tuple[Model, dict[str, Any]]:
+            given = {"training": training, "seed": seed, "checkpoint": checkpoint}
+            state = train(network, data, made.pool[choice.selected], made.held_out, **given)
+            checkpoint.unlink(missing_ok=True)
+            return lambda name: unpad(network.predict(state.best, tests[name]), tests[name]), {}
 
         return fit
 
