@@ -1,4 +1,4 @@
-"""Potentials on compressed data: features, models, choices and learned weights, and the study from end to end."""
+"""Potentials on compressed data: features, models, choices, learned weights, and the study as a whole."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_symmetry_functions_are_those_of_the_equations(lab):
         for z in (0, 1)
     ]
     for p in lab.features.ANGULAR:
-        T = np.array([[0 if v is w else triple(v, w, *p) for v in vectors] for w in vectors])
+        T = np.array([[triple(v, w, *p) if np.any(v != w) else 0 for v in vectors] for w in vectors])
         expected += [T[np.ix_(kinds == a, kinds == b)].sum() for a, b in ((0, 0), (0, 1), (1, 1))]
     np.testing.assert_allclose(found.values[2], expected, rtol=1e-10, atol=1e-15)
 
@@ -183,12 +183,13 @@ def test_the_slope_of_the_training_loss_is_exact(lab):
     net = network(lab, data)[1]
     params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), net.start(0).params)
     along = jax.tree.map(lambda leaf: jnp.cos(jnp.arange(leaf.size, dtype=float)).reshape(leaf.shape), params)
-    ends = [net.loss(jax.tree.map(lambda p, d: p + h * d, params, along), data) for h in (1e-5, -1e-5)]
-    slope = sum(
-        jnp.vdot(a, b)
-        for a, b in zip(*map(jax.tree.leaves, (jax.grad(net.loss)(params, data), along)), strict=True)
-    )
-    assert float(slope) == pytest.approx(float(ends[0] - ends[1]) / 2e-5, rel=1e-6)
+
+    def ahead(h: float) -> float:
+        return float(net.loss(jax.tree.map(lambda p, d: p + h * d, params, along), data))
+
+    pairs = zip(jax.tree.leaves(jax.grad(net.loss)(params, data)), jax.tree.leaves(along), strict=True)
+    slope = sum(float(jnp.vdot(a, b)) for a, b in pairs)
+    assert slope == pytest.approx((ahead(1e-5) - ahead(-1e-5)) / 2e-5, rel=1e-6)
 
 
 def test_training_goes_on_from_a_checkpoint_as_if_nothing_had_happened(lab, tmp_path):

@@ -1,4 +1,4 @@
-"""The data sets of the study: what is trained on, and what is tested inside and outside of its distribution."""
+"""The data sets of the study: what is trained on, and what is tested in and out of its distribution."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@ Indices: i a central atom, j and l its neighbors (images included), v_j the vect
     radial    G_i = Σ_{j of z} exp(−η r_j²) f(r_j),     f(r) = (1 + cos πr/r_c)/2 below r_c
     angular   G_i = Σ_{j of z, l of z', j ≠ l} 2^(1−ζ) (1 + λ cos θ_jl)^ζ exp(−η(r_j² + r_l² + r_jl²)) f f f
 
-[behler:07], in the form of jax-md, but with derivatives in closed form and the work on a
-triple shared by all parameters, which takes a fiftieth of the time. Neighbors are pairs with integer shifts, never a minimum image,
-so cells may be smaller than the cutoff. Lengths in Å, energies in eV.
+[behler:07], in the form of jax-md, whose angular term is an oracle of the tests; here derivatives are in
+closed form and all parameters share the work on a triple. Neighbors are pairs with integer shifts, never a
+minimum image, so cells may be smaller than the cutoff. Lengths in Å.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _by_center(pairs: Pairs) -> Pairs:
 
 
 def _blocks(pairs: Pairs, species: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """ROWS atoms with about as many neighbors: atoms, their pairs [ROWS, K] (−1: none), species of neighbors."""
+    """ROWS atoms with about as many neighbors: atoms, pairs [ROWS, K] (−1: none), species of neighbors."""
     count = np.bincount(pairs.center, minlength=pairs.n_atoms)
     start = np.cumsum(count) - count
     width = np.maximum(-(-count // WIDTH), 1) * WIDTH

@@ -1,4 +1,4 @@
-"""Figures of the study: errors against size on every data set, and ratios to a random choice over all of them."""
+"""Figures of the study: errors against size on every data set, and ratios to a random choice over all."""
 
 from __future__ import annotations
 

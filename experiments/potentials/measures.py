@@ -1,4 +1,4 @@
-"""What is measured on a test: errors of energies and forces, by size of the force, and what δH knows of them."""
+"""What is measured on a test: errors of energies and forces, in bulk and tail, and what δH knows of them."""
 
 from __future__ import annotations
 

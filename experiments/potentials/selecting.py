@@ -51,7 +51,7 @@ def _chosen(envs: qj.Environments, method: str, count: int, seed: int) -> np.nda
 
 
 def _within(envs: qj.Environments, method: str, budget: str, size: float, seed: int) -> np.ndarray:
-    """A choice of a method that is not nested; for a budget of atoms, of the number of structures that fits."""
+    """A choice of a method that is not nested; for a budget of atoms, as many structures as fit."""
     count = check_size(size, envs.n_structures)
     if budget == "structures":
         return _chosen(envs, method, count, seed)

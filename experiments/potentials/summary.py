@@ -1,4 +1,4 @@
-"""Tables of the study: errors against size, ratios to a random choice with confidence intervals, and claims."""
+"""Results by case and seed, and their means, ratios and confidence intervals."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def collect(records: Records) -> Found:
 
 
 def value(tests: dict[str, dict[str, float]], where: str, name: str) -> float | None:
-    """A measure in distribution, or its geometric mean over the tests out of distribution; None without any."""
+    """A measure in distribution, or its geometric mean over the tests out of it; None without any."""
     values = [test[name] for key, test in tests.items() if (key == "in") == (where == "in")]
     return float(np.exp(np.mean(np.log(np.maximum(values, 1e-12))))) if values else None
 

@@ -78,7 +78,7 @@ def _claims(found: Found) -> str:
     header = ["model", "same", "size", "where", "over the full set", "random", "k-means", "fps"]
     intro = (
         "## MSC: force error over that of the full set, and data sets won\n\n"
-        "Won and lost: the 95 % interval over seeds of the ratio to the other method lies below or above 1.\n\n"
+        "Won and lost: the 95 % interval over seeds of the ratio to the other method is below or above 1.\n\n"
     )
     return intro + table(header, lines)
 

@@ -1,4 +1,4 @@
-"""Learned selection in two dimensions, to look at: a crowd, a few others, and a function that varies everywhere."""
+"""Learned selection in two dimensions, to look at: a crowd, a few others, and a function of both."""
 
 from __future__ import annotations
 
