@@ -196,10 +196,11 @@ def test_training_goes_on_from_a_checkpoint_as_if_nothing_had_happened(lab, tmp_
     _, data = padded(lab, [salt(seed) for seed in range(5)], np.float32)
     training, net = network(lab, data)
     given = {"training": training, "seed": 3}
-    whole = lab.neural.train(net, data, np.arange(4), np.array([4]), **given)
+    split = lab.neural.Split(np.arange(4), np.array([4]))
+    whole = lab.neural.train(net, data, split, **given)
     half = given | {"training": training._replace(steps=10), "checkpoint": tmp_path / "half.npz"}
-    lab.neural.train(net, data, np.arange(4), np.array([4]), **half)
-    resumed = lab.neural.train(net, data, np.arange(4), np.array([4]), **given, checkpoint=half["checkpoint"])
+    lab.neural.train(net, data, split, **half)
+    resumed = lab.neural.train(net, data, split, **given, checkpoint=half["checkpoint"])
     for a, b in zip(*map(jax.tree.leaves, (whole, resumed)), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -207,11 +208,11 @@ def test_training_goes_on_from_a_checkpoint_as_if_nothing_had_happened(lab, tmp_
 def test_training_stops_early_and_learns(lab):
     _, data = padded(lab, [salt(0)] * 2, np.float32)
     training, net = network(lab, data, steps=400, chunk=10, patience=3)
-    state = lab.neural.train(net, data, np.array([0]), np.array([1]), training=training, seed=0)
+    split = lab.neural.Split(np.array([0]), np.array([1]))
+    state = lab.neural.train(net, data, split, training=training, seed=0)
     assert float(state.best_loss) < 0.1 * float(net.loss(net.start(0).params, data))
-    stopped = lab.neural.train(
-        net, data, np.array([0]), np.array([1]), training=training._replace(steps=10**6), seed=0
-    )
+    endless = training._replace(steps=10**6)
+    stopped = lab.neural.train(net, data, split, training=endless, seed=0)
     assert int(stopped.stale) == 3
 
 
@@ -298,6 +299,20 @@ def test_delta_entropies_of_a_choice_are_those_of_the_package(lab):
     found = lab.measures.delta_entropy(lab.measures.masses(y, parts), np.array([1, 4]))
     expected = qj.delta_entropy(y, np.concatenate([parts[1], parts[4]]))
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_tests_are_disjoint_from_the_training_set(lab):
+    structures = [salt(seed) for seed in range(20)]
+    for number, atoms in enumerate(structures):
+        atoms.info["config_type"] = "rare" if number % 4 == 3 else "common"
+    part = lab.data.Part(structures, list(range(20)), list(range(20)))
+    repeats = lab.data.Part([salt(0), salt(99)], [0, 99], [0, 99])
+    data = lab.data.DataSet("salt", SALT, CUTOFF, "all", outside=("x/others",), without=("rare",))
+    train, tests = lab.data.split(data, lambda name, most: {"all": part, "x/others": repeats}[name])
+    assert tests["rare"].x == [3, 7, 11, 15, 19]
+    assert tests["others"].x == [99]  # the other one is trained on
+    assert sorted(train.x + tests["in"].x + tests["rare"].x) == list(range(20))
+    assert len(tests["in"].x) == 3
 
 
 def test_ratios_to_another_method_are_paired_by_seed(lab):

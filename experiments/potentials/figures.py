@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 from summary import WHERE, Case, Found, Interval, Records, across, collect, errors, names, ratio_to, variants
 
 from quests_jax.plots import COLORS, MARKERS
@@ -18,6 +19,9 @@ PANELS = (
     ("in", "force_rmse_tail", "force tail, in"),
     ("out", "force_rmse_tail", "force tail, out"),
 )
+
+
+SPAN = (0.35, 2.9)  # of the ratios shown; bars may go on
 
 
 def draw(records: Records, folder: Path) -> None:
@@ -46,9 +50,7 @@ def _ratios(found: Found) -> Figure:
                 ]
                 _line(axes, sizes, found_at, method)
             axes.axhline(1.0, color="0.4", linewidth=1)
-            axes.set_yscale("log")
-            axes.set_yticks(ticks := [0.5, 0.7, 1.0, 1.4, 2.0], [f"{tick:g}" for tick in ticks])
-            axes.set_yticks([], minor=True)
+            axes.set_ylim(*SPAN)
             axes.set_title(f"{model}, same {budget}: {title}", fontsize=9)
     _legend(figure, grid)
     return figure
@@ -74,7 +76,6 @@ def _errors(found: Found) -> Figure:
                 _line(axes, sizes, [errors(found, case, where, "force_rmse") for case in cases], method)
             if axes.lines:
                 axes.set_visible(True)
-                axes.set_yscale("log")
                 axes.set_title(f"{task}, {words}", fontsize=9)
     _legend(figure, grid)
     return figure
@@ -97,14 +98,15 @@ def _line(axes: Axes, sizes: list[float], values: list[Interval | None], method:
     mean, low, high = (
         np.array([getattr(found, key) for _, found in known]) for key in ("mean", "low", "high")
     )
-    floor = np.maximum(np.nan_to_num(low, nan=np.inf), 0.3 * mean)
-    bars = [
-        np.maximum(mean - np.where(np.isinf(floor), mean, floor), 0),
-        np.nan_to_num(np.maximum(high - mean, 0)),
-    ]
-    style = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)], "markersize": 4}
+    bars = [np.nan_to_num(mean - low), np.nan_to_num(high - mean)]
+    color = "0.5" if method == "full" else COLORS[number % len(COLORS)]
+    style = {"color": color, "marker": MARKERS[number % len(MARKERS)], "markersize": 4}
     axes.errorbar(x, mean, yerr=bars, label=method, linewidth=1.2, elinewidth=0.7, **style)
     axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
+    axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xticks(ticks := [5, 10, 20, 40, 70, 100], [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)
     axes.set_xlabel("size (%)", fontsize=8)
@@ -121,4 +123,10 @@ def _legend(figure: Figure, grid: np.ndarray) -> None:
     for axes in grid.flat:
         handles, labels = axes.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=8, frameon=False)
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside lower center",
+        ncols=min(8, 2 * grid.shape[1]),
+        frameon=False,
+    )

@@ -52,7 +52,10 @@ def masses(y: np.ndarray, x: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def delta_entropy(masses: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """δH of each environment against the structures chosen, shape [m], nats; 690 where it is larger."""
+    """δH of each environment against the structures chosen, shape [m], nats.
+
+    Kernels below 1e-12 may be skipped: what is above 27 nats may come out larger, up to 690.
+    """
     return -np.log(np.maximum(masses[chosen].sum(axis=0), FAR))
 
 

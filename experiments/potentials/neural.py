@@ -62,6 +62,13 @@ class State(NamedTuple):
     chunk: jax.Array  # [] int32, chunks done
 
 
+class Split(NamedTuple):
+    """Structures of the data: to train on, and to look at."""
+
+    chosen: np.ndarray  # [t] int
+    held_out: np.ndarray  # [H] int
+
+
 class Network(NamedTuple):
     """Functions of one shape of network, compiled once for all choices."""
 
@@ -99,42 +106,51 @@ def unpad(found: tuple[jax.Array, jax.Array], data: Padded) -> Targets:
 def make_network(n_functions: int, n_species: int, training: Training) -> Network:
     """Networks of the same layers for every element."""
     optimizer = optax.adam(optax.cosine_decay_schedule(training.rate, training.steps))
-    shape = nnx.graphdef(_perceptron(n_functions, training.hidden, 0))
+    seeded = partial(_perceptron, n_functions, training.hidden)
+    predict = partial(_predict, nnx.graphdef(seeded(0)))
+    loss = partial(_loss, predict)
 
     def start(seed: int) -> State:
-        each = [
-            nnx.state(_perceptron(n_functions, training.hidden, seed * n_species + z))
-            for z in range(n_species)
-        ]
+        each = [nnx.state(seeded(seed * n_species + z)) for z in range(n_species)]
         params = jax.tree.map(lambda *leaves: jnp.stack(leaves).astype(jnp.float32), *each)
         nothing = jnp.float32(jnp.inf), jnp.int32(0), jnp.int32(0)
         return State(params, optimizer.init(params), params, *nothing)
 
-    def predict(params: Any, data: Padded) -> tuple[jax.Array, jax.Array]:
-        return jax.vmap(partial(energy_and_forces, shape, params))(data)
+    return Network(start, jax.jit(partial(_advance, loss, optimizer)), jax.jit(predict), loss)
 
-    def loss(params: Any, data: Padded) -> jax.Array:
-        energies, forces = predict(params, data)
-        atoms = jnp.sum(data.of_kind, axis=(1, 2))
-        each = ENERGY**2 * (energies - data.energies) ** 2 / atoms
-        return (jnp.sum(each) + jnp.sum((forces - data.forces) ** 2) / 3) / jnp.sum(atoms)
 
-    def step(data: Padded, carry: tuple[Any, Any], batch: jax.Array) -> tuple[tuple[Any, Any], None]:
+def _predict(shape: Any, params: Any, data: Padded) -> tuple[jax.Array, jax.Array]:
+    return jax.vmap(partial(energy_and_forces, shape, params))(data)
+
+
+def _loss(predict: Callable, params: Any, data: Padded) -> jax.Array:
+    """Σ_s L_s, per atom."""
+    energies, forces = predict(params, data)
+    atoms = jnp.sum(data.of_kind, axis=(1, 2))
+    each = ENERGY**2 * (energies - data.energies) ** 2 / atoms
+    return (jnp.sum(each) + jnp.sum((forces - data.forces) ** 2) / 3) / jnp.sum(atoms)
+
+
+def _advance(
+    loss: Callable, optimizer: Any, state: State, data: Padded, batches: jax.Array, held_out: jax.Array
+) -> State:
+    """A step for every batch [steps, structures], then a look at the structures held out."""
+
+    def step(carry: tuple[Any, Any], batch: jax.Array) -> tuple[tuple[Any, Any], None]:
         params, moments = carry
-        slope = jax.grad(loss)(params, jax.tree.map(lambda column: column[batch], data))
-        updates, moments = optimizer.update(slope, moments)
+        updates, moments = optimizer.update(jax.grad(loss)(params, _take(data, batch)), moments)
         return (optax.apply_updates(params, updates), moments), None
 
-    @jax.jit
-    def advance(state: State, data: Padded, batches: jax.Array, held_out: jax.Array) -> State:
-        (params, moments), _ = jax.lax.scan(partial(step, data), (state.params, state.optimizer), batches)
-        now = loss(params, jax.tree.map(lambda column: column[held_out], data))
-        better = now < state.best_loss
-        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), params, state.best)
-        stale = jnp.where(better, 0, state.stale + 1)
-        return State(params, moments, best, jnp.minimum(now, state.best_loss), stale, state.chunk + 1)
+    (params, moments), _ = jax.lax.scan(step, (state.params, state.optimizer), batches)
+    now = loss(params, _take(data, held_out))
+    better = now < state.best_loss
+    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), params, state.best)
+    stale = jnp.where(better, 0, state.stale + 1)
+    return State(params, moments, best, jnp.minimum(now, state.best_loss), stale, state.chunk + 1)
 
-    return Network(start, advance, jax.jit(predict), loss)
+
+def _take(data: Padded, chosen: jax.Array) -> Padded:
+    return jax.tree.map(lambda column: column[chosen], data)
 
 
 def energy_and_forces(shape: Any, params: Any, one: Padded) -> tuple[jax.Array, jax.Array]:
@@ -153,14 +169,13 @@ def energy_and_forces(shape: Any, params: Any, one: Padded) -> tuple[jax.Array, 
 def train(
     network: Network,
     data: Padded,
-    chosen: np.ndarray,
-    held_out: np.ndarray,
+    split: Split,
     *,
     training: Training,
     seed: int,
     checkpoint: Path | None = None,
 ) -> State:
-    """Train on the structures `chosen` of `data`, and keep the best on those held out.
+    """Train on the structures chosen, and keep the parameters that are best on those held out.
 
     With a `checkpoint`, the state is written there after every chunk, whole or not at all, and training goes
     on from it where it exists; the result is that of an uninterrupted run.
@@ -168,11 +183,11 @@ def train(
     state = network.start(seed)
     if checkpoint is not None and checkpoint.exists():
         state = _restored(checkpoint, state)
-    patience = training.patience or training.steps
+    patience, held_out = training.patience or training.steps, jnp.asarray(split.held_out)
     while int(state.chunk) * training.chunk < training.steps and int(state.stale) < patience:
         generator = np.random.default_rng((seed, int(state.chunk)))
-        batches = generator.choice(chosen, (training.chunk, training.batch))
-        state = network.advance(state, data, jnp.asarray(batches), jnp.asarray(held_out))
+        batches = generator.choice(split.chosen, (training.chunk, training.batch))
+        state = network.advance(state, data, jnp.asarray(batches), held_out)
         if checkpoint is not None:
             _keep(checkpoint, state)
         advance("training steps", int(state.chunk) * training.chunk, training.steps)

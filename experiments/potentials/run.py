@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from bilevel import learned_rows
 from data import DataSet, load
 from figures import draw
+from learned import learned_rows
 from protocol import FULL, SMOKE, Protocol
 from study import basis_of, linear_fits, neural_fits, plan, study
 from tables import text
 from toy import draw_toy
 
 import quests_jax as qj
-from quests_jax.compress import versions
+from quests_jax.compress import plain, versions
 from quests_jax.console import show_progress
 from quests_jax.files import write_json
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run case after case, keeping results up to date on the way, then summarize and draw."""
     options = _parse(arguments)
     protocol = SMOKE if options.smoke else FULL
-    results = _resumed(options.output) | _header(protocol)
+    results = _resumed(options, protocol)
     records: Records = results.setdefault("records", {})
     if not options.summary:
         with show_progress(quiet=False):
@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     write_json(options.output, results)
                     print(f"{key}: {record['seconds']} s", file=sys.stderr, flush=True)
                 jax.clear_caches()  # every data set brings shapes of its own
+    if not records:
+        sys.exit(f"{options.output}: no results yet; run without --summary first.")
     folder = options.output.parent
     tables = text(records)
     (folder / "TABLES.md").write_text(tables + "\n", encoding="utf-8")
@@ -80,7 +82,7 @@ def _cases(
                 few = made.only("structures", (*protocol.neural_sizes, 1.0))
                 rows = list(study(task, few, networks(few, seed, checkpoint)))
             else:
-                rows = list(learned_rows(task, made, linear, steps=protocol.learning_steps))
+                rows = list(learned_rows(made, linear, steps=protocol.learning_steps))
             yield _key(data, model, seed), {"rows": rows, "seconds": round(time.perf_counter() - start, 1)}
             start = time.perf_counter()
 
@@ -106,8 +108,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _resumed(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def _resumed(options: argparse.Namespace, protocol: Protocol) -> dict[str, Any]:
+    """What an earlier run of the same protocol left, and how this one is made."""
+    made = plain(_header(protocol))
+    if not options.output.exists():
+        return made
+    results = json.loads(options.output.read_text(encoding="utf-8"))
+    if not options.summary and results["protocol"] != made["protocol"]:
+        sys.exit(f"{options.output}: made by another protocol; name another file with --output.")
+    return results if options.summary else results | made
 
 
 def _header(protocol: Protocol) -> dict[str, Any]:

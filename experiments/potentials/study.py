@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from data import Part, Task, environments, take
 from measures import delta_entropy, masses, measure
-from neural import Training, make_network, pad, train, unpad
+from neural import Split, Training, make_network, pad, train, unpad
 from ridge import (
     Basis,
     Equations,
@@ -110,7 +110,7 @@ def neural_fits(task: Task, basis: Basis, training: Training) -> Callable[[Plan,
     def with_plan(made: Plan, seed: int, checkpoint: Path) -> Fit:
         def fit(choice: Choice) -> tuple[Model, dict[str, Any]]:
             given = {"training": training, "seed": seed, "checkpoint": checkpoint}
-            state = train(network, data, made.pool[choice.selected], made.held_out, **given)
+            state = train(network, data, Split(made.pool[choice.selected], made.held_out), **given)
             checkpoint.unlink(missing_ok=True)
             return lambda name: unpad(network.predict(state.best, tests[name]), tests[name]), {}
 

@@ -91,9 +91,13 @@ def ratio_to(
         ratios = log_ratios(found, case, other, where, name)
         if ratios:
             means.append(np.mean(ratios))
-    if not means:
-        return None
-    return _exp(interval(means))
+    return _exp(interval(means)) if means else None
+
+
+def paired_ratio(found: Found, case: Case, method: str, where: str, name: str) -> Interval | None:
+    """Geometric mean over seeds of the ratio to another method at the same size."""
+    ratios = log_ratios(found, case, case._replace(method=method), where, name)
+    return _exp(interval(ratios)) if ratios else None
 
 
 def _exp(logs: Interval) -> Interval:

@@ -16,6 +16,7 @@ from summary import (
     interval,
     log_ratios,
     names,
+    paired_ratio,
     ratio_to,
     show,
     table,
@@ -125,8 +126,10 @@ def _learned(found: Found) -> str:
             for method in names(found, "method", model="learned", task=task, size=size):
                 case = Case(task, "learned", "structures", method, size)
                 cells = [show(errors(found, case, where, name), 3) for where in WHERE for name in UNITS]
-                lines.append([task, f"{100 * size:g} %", method, *cells])
-    header = ["data set", "size", "method", *(f"{w}, {unit}" for w in WHERE for unit in UNITS.values())]
+                over = [show(paired_ratio(found, case, "cover", where, "force_rmse")) for where in WHERE]
+                lines.append([task, f"{100 * size:g} %", method, *cells, *over])
+    units = [f"{w}, {unit}" for w in WHERE for unit in UNITS.values()]
+    header = ["data set", "size", "method", *units, *(f"{w}, forces over cover" for w in WHERE)]
     return "## Learned choices, linear model at one penalty\n\n" + table(header, lines) if lines else ""
 
 

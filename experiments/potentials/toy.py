@@ -66,7 +66,6 @@ def draw_toy(path: Path) -> None:
     axes[3].plot(np.sqrt(losses), color=COLORS[2], label="weights, not rounded")
     for number, (name, error) in enumerate(found.items()):
         axes[3].axhline(error, color=COLORS[number], linestyle="--", label=name)
-    axes[3].set_yscale("log")
     axes[3].set_xlabel("step")
     axes[3].set_ylabel("root mean square error on the grid")
     axes[3].legend(frameon=False, fontsize=9)
