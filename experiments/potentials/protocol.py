@@ -77,7 +77,7 @@ FULL = Protocol(
 )
 
 SMOKE = Protocol(
-    data_sets=(DataSet("silicon", (14,), 3.8, "", without=("amorphous", "quench"), most=60),),
+    data_sets=(DataSet("silicon", (14,), 3.2, "", without=("amorphous", "quench"), most=45),),
     neural=("silicon",),
     learned=("silicon",),
     methods=("random", "k-means", "msc", "cover"),
@@ -87,5 +87,5 @@ SMOKE = Protocol(
     neural_seeds=1,
     hidden=10,
     training=Training(hidden=(8,), steps=40, chunk=20),
-    learning_steps=30,
+    learning_steps=20,
 )

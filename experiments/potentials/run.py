@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tables = text(records)
     (folder / "TABLES.md").write_text(tables + "\n", encoding="utf-8")
     draw(records, folder)
-    draw_toy(folder / "toy.png")
+    draw_toy(folder / "toy.png", steps=protocol.learning_steps)
     print(tables)
     return 0
 

@@ -15,7 +15,7 @@ import quests_jax as qj
 from quests_jax.plots import COLORS
 
 CROWD, OTHERS = 240, 60  # points around the origin, and spread over the square
-SIZE, STEPS = 30, 400
+SIZE = 30
 BANDWIDTH = 0.25  # of the kernel that says which points are alike
 PENALTY = 0.1
 
@@ -43,10 +43,10 @@ def make_toy(seed: int = 0) -> Toy:
     return Toy(points, grid, Quadratic(grams, moments, PENALTY, *outer))
 
 
-def draw_toy(path: Path) -> None:
+def draw_toy(path: Path, *, steps: int) -> None:
     """Which points are chosen by chance, by the cover and by descent, and how the loss falls."""
     toy = make_toy()
-    w, losses = learn(toy.problem, SIZE, steps=STEPS)
+    w, losses = learn(toy.problem, SIZE, steps=steps)
     envs = qj.make_environments(toy.points, np.arange(len(toy.points)))
     cover = qj.greedy_cover(qj.cover_problem(envs, bandwidth=BANDWIDTH), size=SIZE).selected
     chosen = {
