@@ -21,7 +21,7 @@ PANELS = (
 )
 
 
-SPAN = (0.35, 2.9)  # of the ratios shown; bars may go on
+SPAN = (0.22, 2.9)  # of the ratios shown; bars may go on
 
 
 def draw(records: Records, folder: Path) -> None:
@@ -94,7 +94,8 @@ def _line(axes: Axes, sizes: list[float], values: list[Interval | None], method:
     if not known:
         return
     number = _ORDER.index(method) if method in _ORDER else len(_ORDER)
-    x = [100 * size * 1.03 ** (number - 3) for size, _ in known]
+    apart = 1.0 if method == "full" else 1.03 ** (number - 3)
+    x = [100 * size * apart for size, _ in known]
     mean, low, high = (
         np.array([getattr(found, key) for _, found in known]) for key in ("mean", "low", "high")
     )

@@ -36,7 +36,7 @@ class Protocol:
     sizes: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.7)  # shares of the structures, or of the atoms
     neural_sizes: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)  # shares of the structures; and 1
     seeds: int = 5
-    neural_seeds: int = 3  # of the network and of learned choices
+    neural_seeds: int = 3
     hidden: int = 100  # units of the random layer of the linear model
     training: Training = Training()
     learning_steps: int = 300  # of the weights of selection
@@ -72,8 +72,8 @@ FULL = Protocol(
         DataSet("Mo", **MO),
         DataSet("water", (1, 8), 4.0, "water_deepmd/data_1", "water_deepmd/data_3", most=60, most_tested=20),
     ),
-    neural=("Mo without surfaces", "CH4 300 K"),
-    learned=("Si without vacancies",),
+    neural=("Mo without surfaces", "CH4 300 K", "ethanol 100 K"),
+    learned=("Si without vacancies", "Mo without surfaces", "fullerenes"),
 )
 
 SMOKE = Protocol(

@@ -91,7 +91,7 @@ def _models(data: DataSet, protocol: Protocol, seed: int) -> Iterator[str]:
     yield "ridge"
     if data.name in protocol.neural and seed < protocol.neural_seeds:
         yield "neural"
-    if data.name in protocol.learned and seed < protocol.neural_seeds:
+    if data.name in protocol.learned:
         yield "learned"
 
 

@@ -28,13 +28,15 @@ MEASURES = {
     "force_rmse_tail": "force error in the tail",
     "energy_rmse": "energy error",
 }
+SHOWN = 0.1  # size of the table by data set
 UNITS = {"force_rmse": "eV/Å", "energy_rmse": "meV/atom"}
 
 
 def text(records: Records) -> str:
     """All tables in Markdown."""
     found = collect(records)
-    parts = [*_ratios(found), _claims(found), _correlations(found), _learned(found), *_by_data_set(found)]
+    parts = [*_ratios(found), _claims(found), _msc(found), _correlations(found), _learned(found)]
+    parts += _by_data_set(found)
     return "\n\n".join(part for part in parts if part)
 
 
@@ -93,6 +95,25 @@ def _wins(found: Found, cases: list[Case], method: str, where: str) -> str:
             over = interval(ratios)
             won, lost, total = won + (over.high < 0), lost + (over.low > 0), total + 1
     return f"{won} won, {lost} lost of {total}" if total else "-"
+
+
+def _msc(found: Found) -> str:
+    """MSC against a random choice on every data set at one size."""
+    lines = []
+    for case in found:
+        if case.method == "msc" and case.size == SHOWN and case.model != "learned":
+            cells = [
+                show(paired_ratio(found, case, "random", where, name)) for name in MEASURES for where in WHERE
+            ]
+            lines.append([case.task, case.model, case.budget, *cells])
+    header = [
+        "data set",
+        "model",
+        "same",
+        *(f"{title}, {where}" for title in MEASURES.values() for where in WHERE),
+    ]
+    intro = f"## MSC over a random choice at {100 * SHOWN:g} %, with intervals over seeds\n\n"
+    return intro + table(header, lines) if lines else ""
 
 
 def _correlations(found: Found) -> str:
