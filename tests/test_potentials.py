@@ -21,7 +21,18 @@ from ase.calculators.singlepoint import SinglePointCalculator
 import quests_jax as qj
 
 FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "potentials"
-MODULES = ("features", "ridge", "neural", "selecting", "measures", "data", "study", "summary", "bilevel")
+MODULES = (
+    "features",
+    "ridge",
+    "neural",
+    "selecting",
+    "measures",
+    "data",
+    "study",
+    "summary",
+    "tables",
+    "bilevel",
+)
 CUTOFF, SALT = 4.0, (11, 17)
 
 
@@ -328,6 +339,17 @@ def test_ratios_to_another_method_are_paired_by_seed(lab):
     ratio = lab.summary.ratio_to(found, [case], "random", "in", "force_rmse")
     assert ratio.mean == pytest.approx(0.5)
     assert lab.summary.ratio_to(found, [case], "random", "out", "force_rmse") is None
+
+
+def test_the_tables_say_what_the_results_say(lab):
+    records = json.loads((FOLDER / "results.json").read_text(encoding="utf-8"))["records"]
+    tables = lab.tables.text(records)
+    assert (FOLDER / "TABLES.md").read_text(encoding="utf-8") == tables + "\n"
+    rows = [
+        line for line in (FOLDER / "README.md").read_text(encoding="utf-8").splitlines() if "| msc |" in line
+    ]
+    assert len(rows) > 10
+    assert set(rows) <= set(tables.splitlines())
 
 
 def run_smoke(folder: Path) -> subprocess.CompletedProcess:
