@@ -81,7 +81,7 @@ def _watch(work: Work, signs: Path, finished: threading.Event) -> None:
             sign = _sign(signs / str(number))
             text, since = seen[number]
             if sign == FAILED or (sign == text != ENDED and time.monotonic() - since > LOST):
-                _leave(number, work.processes, sign)
+                _leave(work, number, sign)
             if sign != text:
                 seen[number] = (sign, time.monotonic())
         if finished.wait(BEAT):
@@ -95,12 +95,14 @@ def _sign(path: Path) -> str:
         return ""
 
 
-def _leave(number: int, processes: int, sign: str) -> NoReturn:
+def _leave(work: Work, number: int, sign: str) -> NoReturn:
     reason = "has failed" if sign == FAILED else f"has given no sign of life for {LOST:g} s"
     print(
-        f"error: process {number} of {processes} {reason}, so this one stops; finished work is kept, "
+        f"error: process {number} of {work.processes} {reason}, so this one stops; finished work is kept, "
         "run the same command on all processes to go on.",
         file=sys.stderr,
         flush=True,
     )
+    if work.process == 0:  # jax.distributed ends the others without a word once its coordinator is gone
+        time.sleep(5 * BEAT)
     os._exit(1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -40,6 +42,29 @@ def environment(cache: Path) -> dict[str, str]:
     """Of a subprocess: the package of this checkout, and compiled programs kept between runs."""
     root = str(HERE.parents[2])
     return os.environ | {"PYTHONPATH": root, "QUESTS_JAX_CACHE": str(cache)}
+
+
+def command(folder: Path, output: str) -> list[str]:
+    """Compress data.xyz of a folder in its subfolder work."""
+    compress = [
+        "compress",
+        str(folder / "data.xyz"),
+        "-s",
+        "12",
+        "-m",
+        "cover",
+        "--work",
+        str(folder / "work"),
+    ]
+    return [sys.executable, str(HERE), *compress, "-o", str(folder / output)]
+
+
+def choice(path: Path) -> dict[str, Any]:
+    """What a run chose, and how good it says that is."""
+    found = json.loads(path.read_text())
+    return {
+        name: found[name] for name in ("selected", "gains", "coverage", "upper_bound", "max_delta_entropy")
+    }
 
 
 if __name__ == "__main__":

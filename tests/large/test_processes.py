@@ -1,0 +1,66 @@
+"""Several processes on one folder choose what one process chooses, and stop when one of them is lost."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from driver import HERE, choice, command, environment
+
+
+def start(folder: Path, cache: Path, processes: int, devices: int = 1) -> list[subprocess.Popen[str]]:
+    forced = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    meet = ["--coordinator", address, "--num-processes", str(processes), "--process-id"]
+    return [
+        subprocess.Popen(
+            [*command(folder, "answer.json"), *meet, str(process)],
+            env=environment(cache) | forced,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for process in range(processes)
+    ]
+
+
+@pytest.mark.parametrize(("processes", "devices"), [(2, 2), (4, 1)])
+def test_processes_choose_what_one_chooses(
+    undisturbed: Path, tmp_path: Path, processes: int, devices: int
+) -> None:
+    (tmp_path / "data.xyz").write_bytes((undisturbed / "data.xyz").read_bytes())
+    for running in start(tmp_path, undisturbed / "cache", processes, devices):
+        _, errors = running.communicate(timeout=300)
+        assert running.returncode == 0, errors
+    assert choice(tmp_path / "answer.json") == choice(undisturbed / "answer.json")
+
+
+def test_a_lost_process_stops_the_others_with_a_clear_error(undisturbed: Path, tmp_path: Path) -> None:
+    (tmp_path / "data.xyz").write_bytes((undisturbed / "data.xyz").read_bytes())
+    running = start(tmp_path, undisturbed / "cache", 3)
+    signs = [tmp_path / "work" / "processes" / str(process) for process in range(3)]
+    while not all(sign.exists() for sign in signs):
+        time.sleep(0.05)
+        assert all(process.poll() is None for process in running)
+    running[2].send_signal(signal.SIGKILL)
+    killed = time.monotonic()
+    for survivor in running[:2]:
+        _, errors = survivor.communicate(timeout=60)
+        assert survivor.returncode != 0
+        assert "error: process 2 of 3 has given no sign of life" in errors
+    assert time.monotonic() - killed < 60
+    running[2].communicate()
+
+
+def test_processes_need_a_folder_and_a_number() -> None:
+    alone = [sys.executable, str(HERE), "compress", "data.xyz", "--coordinator", "127.0.0.1:1"]
+    for more, message in (([], "add --work"), (["--work", "w"], "give --num-processes")):
+        failed = subprocess.run([*alone, *more], stderr=subprocess.PIPE, text=True, timeout=120)
+        assert failed.returncode == 2
+        assert message in failed.stderr
