@@ -78,9 +78,8 @@ def _cases(
                 rows = list(study(task, made, linear.with_plan(made)))
             elif model == "neural":
                 networks = networks or neural_fits(task, basis, protocol.training)
-                checkpoint = options.output.with_name(".checkpoint.npz")
                 few = made.only("structures", (*protocol.neural_sizes, 1.0))
-                rows = list(study(task, few, networks(few, seed, checkpoint)))
+                rows = list(study(task, few, networks(few, seed, options.output.parent)))
             else:
                 rows = list(learned_rows(made, linear, steps=protocol.learning_steps))
             yield _key(data, model, seed), {"rows": rows, "seconds": round(time.perf_counter() - start, 1)}

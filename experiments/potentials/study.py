@@ -102,13 +102,14 @@ def linear_fits(task: Task, basis: Basis) -> Linear:
 
 
 def neural_fits(task: Task, basis: Basis, training: Training) -> Callable[[Plan, int, Path], Fit]:
-    """The network of a task, trained anew for every choice; compiled once."""
+    """The network of a task, trained anew for every choice; compiled once. Checkpoints go into the folder."""
     network = make_network(task.train.features[0].values.shape[1], basis.n_species, training)
     data = pad(task.train.features, basis, _aims(task, task.train))
     tests = {name: pad(test.features, basis, _aims(task, test)) for name, test in task.tests.items()}
 
-    def with_plan(made: Plan, seed: int, checkpoint: Path) -> Fit:
+    def with_plan(made: Plan, seed: int, folder: Path) -> Fit:
         def fit(choice: Choice) -> tuple[Model, dict[str, Any]]:
+            checkpoint = folder / f".{task.data.name}, {seed}, {choice.method}, {choice.size:g}.npz"
             given = {"training": training, "seed": seed, "checkpoint": checkpoint}
             state = train(network, data, Split(made.pool[choice.selected], made.held_out), **given)
             checkpoint.unlink(missing_ok=True)
