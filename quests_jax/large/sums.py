@@ -19,7 +19,7 @@ from quests_jax.information import (
     cross_kernel_sums,
     estimated_diversity,
     estimated_entropy,
-    kernel_sum,
+    kernel_product,
     self_kernel_sum,
 )
 from quests_jax.information.tiles import BOX_AXES, FAR, TILE, reach, split_order
@@ -79,8 +79,12 @@ def sample_sums(shards: Shards, *, rows: int, bandwidth: float, seed: int) -> np
     stage = shards.stage.work.stage("sample-sums", shards.parameters | chosen | {"bandwidth": bandwidth})
 
     def against(shard: int) -> dict[str, np.ndarray]:
-        x = shards.x(shard)
-        return {"p": np.asarray(kernel_sum(y, x, bandwidth=bandwidth)) if len(x) else np.zeros(rows)}
+        if not len(x := shards.x(shard)):
+            return {"p": np.zeros(rows)}
+        sums = kernel_product(
+            y, x, np.ones((len(x), 1)), bandwidth=bandwidth
+        )  # with no more than is in reach
+        return {"p": np.asarray(sums)[:, 0]}
 
     stage.complete(len(shards.runs), against)
     return sum((stage.load(shard)["p"] for shard in range(len(shards.runs))), np.zeros(rows))
