@@ -28,10 +28,8 @@ from quests_jax.collective import Energy, Known, Pool, pooled_with_slope
 SHARE = 0.75  # of the shortest distance in the given structure: the closest approach where none is given
 NOISE = 0.05  # Å, of the starting displacement: at a perfect site the gradient is zero
 RATE = 0.1  # Å, root mean square of the moves of a step
-GROWTH, SHRINKING = (
-    1.5,
-    0.5,
-)  # of the moves after a step that helped, at most to RATE, and after one that did not
+GROWTH = 1.5  # of the moves after a step that helped, at most to RATE
+SHRINKING = 0.5  # of the moves after a step that did not
 LONGEST = 0.25  # of the closest approach: no atom moves further in a step, so none passes through another
 TOLERANCE = 0.5  # nats between what is reached and the target
 SHORTENED = 6  # times a step that crosses the target; a jump of the descriptor may exceed the tolerance
