@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -18,6 +20,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 hypothesis.settings.register_profile("jax", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("jax")
 
+MOST_MAPS = 20_000
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -35,6 +38,20 @@ def shared_reference() -> Path:
     if not (SHARED / "reference").is_dir():
         pytest.skip("no reference numbers beside the repository")
     return SHARED / "reference"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _room_for_programs() -> Iterator[None]:
+    """Drop compiled programs before they are too many.
+
+    Each takes a few of the 65,530 pieces of memory that Linux maps for a process; the next one after that is
+    a segmentation fault in the compiler.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_bytes().splitlines()) > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)
