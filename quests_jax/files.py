@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from quests_jax.atoms.structures import STRUCTURE_SUFFIXES, check_output, whole_file
+from quests_jax.atoms.structures import STRUCTURE_SUFFIXES, XYZ_SUFFIXES, check_output, whole_file
 from quests_jax.checks import InputError, located
 from quests_jax.compress import plain
 from quests_jax.environments import Environments, make_environments
@@ -23,14 +23,14 @@ DRAWN_SUFFIXES = (*FIGURE_SUFFIXES, ".html")
 OUTPUT_SUFFIXES = {  # by what a command can write beside numbers
     "numbers": (".json",),
     "descriptors": (".json", *DESCRIPTOR_SUFFIXES),
-    "atoms": (".json", *(suffix for suffix in STRUCTURE_SUFFIXES if "xyz" in suffix)),  # others drop arrays
+    "atoms": (".json", *XYZ_SUFFIXES),
     "structures": (".json", *STRUCTURE_SUFFIXES),
     "figures": (".json", *FIGURE_SUFFIXES),
     "report": (".json", ".html"),
     "diagnosis": (
         ".json",
         *FIGURE_SUFFIXES,
-        *(suffix for suffix in STRUCTURE_SUFFIXES if "xyz" in suffix),
+        *XYZ_SUFFIXES,
         VIEWER_SUFFIX,
     ),
 }

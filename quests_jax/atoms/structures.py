@@ -18,6 +18,7 @@ import numpy as np
 from quests_jax.checks import InputError, located
 
 STRUCTURE_SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".db", ".traj")
+XYZ_SUFFIXES = tuple(suffix for suffix in STRUCTURE_SUFFIXES if "xyz" in suffix)  # these keep every array
 SMALLEST_HEIGHT = 1e-3  # Å; a periodic cell flatter than this is taken for a mistake
 
 

@@ -88,6 +88,7 @@ def large_cover(
     wanted = draw_targets(question)
     masses = question.stage("masses")
     masses.complete(len(shards.runs), partial(_masses_of, question, wanted))
+    dropped = sum(masses.load(shard, "dropped")["dropped"] for shard in range(len(shards.runs)))
     bounds, choices, previous = [], [], None
     for number in range(ROUNDS):
         choice = question.stage("choice", round=number)
@@ -96,7 +97,7 @@ def large_cover(
         prices = question.stage("prices", round=number)
         prices.complete(len(shards.runs), partial(_prices_of, masses, wanted.weights * multipliers))
         pull = np.concatenate([prices.load(shard)["pull"] for shard in range(len(shards.runs))])
-        bounds.append(_bound(question, wanted, masses, multipliers, pull))
+        bounds.append(_bound(question, wanted, float(np.max(dropped)), multipliers, pull))
         choices.append(choice.load(0, "candidates", "selected", "gains"))
         previous = choices[-1]["candidates"], pull
     chosen = max(choices, key=lambda choice: choice["gains"].sum())
@@ -179,8 +180,9 @@ def _choose(
     question: Question, wanted: Targets, masses: Stage, previous: tuple[np.ndarray, np.ndarray] | None
 ) -> dict[str, np.ndarray]:
     """Greedy choice among the candidates, and the multipliers of its relaxation."""
-    candidates = _candidates(question, masses, previous)
-    problem = _problem(_rows(question, masses, candidates), wanted.weights)
+    n_targets = len(wanted.weights)
+    candidates = _candidates(question, masses, n_targets, previous)
+    problem = _problem(_rows(question, masses, n_targets, candidates), wanted.weights)
     chosen = greedy_cover(problem, size=question.count)
     relaxation = relax(problem, make_budget(problem, size=question.count))
     return {
@@ -192,7 +194,7 @@ def _choose(
 
 
 def _candidates(
-    question: Question, masses: Stage, previous: tuple[np.ndarray, np.ndarray] | None
+    question: Question, masses: Stage, n_targets: int, previous: tuple[np.ndarray, np.ndarray] | None
 ) -> np.ndarray:
     """Structures with the largest gains in the orders of their shards; later also those of highest price."""
     if previous is not None:
@@ -202,12 +204,12 @@ def _candidates(
         return np.sort(np.concatenate([known, dearest[np.isfinite(price[dearest])]]))
     parts = [masses.load(shard, "order", "gains") for shard in range(len(question.shards.runs))]
     order, gains = (np.concatenate([part[name] for part in parts]) for name in ("order", "gains"))
-    room = DENSE // len(masses.load(0, "dropped")["dropped"])  # more candidates for no more memory
+    room = DENSE // n_targets  # more candidates for no more memory
     largest = np.argsort(-gains, kind="stable")[: max(OVERSAMPLE * question.count, room)]
     return np.sort(order[largest])
 
 
-def _rows(question: Question, masses: Stage, candidates: np.ndarray) -> Masses:
+def _rows(question: Question, masses: Stage, n_targets: int, candidates: np.ndarray) -> Masses:
     """Masses of the candidates, read shard by shard."""
     values, target, lengths = [], [], []
     for shard, run in enumerate(question.shards.runs):
@@ -218,7 +220,6 @@ def _rows(question: Question, masses: Stage, candidates: np.ndarray) -> Masses:
             values.append(stored["values"][wanted].astype(float))
             target.append(stored["target"][wanted])
             lengths.append(stored["lengths"][own])
-    n_targets = len(masses.load(0, "dropped")["dropped"])
     row = np.repeat(np.arange(len(candidates), dtype=np.int32), np.concatenate(lengths))
     value, column = np.concatenate(values), np.concatenate(target)
     if len(candidates) * n_targets > DENSE:
@@ -236,14 +237,13 @@ def _prices_of(masses: Stage, v: np.ndarray, shard: int) -> dict[str, np.ndarray
 
 
 def _bound(
-    question: Question, wanted: Targets, masses: Stage, multipliers: np.ndarray, pull: np.ndarray
+    question: Question, wanted: Targets, dropped: float, multipliers: np.ndarray, pull: np.ndarray
 ) -> float:
     """UB(θ) over all structures (see `cover.saddle`), and what dropping, rounding and sampling may hide."""
     n = question.shards.n_environments
     budget = Budget(jnp.ones(len(pull)), jnp.asarray(float(question.count)))
     fill = float(best_fill(jnp.asarray(pull), budget))
-    dropped = sum(masses.load(shard, "dropped")["dropped"] for shard in range(len(question.shards.runs)))
-    hidden = float(np.max(dropped)) + 2 * float(np.finfo(STORED).eps) * fill / n
+    hidden = dropped + 2 * float(np.finfo(STORED).eps) * fill / n
     return float(wanted.weights @ (1 - multipliers) + fill) / n + hidden + wanted.slack
 
 

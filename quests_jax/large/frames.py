@@ -12,11 +12,10 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
-from quests_jax.atoms.structures import decompressed, structure_suffix, validate, whole_file
+from quests_jax.atoms.structures import XYZ_SUFFIXES, decompressed, structure_suffix, validate, whole_file
 from quests_jax.checks import InputError, located
 from quests_jax.large.work import Work
 
-EXTENDED_XYZ = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz")
 PLAIN = "plain.xyz"  # the decompressed file, kept in the folder of its stage
 
 
@@ -51,7 +50,7 @@ def open_frames(work: Work, file: Path, identity: str) -> Frames:
     Raises:
       InputError: another format, or a file that is cut short or is not extended xyz.
     """
-    if structure_suffix(file) not in EXTENDED_XYZ:
+    if structure_suffix(file) not in XYZ_SUFFIXES:
         raise InputError(f"{file}: only extended xyz is read piece by piece; convert it with `ase convert`.")
     stage = work.stage("frames", {"file": identity})
     plain = stage.folder / PLAIN if file.suffix == ".gz" else file

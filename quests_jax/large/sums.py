@@ -81,9 +81,7 @@ def sample_sums(shards: Shards, *, rows: int, bandwidth: float, seed: int) -> np
     def against(shard: int) -> dict[str, np.ndarray]:
         if not len(x := shards.x(shard)):
             return {"p": np.zeros(rows)}
-        sums = kernel_product(
-            y, x, np.ones((len(x), 1)), bandwidth=bandwidth
-        )  # with no more than is in reach
+        sums = kernel_product(y, x, np.ones((len(x), 1)), bandwidth=bandwidth)
         return {"p": np.asarray(sums)[:, 0]}
 
     stage.complete(len(shards.runs), against)
