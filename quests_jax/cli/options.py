@@ -1,0 +1,69 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from quests_jax.checks import check_size
+
+
+def _parse_size(context: click.Context, _: click.Parameter, text: str) -> Any:
+    """An int for a number of structures, a float for a fraction; anything else is refused here."""
+    del context
+    size: Any = text
+    for kind in (float, int):
+        try:
+            size = kind(text)
+        except ValueError:
+            continue
+    check_size(size, sys.maxsize)  # the number of structures is not known yet
+    return size
+
+
+def parse_sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[Any]:
+    """Each of several sizes by `_parse_size`."""
+    return [_parse_size(context, parameter, text) for text in texts]
+
+
+def _parse_species(context: click.Context, _: click.Parameter, text: str | None) -> list[str] | None:
+    del context
+    return None if text is None else [symbol.strip() for symbol in text.split(",")]
+
+
+FILE = click.argument("file")
+DESCRIPTOR = (
+    click.option("-k", "--k", type=int, default=32, show_default=True, help="Neighbors per environment."),
+    click.option("-c", "--cutoff", type=float, default=5.0, show_default=True, help="Cutoff, in Å."),
+    click.option(
+        "--species", callback=_parse_species, help="Elements to tell apart, as Na,Cl.  [default: none]"
+    ),
+)
+BANDWIDTH = click.option(
+    "-b", "--bandwidth", type=float, default=0.015, show_default=True, help="Of the kernel, in Å⁻¹."
+)
+KERNEL = (*DESCRIPTOR, BANDWIDTH)
+PLAIN_KERNEL = (*DESCRIPTOR[:2], BANDWIDTH)  # elements are not told apart
+SIZE = click.option(
+    "-s", "--size", default="0.1", show_default=True, callback=_parse_size, help="Fraction or number to keep."
+)
+WORK = (
+    click.option(
+        "--work",
+        type=Path,
+        help="Folder to work in, for data past memory. A run that was killed goes on from there.",
+    ),
+    click.option("--coordinator", help="HOST:PORT of process 0 of several, or auto."),
+    click.option("--num-processes", type=int, help="Processes that share the folder."),
+    click.option("--process-id", type=int, help="Number of this one, from 0."),
+)
+SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of the random numbers.")
+OUTPUT = (
+    click.option("-o", "--output", "outputs", type=Path, multiple=True, help="To write; may be repeated."),
+    click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
+    click.option("--quiet", is_flag=True, help="No progress and no table."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table."),
+)
