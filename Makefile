@@ -1,9 +1,11 @@
-# `make demo` compresses the bundled data set, `make test` checks everything. Both install into .venv first.
+# `make demo` compresses the bundled data set, `make test` checks everything in PROCESSES at once. Both install
+# into .venv first.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT := demo-output
+PROCESSES ?= 2
 
 .PHONY: demo test bench experiments papers docs lint format clean
 
@@ -13,7 +15,7 @@ demo: $(VENV)/.installed
 		-o $(OUT)/silicon_10.xyz -o $(OUT)/silicon_10.json
 
 test: $(VENV)/.installed-test lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(PROCESSES) --dist loadfile
 
 # PEER_PYTHON names an interpreter that has QUESTS.
 bench: $(VENV)/.installed

@@ -40,6 +40,12 @@ def shared_reference() -> Path:
     return SHARED / "reference"
 
 
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of compiled programs that processes started by tests may share."""
+    return tmp_path_factory.mktemp("programs")
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _room_for_programs() -> Iterator[None]:
     """Drop compiled programs before they are too many.

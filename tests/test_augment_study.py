@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from smoke import EXPERIMENTS, run_smoke
 
-RUN = Path(__file__).resolve().parents[1] / "experiments" / "augment" / "run.py"
+RUN = EXPERIMENTS / "augment" / "run.py"
 
 
-def test_the_smoke_version_runs(tmp_path: Path) -> None:
-    if not RUN.exists():
-        pytest.skip("no experiment beside these tests")
-    command = [sys.executable, str(RUN), "--smoke", "--output", str(tmp_path / "results.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+def test_the_smoke_version_runs(tmp_path: Path, programs: Path) -> None:
+    results, printed, _ = run_smoke("augment", tmp_path, programs)
     assert results.keys() >= {"seeds", "starts", "target", "parameters", "dtype", "device", "versions"}
     climbed = [row for row in results["rows"] if row["method"] == "gradient"]
     assert len(climbed) == 4
     for row in climbed:
         assert row["landed"] is not None
         assert row["shortest"] >= row["closest"]
-    assert "takes" in done.stdout
+    assert "takes" in printed
     assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
 
 

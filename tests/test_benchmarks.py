@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
+from smoke import Smoke, run_smoke
 
-RUN = Path(__file__).resolve().parents[1] / "experiments" / "benchmarks" / "run.py"
 CASES = {"descriptors", "entropy", "scaling", "delta entropy", "gradient", "msc", "reading and descriptors"}
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Folder of the results and what was printed, of a run without real data."""
-    if not RUN.exists():
-        pytest.skip("no benchmarks beside these tests")
-    folder = tmp_path_factory.mktemp("benchmarks")
-    command = [sys.executable, str(RUN), "--smoke", "--output", str(folder / "results.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+def smoke(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Smoke:
+    return run_smoke("benchmarks", tmp_path_factory.mktemp("benchmarks"), programs)
 
 
 @pytest.fixture
-def results(smoke: tuple[Path, str]) -> dict[str, Any]:
-    return json.loads((smoke[0] / "results.json").read_text(encoding="utf-8"))
+def results(smoke: Smoke) -> dict[str, Any]:
+    return smoke.results
 
 
 def test_the_results_say_how_they_were_made(results: dict[str, Any]) -> None:
@@ -75,8 +65,8 @@ def test_processes_tell_their_memory(results: dict[str, Any]) -> None:
         assert 1e7 < taken["peak_bytes"] < 1e10
 
 
-def test_the_summary_holds_ratios_and_no_times(smoke: tuple[Path, str], results: dict[str, Any]) -> None:
-    folder, printed = smoke
+def test_the_summary_holds_ratios_and_no_times(smoke: Smoke, results: dict[str, Any]) -> None:
+    _, printed, folder = smoke
     assert (folder / "figure.png").stat().st_size > 0
     for record in results["records"]:
         for name, ratio in record["ratios"].items():

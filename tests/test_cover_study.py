@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-RUN = Path(__file__).resolve().parents[1] / "experiments" / "cover_study" / "run.py"
+from smoke import Smoke, run_smoke
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, Path]:
-    """Results, printed text and folder of a small run."""
-    if not RUN.exists():
-        pytest.skip("no study beside these tests")
-    folder = tmp_path_factory.mktemp("study")
-    command = [sys.executable, str(RUN), "--smoke", "--output", str(folder / "results.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads((folder / "results.json").read_text(encoding="utf-8")), done.stdout, folder
+def smoke(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Smoke:
+    return run_smoke("cover_study", tmp_path_factory.mktemp("study"), programs)
 
 
 def test_results_say_how_they_were_made(smoke):
@@ -34,14 +22,14 @@ def test_results_say_how_they_were_made(smoke):
 
 
 def test_no_rule_covers_more_than_the_bound(smoke):
-    (record,) = smoke[0]["records"].values()
+    (record,) = smoke.results["records"].values()
     assert {row["method"] for row in record["rows"]} == {"random", "msc", "pareto", "cover", "relaxed"}
     for row in record["rows"]:
         assert 0 < row["coverage"] <= row["upper_bound"] + 1e-9
 
 
 def test_full_covers_are_ordered(smoke):
-    (record,) = smoke[0]["records"].values()
+    (record,) = smoke.results["records"].values()
     cover = record["full_cover"]
     assert cover["linear_bound"] <= cover["capped_bound"] + 1e-6
     assert cover["capped_bound"] - 1e-6 <= cover["proven_bound"] <= cover["exact"] <= cover["greedy"]
@@ -49,4 +37,4 @@ def test_full_covers_are_ordered(smoke):
 
 def test_the_tables_hold_every_rule(smoke):
     for rule in ("random", "msc", "pareto", "cover", "relaxed"):
-        assert f"| {rule} |" in smoke[1]
+        assert f"| {rule} |" in smoke.printed

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import runpy
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from smoke import EXPERIMENTS, run_smoke
 
-FOLDER = Path(__file__).resolve().parents[1] / "experiments"
-RESULTS = sorted(FOLDER.glob("*/results.json"))
-SMOKED = ("learning_curves", "dimensionality", "bandwidth", "tm_protocol")  # others have tests of their own
+RESULTS = sorted(EXPERIMENTS.glob("*/results.json"))
+SMOKED = (
+    "learning_curves",
+    "dimensionality",
+    "bandwidth",
+    "tm_protocol",
+    "outliers",
+)  # others have tests of their own
 COMMON = {"versions", "device"}
 
 
@@ -53,23 +57,30 @@ def test_readmes_say_how_to_repeat_them(path: Path) -> None:
 
 @pytest.mark.parametrize("name", SMOKED)
 def test_readmes_hold_the_table_of_the_results(name: str) -> None:
-    if not FOLDER.exists():
+    if not EXPERIMENTS.exists():
         pytest.skip("no experiments beside these tests")
-    results, readme = read(FOLDER / name / "results.json"), (FOLDER / name / "README.md").read_text("utf-8")
-    assert runpy.run_path(str(FOLDER / name / "run.py"))["text"](results) in readme
+    results, readme = (
+        read(EXPERIMENTS / name / "results.json"),
+        (EXPERIMENTS / name / "README.md").read_text("utf-8"),
+    )
+    assert runpy.run_path(str(EXPERIMENTS / name / "run.py"))["text"](results) in readme
 
 
 @pytest.mark.parametrize("name", SMOKED)
-def test_smoke_versions_run(name: str, tmp_path: Path) -> None:
-    if not FOLDER.exists():
-        pytest.skip("no experiments beside these tests")
-    command = [sys.executable, str(FOLDER / name / "run.py"), "--smoke"]
-    command += ["--output", str(tmp_path / "results.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    results, committed = read(tmp_path / "results.json"), read(FOLDER / name / "results.json")
+def test_smoke_versions_run(name: str, tmp_path: Path, programs: Path) -> None:
+    results, printed, _ = run_smoke(name, tmp_path, programs)
+    committed = read(EXPERIMENTS / name / "results.json")
     assert results["smoke"]
     assert results.keys() == committed.keys()
     assert {tuple(row) for row in results["rows"]} <= {tuple(row) for row in committed["rows"]}
     assert (tmp_path / "figure.png").stat().st_size > 0
-    assert done.stdout.count("|") > 20
+    assert printed.count("|") > 20
+
+
+def test_the_study_of_growth_runs(tmp_path: Path, programs: Path) -> None:
+    results, printed, _ = run_smoke("scale", tmp_path, programs)
+    assert results["smoke"]
+    assert {name.split()[0] for name in results["rows"]} == {"estimate", "compress", "exact"}
+    for row in results["rows"].values():
+        assert row["gigabytes"] > 0
+    assert "to the power" in printed

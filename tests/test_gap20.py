@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
+from smoke import EXPERIMENTS, run_smoke
 
-FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "gap20"
+FOLDER = EXPERIMENTS / "gap20"
 KEYS = {"parameters", "dtype", "versions", "device", "entropies", "names", "overlaps", "correlations"}
 
 
-def test_the_smoke_version_runs(tmp_path: Path) -> None:
-    if not FOLDER.exists():
-        pytest.skip("no experiment beside these tests")
-    command = [sys.executable, str(FOLDER / "run.py"), "--smoke", "--output", str(tmp_path / "results.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+def test_the_smoke_version_runs(tmp_path: Path, programs: Path) -> None:
+    results, _, _ = run_smoke("gap20", tmp_path, programs)
     assert results.keys() >= KEYS
     assert (tmp_path / "figure.png").stat().st_size > 0
     for found in results["entropies"].values():

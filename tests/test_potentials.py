@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
+from smoke import Smoke, run_smoke
 
 import quests_jax as qj
 
@@ -352,24 +352,13 @@ def test_the_tables_say_what_the_results_say(lab):
     assert set(rows) <= set(tables.splitlines())
 
 
-def run_smoke(folder: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(FOLDER / "run.py"), "--smoke", "--output", str(folder / "results.json")]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
-def smoke(lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Folder and printed tables of a small run."""
-    del lab
-    folder = tmp_path_factory.mktemp("potentials")
-    done = run_smoke(folder)
-    assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+def smoke(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Smoke:
+    return run_smoke("potentials", tmp_path_factory.mktemp("potentials"), programs)
 
 
 def test_the_smoke_version_runs(smoke):
-    folder, printed = smoke
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    results, printed, folder = smoke
     assert results.keys() >= {"protocol", "parameters", "dtype", "device", "versions", "records"}
     assert {key.split(" / ")[1] for key in results["records"]} == {"ridge", "neural", "learned"}
     for name in ("figure.png", "errors.png", "toy.png", "TABLES.md"):
@@ -378,14 +367,11 @@ def test_the_smoke_version_runs(smoke):
         assert f"| {method} |" in printed
 
 
-def test_a_run_that_was_stopped_goes_on_and_finds_the_same(smoke):
-    folder, printed = smoke
+def test_a_run_that_was_stopped_goes_on_and_finds_the_same(smoke, programs):
+    results, printed, folder = smoke
     path = folder / "results.json"
-    results = json.loads(path.read_text(encoding="utf-8"))
     lost = results["records"].pop("silicon / ridge / 1")
     path.write_text(json.dumps(results), encoding="utf-8")
-    again = run_smoke(folder)
-    assert (
-        json.loads(path.read_text(encoding="utf-8"))["records"]["silicon / ridge / 1"]["rows"] == lost["rows"]
-    )
-    assert sorted(again.stdout.splitlines()) == sorted(printed.splitlines())
+    again = run_smoke("potentials", folder, programs)
+    assert again.results["records"]["silicon / ridge / 1"]["rows"] == lost["rows"]
+    assert sorted(again.printed.splitlines()) == sorted(printed.splitlines())

@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results |= {"device": jax.default_backend(), "versions": versions(), "rows": rows}
     options.output.write_text(json.dumps(plain(results), indent=1) + "\n", encoding="utf-8")
     _draw(rows, options.output.with_name("figure.png"))
-    print(text(rows))
+    print(text(results))
     return 0
 
 
@@ -111,8 +111,9 @@ def _sparsity(x: np.ndarray) -> np.ndarray:
     return -gaussian_kde(flat[:, kept]).logpdf(flat)
 
 
-def text(rows: Sequence[dict[str, Any]]) -> str:
+def text(results: dict[str, Any]) -> str:
     """Shares found, file by file, and their means."""
+    rows = results["rows"]
     kinds = [(kind, by) for kind in ("foreign", "displaced") for by in ("delta_entropy", "map")]
     lines = ["| file | " + " | ".join(f"{kind}, by {by.replace('_', ' ')}" for kind, by in kinds) + " |"]
     lines.append("|---" * (len(kinds) + 1) + "|")

@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data = "crystal" if options.generated else "mix"
     files = [Path(bundled())] if options.smoke else sorted(options.data.glob("*/*.xyz.gz"))
     pool = crystals(max(sizes)) if options.generated else list(frames(files))
-    order, rows = np.random.default_rng(0).permutation(len(pool)), known(options.output)
+    order = np.random.default_rng(0).permutation(len(pool))
+    rows = json.loads(options.output.read_text())["rows"] if options.output.exists() else {}  # other sizes
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{data}.xyz"
@@ -62,11 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 write_json(options.output, results)
     print(text(json.loads(options.output.read_text())))
     return 0
-
-
-def known(output: Path) -> dict[str, Any]:
-    """Rows of an earlier run, which may have had other sizes."""
-    return json.loads(output.read_text())["rows"] if output.exists() else {}
 
 
 def frames(files: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
