@@ -150,14 +150,15 @@ def large_compress(
     run: Run, file: str, work: Work, size: int | float, method: str, reference: str | None
 ) -> Report:
     """`compress` of environments on disk."""
-    if method != "cover" or reference is not None:
-        raise InputError("with --work, use -m cover and no reference; other rules need the data in memory.")
+    if method != "cover":
+        raise InputError("with --work, use -m cover; other rules need the data in memory.")
+    known = None if reference is None else np.asarray(run.describe(reference, run.read(reference)).x)
 
     def choose_from_disk() -> tuple[dict[str, Any], Sequence[Atoms]]:
         shards = run.shards(file, work)
         with located(file):
             count = check_size(size, len(shards.counts))
-        summary = compress_shards(shards, count=count, bandwidth=run.bandwidth)
+        summary = compress_shards(shards, count=count, bandwidth=run.bandwidth, reference=known)
         return summary, [] if run.silent else shards.frames.read(summary["selected"])
 
     summary, chosen = persevere(choose_from_disk)

@@ -8,16 +8,23 @@ import numpy as np
 
 from quests_jax.compress import entropy_and_diversity, plain, timed, versions
 from quests_jax.cover.selection import Selection
-from quests_jax.large.cover import FAILURE, TARGETS, kept_rows, large_cover
+from quests_jax.large.cover import TARGETS, kept_rows, large_cover
 from quests_jax.large.dataset import Shards
 from quests_jax.large.sums import estimate
+from quests_jax.large.targets import FAILURE
 from quests_jax.numerics import overlap_tolerance
 
 SAMPLE = 2000  # environments that the entropies of the whole are estimated from
 
 
 def compress_shards(
-    shards: Shards, *, count: int, bandwidth: float, targets: int = TARGETS, seed: int = 0
+    shards: Shards,
+    *,
+    count: int,
+    bandwidth: float,
+    reference: np.ndarray | None = None,
+    targets: int = TARGETS,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Choose `count` structures by `large_cover`, and say how much they keep.
 
@@ -28,7 +35,8 @@ def compress_shards(
     """
     seconds: dict[str, float] = {}
     with timed(seconds, "selection"):
-        selection, dH = large_cover(shards, count=count, bandwidth=bandwidth, targets=targets, seed=seed)
+        asked = {"count": count, "bandwidth": bandwidth, "targets": targets, "seed": seed}
+        selection, dH = large_cover(shards, reference=reference, **asked)
     with timed(seconds, "metrics"):
         x = kept_rows(shards, selection.selected)
         entropy, diversity = entropy_and_diversity(x, bandwidth=bandwidth)
@@ -36,7 +44,7 @@ def compress_shards(
     tolerance = overlap_tolerance(dH.dtype)
     summary = {"method": "cover", "bandwidth": bandwidth, "targets": targets, "seed": seed}
     summary |= {name: shards.parameters[name] for name in ("k", "cutoff", "species")}
-    summary |= _counts(shards, selection)
+    summary |= _counts(shards, selection, reference)
     summary |= {
         "entropy": entropy,
         "diversity": diversity,
@@ -52,7 +60,7 @@ def compress_shards(
     return plain(summary | {"seconds": seconds, "versions": versions()})
 
 
-def _counts(shards: Shards, selection: Selection) -> dict[str, Any]:
+def _counts(shards: Shards, selection: Selection, reference: np.ndarray | None) -> dict[str, Any]:
     return {
         "size": len(selection.selected),
         "selected": selection.selected,
@@ -60,7 +68,7 @@ def _counts(shards: Shards, selection: Selection) -> dict[str, Any]:
         "n_structures": len(shards.counts),
         "n_environments": shards.n_environments,
         "selected_environments": np.sum(shards.counts[selection.selected]),
-        "reference_environments": None,
+        "reference_environments": None if reference is None else len(reference),
         "coverage": selection.coverage,
         "upper_bound": selection.upper_bound,
         "certified_ratio": selection.certified_ratio,

@@ -10,19 +10,13 @@ structure counts by its number of environments. Four stages:
     covered  what the choice covers of every environment, exactly.
 
 Greedy choices of parts from which one chooses again are composable core-sets [mirzasoleiman:13], and
-adding structures by price is column generation. The bound is proven for the targets. The best choice w for
-the whole data set does not depend on the sample, so its coverage f(w) exceeds that of the targets by more
-than ε with a probability of at most δ, by the inequality for sampling without replacement [serfling:74]:
-
-    f(w) ≤ f̂(w) + ε,    ε² = ½ ln(1/δ) Σ_s (n_s/n)² [1 − (m_s − 1)/n_s] / m_s
-
-summed over the structures s of which m_s < n_s environments are targets. With all of them, ε is 0.
+adding structures by price is column generation. The bound is proven for the targets, and for the whole data
+set with a probability of 1 − δ (see `targets`).
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -35,40 +29,23 @@ from quests_jax.cover.saddle import Budget, best_fill
 from quests_jax.cover.selection import Selection
 from quests_jax.information import delta_entropy, structure_masses
 from quests_jax.large.dataset import SHARD_STRUCTURES, Shards
+from quests_jax.large.targets import Question, Targets, ask, draw_targets
 from quests_jax.large.work import Stage
 
 TARGETS = 32_768
 OVERSAMPLE = 2  # candidates per structure to choose
 ROUNDS = 2  # of candidates, choice and prices
-FAILURE = 1e-6  # δ, the probability that the bound does not hold
 STORED = np.float32  # masses on disk: rounding raises the bound by its eps
 
 
-class Targets(NamedTuple):
-    """Environments to cover."""
-
-    x: np.ndarray  # [m, d], Å⁻¹
-    weights: np.ndarray  # [m], summing to n
-    slack: float  # ε
-
-
-class Question(NamedTuple):
-    """What is asked of the data set."""
-
-    shards: Shards
-    count: int  # structures to choose
-    bandwidth: float  # Å⁻¹
-    targets: int
-    seed: int
-
-    def stage(self, name: str, **more: int) -> Stage:
-        """The stage with results of this question, and no other."""
-        asked = {name: value for name, value in self._asdict().items() if name != "shards"}
-        return self.shards.stage.work.stage(name, self.shards.parameters | asked | more)
-
-
 def large_cover(
-    shards: Shards, *, count: int, bandwidth: float, targets: int = TARGETS, seed: int = 0
+    shards: Shards,
+    *,
+    count: int,
+    bandwidth: float,
+    reference: np.ndarray | None = None,
+    targets: int = TARGETS,
+    seed: int = 0,
 ) -> tuple[Selection, np.ndarray]:
     """Choose `count` structures of a data set on disk by greedy cover, with a bound on any choice.
 
@@ -76,15 +53,16 @@ def large_cover(
       shards: the data set.
       count: structures to choose.
       bandwidth: h in Å⁻¹.
+      reference: environments that are known already, shape [r, d], Å⁻¹.
       targets: how many environments to look at while choosing, at least one of each structure.
       seed: of the targets.
 
     Returns:
       `Selection` with the exact coverage of all environments and an upper bound that holds with a
       probability of at least 1 − FAILURE over the sample of targets; and δH of every environment
-      against the choice, shape [n], in nats.
+      against the choice and the reference, shape [n], in nats.
     """
-    question = Question(shards, count, bandwidth, targets, seed)
+    question = ask(shards, count, bandwidth, targets, seed, reference)
     wanted = draw_targets(question)
     masses = question.stage("masses")
     masses.complete(len(shards.runs), partial(_masses_of, question, wanted))
@@ -107,38 +85,10 @@ def large_cover(
     return Selection(chosen["selected"], chosen["gains"], "cover", coverage, bound), dH
 
 
-def draw_targets(question: Question) -> Targets:
-    """A random sample without replacement from each structure, in proportion to its size, at least one."""
-    shards, counts = question.shards, question.shards.counts
-    share = np.round(counts * min(1.0, question.targets / shards.n_environments)).astype(int)
-    size = np.minimum(np.maximum(share, 1), counts)
-
-    def draw(shard: int) -> dict[str, np.ndarray]:
-        own, number = size[shards.runs[shard]], shards.structure_id(shard)
-        random = np.random.default_rng([question.seed, shard]).random(len(number))
-        order = np.lexsort((random, number))
-        first = np.searchsorted(number, number)  # number of the first row of the same structure
-        picked = np.sort(order[np.arange(len(number)) - first < own[number]])
-        atoms = counts[shards.runs[shard]]
-        return {"x": shards.x(shard)[picked], "weights": (atoms / np.maximum(own, 1))[number[picked]]}
-
-    stage = question.stage("targets")
-    stage.complete(len(shards.runs), draw)
-    parts = [stage.load(shard) for shard in range(len(shards.runs))]
-    sampled = size < counts
-    n, m = counts[sampled], size[sampled]
-    spread = np.sum(n**2 * (1 - (m - 1) / n) / m) / shards.n_environments**2
-    return Targets(
-        np.concatenate([part["x"] for part in parts]),
-        np.concatenate([part["weights"] for part in parts]),
-        float(np.sqrt(0.5 * np.log(1 / FAILURE) * spread)),
-    )
-
-
 def covered(question: Question, selected: np.ndarray) -> np.ndarray:
-    """δH of every environment of the data set against the selected structures, shape [n], nats."""
+    """δH of every environment against the selected structures and the reference, shape [n], nats."""
     shards, stage = question.shards, question.stage("covered")
-    x = kept_rows(shards, selected)
+    x = np.concatenate([question.reference, kept_rows(shards, selected)])
 
     def against(shard: int) -> dict[str, np.ndarray]:
         y = shards.x(shard)
@@ -161,8 +111,8 @@ def _masses_of(question: Question, wanted: Targets, shard: int) -> dict[str, np.
     shards = question.shards
     x, number, n_structures = shards.x(shard), shards.structure_id(shard), len(shards.runs[shard])
     mass = structure_masses(wanted.x, x, number, SHARD_STRUCTURES, bandwidth=question.bandwidth)
-    mass = jnp.minimum(mass, 1.0)  # one shape for every shard, so that all share their programs
-    problem = _problem(DenseMasses(mass), wanted.weights)
+    mass = jnp.minimum(mass, wanted.room[None])  # one shape for every shard, so that all share their programs
+    problem = _problem(DenseMasses(mass), wanted)
     order = greedy_cover(problem, size=min(question.count, n_structures))
     dense = np.asarray(mass)[:n_structures]
     kept = dense >= DROPPED / len(shards.counts)
@@ -182,7 +132,7 @@ def _choose(
     """Greedy choice among the candidates, and the multipliers of its relaxation."""
     n_targets = len(wanted.weights)
     candidates = _candidates(question, masses, n_targets, previous)
-    problem = _problem(_rows(question, masses, n_targets, candidates), wanted.weights)
+    problem = _problem(_rows(question, masses, n_targets, candidates), wanted)
     chosen = greedy_cover(problem, size=question.count)
     relaxation = relax(problem, make_budget(problem, size=question.count))
     return {
@@ -230,7 +180,7 @@ def _rows(question: Question, masses: Stage, n_targets: int, candidates: np.ndar
 
 
 def _prices_of(masses: Stage, v: np.ndarray, shard: int) -> dict[str, np.ndarray]:
-    """Σ_i v_i min(1, M_si) of each structure of a shard."""
+    """Σ_i v_i M_si of each structure of a shard, with capped masses."""
     stored = masses.load(shard, "values", "target", "lengths")
     row = np.repeat(np.arange(len(stored["lengths"])), stored["lengths"])
     return {"pull": np.bincount(row, stored["values"] * v[stored["target"]], len(stored["lengths"]))}
@@ -244,15 +194,16 @@ def _bound(
     budget = Budget(jnp.ones(len(pull)), jnp.asarray(float(question.count)))
     fill = float(best_fill(jnp.asarray(pull), budget))
     hidden = dropped + 2 * float(np.finfo(STORED).eps) * fill / n
-    return float(wanted.weights @ (1 - multipliers) + fill) / n + hidden + wanted.slack
+    fixed = float(wanted.weights @ (1 - multipliers * wanted.room))
+    return (fixed + fill) / n + hidden + wanted.slack
 
 
-def _problem(masses: Masses, weights: np.ndarray) -> CoverProblem:
+def _problem(masses: Masses, wanted: Targets) -> CoverProblem:
     n_structures = masses.n_structures
     return CoverProblem(
         masses=masses,
-        reference_mass=jnp.zeros(len(weights)),
-        weights=jnp.asarray(weights),
+        reference_mass=jnp.asarray(1.0 - wanted.room),
+        weights=jnp.asarray(wanted.weights),
         cost=jnp.ones(n_structures),
         counts=jnp.ones(n_structures, int),
         dropped=jnp.zeros(()),

@@ -25,9 +25,9 @@ from quests_jax.large import (
     self_sums,
     sums,
 )
-from quests_jax.large import cover as large_cover_module
+from quests_jax.large.targets import ask, draw_targets
 
-H = 0.015
+H, NARROW = 0.015, 0.004  # Å⁻¹; within the narrow one, hardly anything covers anything
 
 
 @pytest.fixture(autouse=True)
@@ -109,9 +109,42 @@ def test_the_bound_of_a_sample_holds_for_every_choice(tmp_path: Path, seed: int)
     assert selection.upper_bound >= best
 
 
+def test_a_reference_is_complemented_as_in_memory(shards: Shards) -> None:
+    envs = envs_of(shards)
+    known = np.asarray(envs.x)[:80]
+    problem = qj.cover_problem(envs, bandwidth=NARROW, reference=known)
+    inside = qj.certify(problem, qj.greedy_cover(problem, size=12))
+    selection, dH = large_cover(shards, count=12, bandwidth=NARROW, reference=known)
+    found = float(coverage(problem, indicator(problem, selection.selected)))
+    assert selection.coverage == pytest.approx(found, abs=1e-9)
+    assert 0.99 > selection.coverage >= 0.99 * inside.coverage
+    assert inside.coverage <= selection.upper_bound <= 1.05 * inside.upper_bound
+    assert np.all(dH[:80] < 1e-9)
+    assert selection.gains[-1] > 0
+    assert not np.isin(selection.selected, np.arange(10)).any()  # known already
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_bound_of_a_sample_holds_beside_a_reference(tmp_path: Path, seed: int) -> None:
+    qj.write(tmp_path / "data.xyz", crystals(9, atoms=40))
+    shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+    known = np.asarray(envs_of(shards).x)[:60]
+    problem = qj.cover_problem(envs_of(shards), bandwidth=NARROW, reference=known)
+    best = max(float(coverage(problem, indicator(problem, chosen))) for chosen in combinations(range(9), 2))
+    options = {"count": 2, "bandwidth": NARROW, "targets": 90, "seed": seed}
+    selection, _ = large_cover(shards, reference=known, **options)
+    assert selection.coverage <= best + 1e-9
+    assert selection.upper_bound >= best
+    assert large_cover(shards, **options)[0].gains[0] > selection.gains[0]  # results are not mixed up
+
+
+def test_a_reference_of_another_kind_is_refused(shards: Shards) -> None:
+    with pytest.raises(InputError, match="reference: expected 63 features"):
+        large_cover(shards, count=2, bandwidth=H, reference=np.zeros((3, 5)))
+
+
 def test_targets_represent_every_structure(shards: Shards) -> None:
-    question = large_cover_module.Question(shards, 15, H, 300, 0)
-    targets = large_cover_module.draw_targets(question)
+    targets = draw_targets(ask(shards, 15, H, 300, 0, None))
     assert targets.weights.sum() == pytest.approx(shards.n_environments)
     assert len(targets.weights) == 90 * 3  # of 8 atoms each, nearest to 300 of 720
     assert targets.slack > 0
