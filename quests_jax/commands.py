@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from quests_jax.numerics import overlap_tolerance
 from quests_jax.plots import draw_comparison
 from quests_jax.runs import Report, Run, labeled
 
+MANY = 200_000  # environments of which pairs take minutes and masses gigabytes
 LABELS = {
     "n_environments": "environments",
     "entropy": "entropy (nats)",
@@ -59,6 +61,7 @@ def metrics(run: Run, file: str, sample: int | None = None) -> Report:
         raise InputError("--sample estimates from a folder of shards; add --work FOLDER.")
 
     def measure(x: np.ndarray) -> dict[str, float]:
+        _advise(len(x), "--work FOLDER (and --sample 2000 for an estimate)")
         H, D = entropy_and_diversity(x, bandwidth=run.bandwidth)
         return {"entropy": H, "diversity": D, "efficiency": _efficiency(H, len(x))}
 
@@ -135,6 +138,7 @@ def compress(
         check_size(size, given.n_structures if isinstance(given, Environments) else len(given))
     known = None if reference is None else run.describe(reference, run.read(reference))
     envs = run.describe(file, given)
+    _advise(len(envs.x), "-m cover --work FOLDER")
     result = choose(envs, size=size, method=method, reference=known, bandwidth=run.bandwidth)
     summary = result.summary
     run.seconds.update({stage: summary["seconds"][stage] for stage in ("selection", "metrics")})
@@ -203,6 +207,16 @@ def compare(run: Run, file: str, sizes: Sequence[int | float], methods: Sequence
 def _refuse_bare_matrix(file: str) -> None:
     if file.endswith(".npy"):
         raise InputError(f"{file}: does not say which structure an environment is of; use a .npz file.")
+
+
+def _advise(n: int, options: str) -> None:
+    """Say what there is for data as large as this."""
+    if n > MANY:
+        warnings.warn(
+            f"{n:,} environments take long at once; add {options} to work piece by piece, in little memory, "
+            "in a run that goes on where it was stopped.",
+            stacklevel=2,
+        )
 
 
 def _efficiency(entropy: float, n: int) -> float:

@@ -344,3 +344,10 @@ def test_a_cache_that_cannot_be_written_is_no_failure(call: Call, monkeypatch: p
     monkeypatch.setenv("QUESTS_JAX_CACHE", "data.xyz/cache")
     outcome = call("entropy", "data.xyz")
     assert (outcome.code, outcome.err) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["metrics data.xyz", "compress data.xyz -s 2 --quiet"])
+def test_much_data_come_with_advice(call: Call, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setattr("quests_jax.commands.MANY", 10)
+    with pytest.warns(UserWarning, match=r"32 environments take long at once; add .*--work FOLDER"):
+        assert call(*command.split()).code == 0

@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -125,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 for bad input, 130 for an interrupt."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     signal.signal(signal.SIGTERM, _terminate)
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         return cli.main(arguments, prog_name=NAME, standalone_mode=False, obj=arguments) or 0
     except click.Abort:
