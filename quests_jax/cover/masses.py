@@ -7,6 +7,8 @@ Both ways offer the same operations, so no solver knows which one it has:
     gain(s, u, room)      Σ_i u_i min(M_si, room_i)           one structure
     gains(u, room)        the same for every structure        shape [S]
     add(s, mass, times)   mass_i + times · M_si               one structure
+    of(owner)             M_si with s = owner_i               shape [n]
+    pairs(v, owner)       Σ_{i of o} v_i M_si                 shape [S, S], o first
 
 `capped(room)`, the masses min(M_si, room_i), and `columns(environments)`, some of them on the host.
 """
@@ -59,6 +61,14 @@ class DenseMasses(NamedTuple):
         """Mass with structure s added once, taken away (times −1) or left alone (0)."""
         return mass + times * self.values[s]
 
+    def of(self, owner: jax.Array) -> jax.Array:
+        """Mass that each environment has from the structure named for it."""
+        return jnp.take_along_axis(self.values, owner[None], axis=0)[0]
+
+    def pairs(self, v: jax.Array, owner: jax.Array) -> jax.Array:
+        """Weighted mass that each structure brings to the environments of each owner."""
+        return jax.ops.segment_sum((self.values * v[None]).T, owner, self.n_structures)
+
     def capped(self, room: jax.Array) -> DenseMasses:
         """Masses of which no environment counts more than its room."""
         return DenseMasses(jnp.minimum(self.values, room[None]))
@@ -110,6 +120,16 @@ class SparseMasses(NamedTuple):
             return mass.at[environment].add(times * values)
 
         return self._over(s, add, mass, times != 0)
+
+    def of(self, owner: jax.Array) -> jax.Array:
+        """Mass that each environment has from the structure named for it."""
+        own = owner[self.environment] == self.structure
+        return self.like.at[self.environment].add(jnp.where(own, self.values, 0.0))
+
+    def pairs(self, v: jax.Array, owner: jax.Array) -> jax.Array:
+        """Weighted mass that each structure brings to the environments of each owner."""
+        total = jnp.zeros((self.n_structures, self.n_structures), self.like.dtype)
+        return total.at[owner[self.environment], self.structure].add(self.values * v[self.environment])
 
     def capped(self, room: jax.Array) -> SparseMasses:
         """Masses of which no environment counts more than its room."""

@@ -18,13 +18,15 @@ from quests_jax.chunks import advance
 from quests_jax.cover import saddle
 from quests_jax.cover.greedy import SLACK, greedy_cover
 from quests_jax.cover.masses import Masses
+from quests_jax.cover.pairs import MOST, pair_bound
 from quests_jax.cover.problem import CoverProblem, coverage, indicator
 from quests_jax.cover.rounding import pipage_round, swap, threshold_round
-from quests_jax.cover.saddle import SATURATED, Budget, Measure, Relaxation
+from quests_jax.cover.saddle import SATURATED, Budget, Data, Measure, Relaxation
 from quests_jax.cover.selection import Selection
 
 TOLERANCE = 5e-4  # relative gap between relaxed value and bound that is good enough
 DRAWS = 4  # random roundings
+CLOSE = 0.99  # of the bound: a choice that reaches it needs no better bound
 
 
 def relaxed_cover(
@@ -63,7 +65,8 @@ def relaxed_cover(
     starts = fill(), max((fill(include=chosen) for chosen in rounded), key=_covered)
     best = max((_swapped(problem, budget, fill, start) for start in starts), key=_covered)
     ordered = in_greedy_order(problem, best.selected)
-    return ordered._replace(method="relaxed", upper_bound=_bound(problem, relaxation), weights=w)
+    bound = _bound(problem, budget, relaxation, _covered(ordered))
+    return ordered._replace(method="relaxed", upper_bound=bound, weights=w)
 
 
 def certify(problem: CoverProblem, selection: Selection, *, max_steps: int = 500) -> Selection:
@@ -79,7 +82,8 @@ def certify(problem: CoverProblem, selection: Selection, *, max_steps: int = 500
     w = indicator(problem, selection.selected)
     budget = Budget(problem.cost, jnp.sum(problem.cost * w) * (1 + SLACK))
     relaxation = relax(problem, budget, max_steps=max_steps, start=w)
-    return selection._replace(coverage=float(coverage(problem, w)), upper_bound=_bound(problem, relaxation))
+    covered = float(coverage(problem, w))
+    return selection._replace(coverage=covered, upper_bound=_bound(problem, budget, relaxation, covered))
 
 
 def make_budget(
@@ -116,9 +120,8 @@ def relax(
       max_steps: after which the best bound so far is returned; it holds all the same.
       start: first w, shape [S]; the even choice where not given.
     """
-    masses = cap(problem) if measure.capped else problem.masses
+    data = _data(problem, budget, measure)
     even = jnp.full_like(problem.cost, jnp.minimum(budget.limit / jnp.sum(budget.price), 1.0))
-    data = saddle.Data(masses, problem.weights / jnp.sum(problem.weights), problem.reference_mass, budget)
     best, iterate = saddle.begin(data, even if start is None else start, measure=measure)
     for done in range(0, max_steps, saddle.STEPS):
         best, iterate = saddle.improve(data, best, iterate, measure=measure)
@@ -135,9 +138,21 @@ def cap(problem: CoverProblem) -> Masses:
     return problem.masses.capped(jnp.maximum(1.0 - problem.reference_mass, 0.0))
 
 
-def _bound(problem: CoverProblem, relaxation: Relaxation) -> float:
-    """Upper bound of the coverage with all masses, also those that pruning dropped."""
-    return min(1.0, float(relaxation.upper_bound + problem.dropped))
+def _data(problem: CoverProblem, budget: Budget, measure: Measure) -> Data:
+    masses = cap(problem) if measure.capped else problem.masses
+    return Data(masses, problem.weights / jnp.sum(problem.weights), problem.reference_mass, budget)
+
+
+def _bound(problem: CoverProblem, budget: Budget, relaxation: Relaxation, reached: float) -> float:
+    """Upper bound of the coverage with all masses, also those that pruning dropped.
+
+    That of the relaxation, or that of pairs where the first is far from what was reached.
+    """
+    bound = float(relaxation.upper_bound)
+    owner = np.repeat(np.arange(problem.n_structures, dtype=np.int32), problem.counts)
+    if reached < CLOSE * bound and problem.n_structures <= MOST and len(owner) == len(problem.weights):
+        bound = min(bound, pair_bound(_data(problem, budget, SATURATED), jnp.asarray(owner), relaxation))
+    return min(1.0, bound + float(problem.dropped))
 
 
 def _covered(selection: Selection) -> float:

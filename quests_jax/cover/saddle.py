@@ -144,11 +144,17 @@ def upper_bound(data: Data, theta: jax.Array, measure: Measure) -> jax.Array:
 
 
 def best_fill(value: jax.Array, budget: Budget) -> jax.Array:
-    """max Σ_s value_s w_s within the budget: by value per price, the last one in part; values ≥ 0."""
+    """max Σ_s value_s w_s within the budget; values ≥ 0."""
+    return value @ best_weights(value, budget)
+
+
+def best_weights(value: jax.Array, budget: Budget) -> jax.Array:
+    """The w of the largest Σ_s value_s w_s within the budget: by value per price, the last one in part."""
     order = jnp.argsort(-value / budget.price)
     price = budget.price[order]
     left = budget.limit - (jnp.cumsum(price) - price)
-    return jnp.sum(value[order] * jnp.clip(left / price, 0.0, 1.0))
+    filled = jnp.where(value[order] > 0, jnp.clip(left / price, 0.0, 1.0), 0.0)
+    return jnp.zeros_like(value).at[order].set(filled)
 
 
 def project(z: jax.Array, tau: jax.Array, budget: Budget) -> jax.Array:

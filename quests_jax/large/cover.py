@@ -160,22 +160,22 @@ def _candidates(
 
 
 def _rows(question: Question, masses: Stage, n_targets: int, candidates: np.ndarray) -> Masses:
-    """Masses of the candidates, read shard by shard."""
-    values, target, lengths = [], [], []
+    """Masses of the candidates, read shard by shard; dense where that takes no more memory than sparse."""
+    parts = []
     for shard, run in enumerate(question.shards.runs):
         own = candidates[(candidates >= run.start) & (candidates < run.stop)] - run.start
         if len(own):
             stored = masses.load(shard, "values", "target", "lengths")
             wanted = np.isin(np.repeat(np.arange(len(run)), stored["lengths"]), own)
-            values.append(stored["values"][wanted].astype(float))
-            target.append(stored["target"][wanted])
-            lengths.append(stored["lengths"][own])
-    row = np.repeat(np.arange(len(candidates), dtype=np.int32), np.concatenate(lengths))
-    value, column = np.concatenate(values), np.concatenate(target)
-    if len(candidates) * n_targets > DENSE:
-        return sparse_masses(value, column, np.concatenate(lengths), n_targets)
-    dense = np.zeros((len(candidates), n_targets))
-    dense[row, column] = value
+            parts.append((stored["values"][wanted], stored["target"][wanted], stored["lengths"][own]))
+    entries = len(candidates) * n_targets
+    if entries > max(DENSE, 2 * sum(len(values) for values, _, _ in parts)):
+        values, target, lengths = map(np.concatenate, zip(*parts, strict=True))
+        return sparse_masses(values.astype(float), target, lengths, n_targets)
+    dense, first = np.zeros((len(candidates), n_targets)), 0
+    for values, target, lengths in parts:
+        dense[np.repeat(np.arange(first, first + len(lengths)), lengths), target] = values
+        first += len(lengths)
     return DenseMasses(jnp.asarray(dense))
 
 

@@ -10,6 +10,7 @@ from quests_jax.environments import make_environments
 
 N, S = sum(COUNTS), len(COUNTS)
 U, ROOM, W = jnp.linspace(0, 2, N), jnp.linspace(0, 1.5, N), jnp.linspace(0, 1, S)
+OWNER = jnp.asarray(np.repeat(np.arange(S), COUNTS), jnp.int32)
 OPERATIONS = {
     "total": lambda m: m.total(W),
     "pull": lambda m: m.pull(U),
@@ -18,6 +19,8 @@ OPERATIONS = {
     "add": lambda m: m.add(3, ROOM, jnp.array(1.0)),
     "take away": lambda m: m.add(3, ROOM, jnp.array(-1.0)),
     "leave alone": lambda m: m.add(3, ROOM, jnp.array(0.0)),
+    "of": lambda m: m.of(OWNER),
+    "pairs": lambda m: m.pairs(U, OWNER),
     "capped": lambda m: m.capped(ROOM).total(W),
     "columns": lambda m: m.columns(np.array([5, 0, 7])),
 }
@@ -37,6 +40,16 @@ def test_dense_masses_are_those_of_a_loop():
     masses, dropped = storage.all_masses(toy(0), np.asarray(toy(0).x), bandwidth=BANDWIDTH)
     np.testing.assert_allclose(masses.columns(np.arange(N)), loop_masses(toy(0)), rtol=1e-12)
     assert dropped == 0
+
+
+def test_masses_of_pairs_are_those_of_a_loop():
+    masses = storage.DenseMasses(jnp.asarray(loop_masses(toy(0))))
+    expected = np.zeros((S, S))
+    for i, o in enumerate(np.asarray(OWNER)):
+        expected[o] += float(U[i]) * np.asarray(masses.values)[:, i]
+    np.testing.assert_allclose(masses.pairs(U, OWNER), expected, rtol=1e-12)
+    own = [float(masses.values[o, i]) for i, o in enumerate(np.asarray(OWNER))]
+    np.testing.assert_array_equal(masses.of(OWNER), own)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -1,0 +1,85 @@
+"""The bound by pairs holds for every choice, whatever it is made of, and is tight where structures are alike."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy_covers import COUNTS, affordable, known, loop_coverage, toy_problem, uneven
+
+from quests_jax.cover import certify, greedy_cover, make_budget, pairs, relax, relaxed
+from quests_jax.cover.masses import DenseMasses
+from quests_jax.cover.relaxed import cap
+from quests_jax.cover.saddle import Budget, Data, Relaxation
+
+N, S = sum(COUNTS), len(COUNTS)
+OWNER = jnp.asarray(np.repeat(np.arange(S), COUNTS), jnp.int32)
+seeds = st.integers(0, 10_000)
+ROUNDING = 1e-12
+
+
+def data_of(problem, limit: float) -> Data:
+    u = problem.weights / jnp.sum(problem.weights)
+    return Data(cap(problem), u, problem.reference_mass, Budget(problem.cost, jnp.asarray(limit)))
+
+
+@given(seeds, st.floats(0.6, 6.0), st.booleans())
+@settings(max_examples=40)
+def test_any_multipliers_and_scales_bound_every_choice(seed, limit, owned):
+    rng = np.random.default_rng(seed)
+    problem = toy_problem(seed, **uneven(seed), reference=rng.uniform(0, 0.5, (2, 2)))
+    owner = OWNER if owned else jnp.asarray(rng.integers(0, S, N), jnp.int32)  # not all cover alone then
+    w, theta, scale = rng.uniform(0, 0.1, S), rng.uniform(0, 1, N), rng.uniform(0.1, 2, S)
+    trial = pairs.Trial(*map(jnp.asarray, (w, theta, scale)))
+    best = max(loop_coverage(problem, choice) for choice in affordable(problem, limit))
+    for _ in range(3):
+        bound, trial = pairs._bound(data_of(problem, limit), owner, trial)
+        assert best <= bound + ROUNDING
+        assert np.all(np.asarray(trial.scale) > 0)
+        assert np.all((np.asarray(trial.theta) >= 0) & (np.asarray(trial.theta) <= 1))
+
+
+@pytest.mark.parametrize("mass", [0.02, 0.1])
+def test_structures_that_are_all_alike_are_bounded_by_what_any_choice_covers(mass):
+    S, chosen = 40, 12
+    masses = np.full((S, S), mass)
+    np.fill_diagonal(masses, 1.0)
+    covered = (chosen + (S - chosen) * min(1.0, mass * chosen)) / S  # of any choice
+    budget = Budget(jnp.ones(S), jnp.asarray(float(chosen)))
+    data = Data(DenseMasses(jnp.asarray(masses)), jnp.full(S, 1 / S), jnp.zeros(S), budget)
+    even = jnp.full(S, chosen / S)
+    start = Relaxation(even, jnp.asarray(0.0), jnp.ones(S), jnp.asarray(1.0))
+    bound = pairs.pair_bound(data, jnp.arange(S, dtype=jnp.int32), start)
+    linear = min(1.0, (chosen + (S - 1) * mass * chosen) / S)
+    if mass * chosen < 1:
+        assert bound == pytest.approx(covered, rel=1e-6)
+        assert bound < 0.97 * linear
+    assert bound >= covered - ROUNDING
+
+
+def test_the_diagonal_makes_the_form_concave():
+    rng = np.random.default_rng(0)
+    Q = rng.uniform(0, 1, (30, 30)) * (rng.uniform(0, 1, (30, 30)) < 0.1)
+    Q = np.triu(Q, 1) + np.triu(Q, 1).T
+    Q[7] = Q[:, 7] = 0  # a structure that meets no other
+    scale = jnp.asarray(rng.uniform(0.1, 2, 30))
+    for _ in range(5):
+        D, scale = pairs._diagonal(jnp.asarray(Q), scale)
+        assert np.linalg.eigvalsh(Q + np.diag(D))[0] >= -1e-14
+        assert D[7] == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_certificates_take_the_better_bound(seed, monkeypatch):
+    problem = toy_problem(seed)
+    choice = greedy_cover(problem, size=4)
+    best = max(loop_coverage(problem, chosen) for chosen in affordable(problem, 4))
+    by_pairs = certify(problem, choice)
+    monkeypatch.setattr(relaxed, "CLOSE", 0.0)
+    by_relaxation = certify(problem, choice)
+    assert best - ROUNDING <= known(by_pairs.upper_bound) <= known(by_relaxation.upper_bound)
+    data, budget = data_of(problem, 4.0), make_budget(problem, size=4)
+    found = pairs.pair_bound(data, OWNER, relax(problem, budget))
+    assert known(by_pairs.upper_bound) <= max(found, known(by_pairs.coverage) / 0.99) + 1e-9
