@@ -1,7 +1,8 @@
 """Relaxed covers: the choice may be fractional, which gives a bound; rounding gives a choice back.
 
 For choices in {0, 1} the masses may be capped first, M_si → min(M_si, 1 − r_i): no coverage of a choice
-changes, and the relaxation becomes much tighter.
+changes, and the relaxation becomes much tighter. Where its bound is still far from the choice, `pairs` has a
+better one.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def relaxed_cover(
 def certify(problem: CoverProblem, selection: Selection, *, max_steps: int = 500) -> Selection:
     """The selection with its coverage, and with a bound on what any choice of the same cost could cover.
 
-    The bound is a proof (see `saddle`), whatever rule made the selection.
+    The bound is a proof (see `saddle` and `pairs`), whatever rule made the selection.
 
     Args:
       problem: from `cover_problem`; its costs say what "the same cost" means.
