@@ -1,4 +1,4 @@
-"""The bound by pairs holds for every choice, whatever it is made of; it is tight where structures are alike."""
+"""The bound by pairs holds for every choice, whatever it is made of, and is tight for structures all alike."""
 
 from __future__ import annotations
 
