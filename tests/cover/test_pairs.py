@@ -1,4 +1,4 @@
-"""The bound by pairs holds for every choice, whatever it is made of, and is tight for structures all alike."""
+"""The bound by pairs holds for every choice, and is tight where all structures are alike."""
 
 from __future__ import annotations
 
