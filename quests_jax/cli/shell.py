@@ -109,8 +109,18 @@ def _work_in(
         return None
     from quests_jax.large import Work, join
 
-    alone = coordinator is None
-    return Work(work) if alone else Work(work, *join(coordinator, num_processes, process_id))
+    if coordinator is None:
+        return Work(work)
+    _keep_stdout()
+    return Work(work, *join(coordinator, num_processes, process_id))
+
+
+def _keep_stdout() -> None:
+    """Leave stdout to results: what network libraries say there, at whatever time, goes to stderr."""
+    sys.stdout.flush()
+    results = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(results, "w", encoding=sys.stdout.encoding)
 
 
 def _in_company(work: Work | None) -> AbstractContextManager[None]:

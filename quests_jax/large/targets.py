@@ -86,7 +86,5 @@ def draw_targets(question: Question) -> Targets:
     sampled = size < counts
     n, m = counts[sampled], size[sampled]
     spread = np.sum(n**2 * (1 - (m - 1) / n) / m) / shards.n_environments**2
-    return Targets(
-        *(np.concatenate([part[name] for part in parts]) for name in ("x", "weights", "room")),
-        float(np.sqrt(0.5 * np.log(1 / FAILURE) * spread)),
-    )
+    x, weights, room = (np.concatenate([part[name] for part in parts]) for name in ("x", "weights", "room"))
+    return Targets(x, weights, room, float(np.sqrt(0.5 * np.log(1 / FAILURE) * spread)))
