@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 import quests_jax.information as information
+from quests_jax.atoms.structures import XYZ_SUFFIXES
 from quests_jax.checks import InputError, check_size, located
 from quests_jax.compare import compare_environments, config_types, find_rules, force_tail, table
 from quests_jax.compress import compress as choose
@@ -61,7 +62,7 @@ def metrics(run: Run, file: str, sample: int | None = None) -> Report:
         raise InputError("--sample estimates from a folder of shards; add --work FOLDER.")
 
     def measure(x: np.ndarray) -> dict[str, float]:
-        _advise(len(x), "--work FOLDER (and --sample 2000 for an estimate)")
+        _advise(file, len(x), "--work FOLDER (and --sample 2000 for an estimate)")
         H, D = entropy_and_diversity(x, bandwidth=run.bandwidth)
         return {"entropy": H, "diversity": D, "efficiency": _efficiency(H, len(x))}
 
@@ -138,7 +139,7 @@ def compress(
         check_size(size, given.n_structures if isinstance(given, Environments) else len(given))
     known = None if reference is None else run.describe(reference, run.read(reference))
     envs = run.describe(file, given)
-    _advise(len(envs.x), "-m cover --work FOLDER")
+    _advise(file, int(envs.counts.sum()), "-m cover --work FOLDER")
     result = choose(envs, size=size, method=method, reference=known, bandwidth=run.bandwidth)
     summary = result.summary
     run.seconds.update({stage: summary["seconds"][stage] for stage in ("selection", "metrics")})
@@ -156,12 +157,12 @@ def large_compress(
     """`compress` of environments on disk."""
     if method != "cover":
         raise InputError("with --work, use -m cover; other rules need the data in memory.")
-    known = None if reference is None else np.asarray(run.describe(reference, run.read(reference)).x)
 
     def choose_from_disk() -> tuple[dict[str, Any], Sequence[Atoms]]:
         shards = run.shards(file, work)
         with located(file):
             count = check_size(size, len(shards.counts))
+        known = None if reference is None else run.known(reference, work)
         summary = compress_shards(shards, count=count, bandwidth=run.bandwidth, reference=known)
         return summary, [] if run.silent else shards.frames.read(summary["selected"])
 
@@ -209,9 +210,9 @@ def _refuse_bare_matrix(file: str) -> None:
         raise InputError(f"{file}: does not say which structure an environment is of; use a .npz file.")
 
 
-def _advise(n: int, options: str) -> None:
-    """Say what there is for data as large as this."""
-    if n > MANY:
+def _advise(file: str, n: int, options: str) -> None:
+    """Say what there is for a file as large as this."""
+    if n > MANY and file.endswith(XYZ_SUFFIXES):
         warnings.warn(
             f"{n:,} environments take long at once; add {options} to work piece by piece, in little memory, "
             "in a run that goes on where it was stopped.",

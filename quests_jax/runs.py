@@ -27,7 +27,7 @@ from quests_jax.files import (
     write_descriptors,
     write_json,
 )
-from quests_jax.large import Shards, Work, describe_file
+from quests_jax.large import Shards, Work, describe_file, digest
 from quests_jax.viewer import SUFFIX as VIEWER_SUFFIX
 
 OF_DESCRIPTORS = ("k", "cutoff", "species")  # parameters that descriptors depend on
@@ -96,6 +96,14 @@ class Run:
         with self.stage("descriptors"):
             path = Path(bundled() if file == BUNDLED else file)
             return describe_file(work, path, **{name: self.parameters[name] for name in OF_DESCRIPTORS})
+
+    def known(self, file: str, work: Work) -> np.ndarray:
+        """Environments of a reference, described by one process for all that share the folder."""
+        identity = digest(Path(file)) if Path(file).exists() else file
+        made_with = {name: self.parameters[name] for name in OF_DESCRIPTORS}
+        stage = work.stage("reference", {"file": identity} | made_with)
+        stage.complete(1, lambda _: {"x": np.asarray(self.describe(file, self.read(file)).x)})
+        return stage.load(0)["x"]
 
     @property
     def silent(self) -> bool:

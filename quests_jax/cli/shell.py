@@ -116,11 +116,13 @@ def _work_in(
 
 
 def _keep_stdout() -> None:
-    """Leave stdout to results: what network libraries say there, at whatever time, goes to stderr."""
+    """Leave stdout to results, from now on; what network libraries say there goes to stderr."""
+    if sys.stdout is None or sys.stderr is None:
+        return
     sys.stdout.flush()
     results = os.dup(1)
     os.dup2(2, 1)
-    sys.stdout = os.fdopen(results, "w", encoding=sys.stdout.encoding)
+    sys.stdout = os.fdopen(results, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
 
 
 def _in_company(work: Work | None) -> AbstractContextManager[None]:
@@ -136,7 +138,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 for bad input, 130 for an interrupt."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     signal.signal(signal.SIGTERM, _terminate)
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    usual = warnings.formatwarning
+    warnings.formatwarning = functools.partial(_one_line, usual)
     try:
         return cli.main(arguments, prog_name=NAME, standalone_mode=False, obj=arguments) or 0
     except click.Abort:
@@ -146,6 +149,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{error.format_message()} Try `{path} --help`.")
     except (InputError, OSError) as error:
         return _complain(str(error))
+    finally:
+        warnings.formatwarning = usual
+
+
+def _one_line(usual: Callable[..., str], message: Warning | str, category: type, *where: Any) -> str:
+    """What we warn of, without the place in our source."""
+    return f"warning: {message}\n" if category is UserWarning else usual(message, category, *where)
 
 
 def _complain(message: str, code: int = 2) -> int:

@@ -1,12 +1,12 @@
 """A bound that knows that a choice is whole: what one structure covers alone gains nothing by others.
 
-Let structure o(i), the one that environment i is of, cover it alone: M_oi ≥ 1 − r_i. Then
+For w in {0, 1} and any multipliers 0 ≤ θ_i ≤ 1, with o(i) the structure that environment i is of,
 
-    min(1, m_i(w)) ≤ 1 − θ_i + θ_i [r_i + w_o (1 − r_i) + (1 − w_o) Σ_{s≠o} w_s M_si]        0 ≤ θ_i ≤ 1
+    min(1, m_i(w)) ≤ 1 − θ_i + θ_i [r_i + w_o (1 − r_i) + (1 − w_o) Σ_{s≠o} w_s M_si]
 
-for w in {0, 1}: with w_o = 1 the right side is 1, and with w_o = 0 it is the linear bound of `saddle`.
-Weighted by u and summed, the right side is a constant plus a·w − wᵀQw, where Q pairs structures that share
-environments.
+because for w_o = 1 the right side is 1, and for w_o = 0 it is the linear bound of `saddle`. It is the better
+one where o covers i alone, M_oi ≥ 1 − r_i, as a rule; elsewhere the linear one is taken. Weighted by u and
+summed, the right side is a constant plus a·w − wᵀQw, where Q pairs structures that share environments.
 Relaxed, that is not concave, but w_s² = w_s for whole choices, so a diagonal D may be added to both terms,
 
     a·w − wᵀQw = (a + D)·w − wᵀ(Q + D)w,
@@ -78,7 +78,7 @@ def _bound(data: Data, owner: jax.Array, now: Trial) -> tuple[jax.Array, Trial]:
     v = data.u * theta
     pairs = masses.pairs(jnp.where(owned, v, 0.0), owner)
     pairs = jnp.fill_diagonal(pairs, 0.0, inplace=False)  # Σ_{i of o} v_i M_si, for s ≠ o
-    alone = jnp.zeros_like(w).at[owner].add(jnp.where(owned, v * (room - mass), 0.0))  # rounding of M_oi
+    alone = jnp.zeros_like(w).at[owner].add(jnp.where(owned, v * (room - mass), 0.0))  # 0 but for ALONE
     a, Q = masses.pull(v) + alone, 0.5 * (pairs + pairs.T)
     D, scale = _diagonal(Q, scale)
     value, w = _ascend(a + D, Q + jnp.diag(D), data, w)
@@ -86,7 +86,8 @@ def _bound(data: Data, owner: jax.Array, now: Trial) -> tuple[jax.Array, Trial]:
     mass = masses.total(w)
     m = data.reference + jnp.where(owned, others + (1.0 - w[owner]) * (mass - others), mass)
     fixed = jnp.sum(data.u * (1.0 - theta * room))
-    rounding = len(data.u) * jnp.finfo(v.dtype).eps * (fixed + jnp.sum(a))
+    terms = 4 * (len(data.u) + len(w))  # of the longest sums, with their errors and those of the ascent
+    rounding = terms * jnp.finfo(v.dtype).eps * (fixed + jnp.sum(a) + 2.0 * jnp.sum(D))
     theta = theta + RATE * (jax.nn.sigmoid((1.0 - m) / WIDTH) - theta)
     return fixed + value + rounding, Trial(w, theta, scale)
 
@@ -112,8 +113,8 @@ def _ascend(b: jax.Array, A: jax.Array, data: Data, w: jax.Array) -> tuple[jax.A
         move = best_weights(slope, data.budget) - w
         gap, bend = slope @ move, move @ A @ move
         best = jnp.minimum(best, b @ w - w @ Aw + gap)
-        length = jnp.where(2.0 * bend > gap, gap / jnp.maximum(2.0 * bend, jnp.finfo(b.dtype).tiny), 1.0)
-        return w + length * move, best
+        length = jnp.where(2.0 * bend > gap, gap / jnp.where(bend > 0, 2.0 * bend, 1.0), 1.0)
+        return w + jnp.where(gap > 0, length, 0.0) * move, best  # at the top, the gap is 0 or its rounding
 
     w, best = jax.lax.fori_loop(0, ASCENT, step, (w, jnp.asarray(jnp.inf, b.dtype)))
     return best, w

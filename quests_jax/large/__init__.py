@@ -5,13 +5,14 @@ from quests_jax.large.cover import large_cover
 from quests_jax.large.dataset import Shards, describe_file
 from quests_jax.large.processes import join, watched
 from quests_jax.large.sums import estimate, self_sums
-from quests_jax.large.work import Work, persevere
+from quests_jax.large.work import Work, digest, persevere
 
 __all__ = [
     "Shards",
     "Work",
     "compress_shards",
     "describe_file",
+    "digest",
     "estimate",
     "join",
     "large_cover",

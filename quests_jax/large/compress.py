@@ -28,6 +28,9 @@ def compress_shards(
 ) -> dict[str, Any]:
     """Choose `count` structures by `large_cover`, and say how much they keep.
 
+    A reference, environments [r, d] in Å⁻¹ that are known already, is complemented: what it covers counts as
+    covered.
+
     Returns:
       The summary of `quests_jax.compress`: coverage, overlap and the largest delta entropy are those of all
       environments, exactly; entropy and diversity of the whole come from a sample, with half of their 95 %

@@ -183,7 +183,8 @@ def _prices_of(masses: Stage, v: np.ndarray, shard: int) -> dict[str, np.ndarray
     """Σ_i v_i M_si of each structure of a shard, with capped masses."""
     stored = masses.load(shard, "values", "target", "lengths")
     row = np.repeat(np.arange(len(stored["lengths"])), stored["lengths"])
-    return {"pull": np.bincount(row, stored["values"] * v[stored["target"]], len(stored["lengths"]))}
+    pull = np.bincount(row, stored["values"] * v[stored["target"]], len(stored["lengths"]))
+    return {"pull": pull.astype(float)}  # of nothing, NumPy counts in integers
 
 
 def _bound(

@@ -35,6 +35,11 @@ class Shards(NamedTuple):
         """n."""
         return int(self.counts.sum())
 
+    @property
+    def width(self) -> int:
+        """d."""
+        return (1 + len(self.parameters["species"] or ())) * (2 * self.parameters["k"] - 1)
+
     def x(self, shard: int) -> np.ndarray:
         """Descriptors of a shard, shape [rows, d], Å⁻¹."""
         return self.stage.load(shard, "x")["x"]
@@ -50,7 +55,7 @@ class Shards(NamedTuple):
 
     def rows(self, wanted: np.ndarray) -> np.ndarray:
         """Descriptors of environments with ascending numbers, shape [len(wanted), d]."""
-        parts = []
+        parts = [np.zeros((0, self.width))]
         for shard, run in enumerate(self.runs):
             start, size = self.first_row(shard), int(self.counts[run.start : run.stop].sum())
             own = wanted[(wanted >= start) & (wanted < start + size)] - start
@@ -79,11 +84,12 @@ def describe_file(
     def describe(shard: int) -> dict[str, np.ndarray]:
         structures = frames.read(runs[shard])
         if not any(map(len, structures)):
-            return {"x": np.zeros((0, (1 + len(species or ())) * (2 * k - 1)))}
+            return {"x": np.zeros((0, shards.width))}
         with located(file):
             return {
                 "x": get_descriptors(structures, k=k, cutoff=cutoff, species=species, first=runs[shard].start)
             }
 
+    shards = Shards(frames, runs, stage, parameters)
     stage.complete(len(runs), describe)
-    return Shards(frames, runs, stage, parameters)
+    return shards

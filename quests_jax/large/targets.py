@@ -42,7 +42,7 @@ class Question(NamedTuple):
     targets: int
     seed: int
     reference: np.ndarray  # [r, d], Å⁻¹: environments that are known already
-    known: str  # digest of them
+    reference_digest: str
 
     def stage(self, name: str, **more: int) -> Stage:
         """The stage with results of this question, and no other."""
@@ -54,11 +54,10 @@ def ask(
     shards: Shards, count: int, bandwidth: float, targets: int, seed: int, reference: np.ndarray | None
 ) -> Question:
     """The question; raises `InputError` for a reference with another descriptor."""
-    width = shards.x(0).shape[1]
-    known = np.zeros((0, width)) if reference is None else np.asarray(reference, np.float64)
-    check_matrix("reference", known, width)
-    digest = hashlib.sha256(np.ascontiguousarray(known).tobytes()).hexdigest()
-    return Question(shards, count, bandwidth, targets, seed, known, digest)
+    rows = np.zeros((0, shards.width)) if reference is None else np.asarray(reference, np.float64)
+    check_matrix("reference", rows, shards.width)
+    digest = hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()
+    return Question(shards, count, bandwidth, targets, seed, rows, digest)
 
 
 def draw_targets(question: Question) -> Targets:
@@ -76,8 +75,8 @@ def draw_targets(question: Question) -> Targets:
         atoms, x = counts[shards.runs[shard]], shards.x(shard)[picked]
         room = np.ones(len(x))
         if len(question.reference) and len(x):
-            known = np.asarray(kernel_sum(x, question.reference, bandwidth=question.bandwidth))
-            room = np.maximum(1.0 - known, 0.0)
+            reached = np.asarray(kernel_sum(x, question.reference, bandwidth=question.bandwidth))
+            room = np.maximum(1.0 - reached, 0.0)
         return {"x": x, "weights": (atoms / np.maximum(own, 1))[number[picked]], "room": room}
 
     stage = question.stage("targets")

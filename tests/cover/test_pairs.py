@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_covers import COUNTS, affordable, known, loop_coverage, toy_problem, uneven
+from toy_covers import BANDWIDTH, COUNTS, affordable, known, loop_coverage, toy_problem, uneven
 
-from quests_jax.cover import certify, greedy_cover, make_budget, pairs, relax, relaxed
+from quests_jax.cover import certify, cover_problem, greedy_cover, pairs, relaxed, relaxed_cover
 from quests_jax.cover.masses import DenseMasses
 from quests_jax.cover.relaxed import cap
 from quests_jax.cover.saddle import Budget, Data, Relaxation
+from quests_jax.environments import make_environments
 
 N, S = sum(COUNTS), len(COUNTS)
 OWNER = jnp.asarray(np.repeat(np.arange(S), COUNTS), jnp.int32)
@@ -71,15 +74,33 @@ def test_the_diagonal_makes_the_form_concave():
         assert D[7] == 0
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_certificates_take_the_better_bound(seed, monkeypatch):
-    problem = toy_problem(seed)
-    choice = greedy_cover(problem, size=4)
-    best = max(loop_coverage(problem, chosen) for chosen in affordable(problem, 4))
+def alike(S: int, mass: float):
+    """Structures of one environment, every two as far apart as any two others."""
+    x = np.eye(S) * BANDWIDTH * np.sqrt(-np.log(mass))
+    return cover_problem(make_environments(x, np.arange(S), S), bandwidth=BANDWIDTH)
+
+
+def test_certificates_take_the_better_bound(monkeypatch):
+    problem = alike(40, 0.05)
+    choice = greedy_cover(problem, size=12)
     by_pairs = certify(problem, choice)
-    monkeypatch.setattr(relaxed, "CLOSE", 0.0)
-    by_relaxation = certify(problem, choice)
-    assert best - ROUNDING <= known(by_pairs.upper_bound) <= known(by_relaxation.upper_bound)
-    data, budget = data_of(problem, 4.0), make_budget(problem, size=4)
-    found = pairs.pair_bound(data, OWNER, relax(problem, budget))
-    assert known(by_pairs.upper_bound) <= max(found, known(by_pairs.coverage) / 0.99) + 1e-9
+    assert by_pairs.upper_bound == pytest.approx(by_pairs.coverage, rel=1e-6)
+    assert relaxed_cover(problem, size=12).upper_bound == pytest.approx(by_pairs.coverage, rel=1e-6)
+    monkeypatch.setattr(relaxed, "MOST", 39)
+    assert known(certify(problem, choice).upper_bound) > 1.1 * known(by_pairs.upper_bound)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_structures_that_share_nothing_leave_every_number_finite(seed):
+    rng = np.random.default_rng(seed)
+    masses = np.eye(12)
+    masses[rng.integers(0, 12, 3), rng.integers(0, 12, 3)] = 0.5
+    data = Data(DenseMasses(jnp.asarray(np.minimum(masses, 1))), jnp.full(12, 1 / 12), jnp.zeros(12),
+                Budget(jnp.ones(12), jnp.asarray(5.0)))  # fmt: skip
+    trial = pairs.Trial(jnp.full(12, 5 / 12), jnp.ones(12), jnp.ones(12))
+    best = max(np.minimum(masses[list(c)].sum(axis=0), 1).sum() / 12 for c in combinations(range(12), 5))
+    for _ in range(pairs.ROUNDS):
+        bound, trial = pairs._bound(data, jnp.arange(12, dtype=jnp.int32), trial)
+        assert best - ROUNDING <= bound < 1
+        assert np.all((np.asarray(trial.w) >= 0) & (np.asarray(trial.w) <= 1 + ROUNDING))
+        assert np.all(np.isfinite(np.asarray(trial.theta)))

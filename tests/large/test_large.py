@@ -138,6 +138,18 @@ def test_the_bound_of_a_sample_holds_beside_a_reference(tmp_path: Path, seed: in
     assert large_cover(shards, **options)[0].gains[0] > selection.gains[0]  # results are not mixed up
 
 
+@pytest.mark.parametrize("empty_first", [False, True])
+def test_a_reference_that_covers_everything_leaves_nothing_to_gain(tmp_path: Path, empty_first: bool) -> None:
+    structures = [qj.atoms.structures.ase.Atoms()] * empty_first + crystals(20)
+    qj.write(tmp_path / "data.xyz", structures)
+    shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+    x = np.asarray(envs_of(shards).x)
+    summary = compress_shards(shards, count=3, bandwidth=H, reference=x)
+    assert summary["coverage"] == summary["overlap"] == summary["upper_bound"] == 1
+    assert summary["size"] == 3
+    assert summary["reference_environments"] == len(x)
+
+
 def test_a_reference_of_another_kind_is_refused(shards: Shards) -> None:
     with pytest.raises(InputError, match="reference: expected 63 features"):
         large_cover(shards, count=2, bandwidth=H, reference=np.zeros((3, 5)))
