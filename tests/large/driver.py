@@ -24,7 +24,7 @@ HERE = Path(__file__)
 def small_shards() -> None:
     dataset.SHARD_ROWS, dataset.SHARD_STRUCTURES = ROWS, STRUCTURES
     sums.BLOCK, sums.GROUP = BLOCK, GROUP
-    processes.LOST = 8.0
+    processes.LOST = 12.0
 
 
 def crystals(n: int, *, atoms: int = 4) -> list[Atoms]:
