@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quests_jax.cli.options import FILE, PLAIN_KERNEL, SEED
+from quests_jax.cli.options import FILE, PLAIN_KERNEL, REFERENCE_OR_FILE, SEED
 from quests_jax.cli.shell import command
 
 if TYPE_CHECKING:
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 @command(
     FILE,
-    click.option(
-        "-r", "--reference", help="File with the data that counts as known.  [default: FILE itself]"
-    ),
+    REFERENCE_OR_FILE,
     click.option("-n", "--number", type=int, default=1, show_default=True, help="New structures."),
     click.option("-i", "--index", type=int, help="Structure of FILE to start from.  [default: random]"),
     click.option(

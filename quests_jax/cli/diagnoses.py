@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quests_jax.cli.options import DESCRIPTOR, FILE, KERNEL, SEED
+from quests_jax.cli.options import DESCRIPTOR, FILE, KERNEL, REFERENCE, REFERENCE_OR_FILE, SEED
 from quests_jax.cli.shell import command
 
 if TYPE_CHECKING:
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 @command(
     FILE,
-    click.option(
-        "-r", "--reference", help="File with the data that counts as known.  [default: FILE itself]"
-    ),
+    REFERENCE_OR_FILE,
     click.option(
         "-q",
         "--quantile",
@@ -87,7 +85,7 @@ def learning_curve(run: Run, file: str, repeats: int, seed: int) -> Report:
 
 @command(
     FILE,
-    click.option("-r", "--reference", help="File with the data that counts as known."),
+    REFERENCE,
     *KERNEL,
     kind="figures",
     examples=("trajectory md.xyz -r training.xyz -o md.png -o md.json",),
@@ -101,7 +99,7 @@ def trajectory(run: Run, file: str, reference: str | None) -> Report:
 
 @command(
     FILE,
-    click.option("-r", "--reference", help="File with the data that counts as known."),
+    REFERENCE,
     *KERNEL,
     kind="report",
     examples=(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quests_jax.cli.options import DESCRIPTOR, FILE, KERNEL, WORK
+from quests_jax.cli.options import DESCRIPTOR, FILE, KERNEL, REFERENCE_HELP, WORK
 from quests_jax.cli.shell import command
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def metrics(run: Run, file: str, sample: int | None) -> Report:
 
 @command(
     FILE,
-    click.option("-r", "--reference", required=True, help="File with the data that counts as known."),
+    click.option("-r", "--reference", required=True, help=REFERENCE_HELP),
     *KERNEL,
     kind="atoms",
     examples=("delta-entropy new.xyz -r known.xyz -o new_dH.xyz -o new_dH.json",),

@@ -60,6 +60,9 @@ WORK = (
     click.option("--num-processes", type=int, help="Processes that share the folder."),
     click.option("--process-id", type=int, help="Number of this one, from 0."),
 )
+REFERENCE_HELP = "File with the data that counts as known."
+REFERENCE = click.option("-r", "--reference", help=REFERENCE_HELP)
+REFERENCE_OR_FILE = click.option("-r", "--reference", help=f"{REFERENCE_HELP}  [default: FILE itself]")
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of the random numbers.")
 OUTPUT = (
     click.option("-o", "--output", "outputs", type=Path, multiple=True, help="To write; may be repeated."),
