@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="environments")
     parser.add_argument("--generated", action="store_true", help="one redundant crystal, not real data")
+    parser.add_argument("--commands", nargs="+", choices=COMMANDS, default=COMMANDS, help="only some of them")
     parser.add_argument("--smoke", action="store_true", help="the bundled silicon only")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
     options = parser.parse_args(arguments)
@@ -54,9 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{data}.xyz"
             write_part(file, pool, order, size)
-            for name, command in COMMANDS.items():
+            for name in options.commands:
                 print(data, size, name, file=sys.stderr, flush=True)
-                rows[f"{name} {data} {size}"] = measured([*command, str(file), "--work", f"{folder}/work"])
+                command = [*COMMANDS[name], str(file), "--work", f"{folder}/work"]
+                rows[f"{name} {data} {size}"] = measured(command)
                 results = {"smoke": options.smoke, "seed": 0, "share": SHARE, "rows": rows}
                 results |= {"parameters": {"k": 32, "cutoff": 5.0, "bandwidth": 0.015, "dtype": "float64"}}
                 results |= {"device": {"backend": "cpu", "cores": os.cpu_count()}, "versions": versions()}
