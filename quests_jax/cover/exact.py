@@ -17,8 +17,8 @@ import scipy.sparse as sp
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 
 from quests_jax.checks import InputError, check_positive
+from quests_jax.cover.divided import Masses
 from quests_jax.cover.greedy import COVERED, greedy_cover
-from quests_jax.cover.masses import Masses
 from quests_jax.cover.problem import CoverProblem
 from quests_jax.cover.relaxed import cap, in_greedy_order, make_budget, relaxed_cover
 from quests_jax.cover.selection import Selection
@@ -146,7 +146,7 @@ def _grow(problem: CoverProblem, masses: Masses, solve: Callable[[Program], np.n
 
 def _program(problem: CoverProblem, masses: Masses, rows: np.ndarray, room: np.ndarray) -> Program:
     """Rows of some environments; what is left out of them is taken off what they demand."""
-    a = masses.columns(rows).T
+    a = np.asarray(masses.columns(jnp.asarray(rows))).T
     small = a < NEGLIGIBLE
     left_out = np.where(small, a, 0.0).sum(axis=1) + float(problem.dropped) + COVERED
     return Program(sp.csr_matrix(np.where(small, 0.0, a)), room - left_out)
@@ -191,7 +191,7 @@ def _coverage_program(problem: CoverProblem) -> tuple[LinearConstraint, np.ndarr
     u = np.asarray(problem.weights) / float(np.sum(problem.weights))
     room = np.maximum(1.0 - np.asarray(problem.reference_mass), 0.0)
     rows = np.flatnonzero((u > 0) & (room > COVERED))
-    a = cap(problem).columns(rows).T
+    a = np.asarray(cap(problem).columns(jnp.asarray(rows))).T
     small = a < NEGLIGIBLE
     link = sp.hstack([sp.csr_matrix(np.where(small, 0.0, a)), -sp.diags_array(room[rows])], format="csr")
     left_out = u[rows] @ np.where(small, a, 0.0).sum(axis=1)

@@ -1,6 +1,6 @@
 """The mass of every structure at every environment, M_si = Σ_{j in s} K(x_i, x_j), stored two ways.
 
-Both ways offer the same operations, so no solver knows which one it has:
+Both ways, and that of `divided`, offer the same operations, so no solver knows which one it has:
 
     total(w)              Σ_s w_s M_si                        shape [n]
     pull(v)               Σ_i v_i M_si                        shape [S]
@@ -8,9 +8,9 @@ Both ways offer the same operations, so no solver knows which one it has:
     gains(u, room)        the same for every structure        shape [S]
     add(s, mass, times)   mass_i + times · M_si               one structure
     of(owner)             M_si with s = owner_i               shape [n]
-    pairs(v, owner)       Σ_{i of o} v_i M_si                 shape [S, S], o first
-
-`capped(room)`, the masses min(M_si, room_i), and `columns(environments)`, some of them on the host.
+    pairs(v, owner, O)    Σ_{i of o} v_i M_si                 shape [O, S]
+    columns(i)            M_si of some environments           shape [S, len(i)]
+    capped(room)          masses min(M_si, room_i)
 """
 
 from __future__ import annotations
@@ -65,17 +65,17 @@ class DenseMasses(NamedTuple):
         """Mass that each environment has from the structure named for it."""
         return jnp.take_along_axis(self.values, owner[None], axis=0)[0]
 
-    def pairs(self, v: jax.Array, owner: jax.Array) -> jax.Array:
+    def pairs(self, v: jax.Array, owner: jax.Array, owners: int) -> jax.Array:
         """Weighted mass that each structure brings to the environments of each owner."""
-        return jax.ops.segment_sum((self.values * v[None]).T, owner, self.n_structures)
+        return jax.ops.segment_sum((self.values * v[None]).T, owner, owners)
 
     def capped(self, room: jax.Array) -> DenseMasses:
         """Masses of which no environment counts more than its room."""
         return DenseMasses(jnp.minimum(self.values, room[None]))
 
-    def columns(self, environments: np.ndarray) -> np.ndarray:
-        """Masses at some environments, shape [S, len(environments)], on the host."""
-        return np.asarray(self.values[:, environments])
+    def columns(self, environments: jax.Array) -> jax.Array:
+        """Masses of every structure at some environments."""
+        return self.values[:, environments]
 
 
 class SparseMasses(NamedTuple):
@@ -126,24 +126,21 @@ class SparseMasses(NamedTuple):
         own = owner[self.environment] == self.structure
         return self.like.at[self.environment].add(jnp.where(own, self.values, 0.0))
 
-    def pairs(self, v: jax.Array, owner: jax.Array) -> jax.Array:
+    def pairs(self, v: jax.Array, owner: jax.Array, owners: int) -> jax.Array:
         """Weighted mass that each structure brings to the environments of each owner."""
-        total = jnp.zeros((self.n_structures, self.n_structures), self.like.dtype)
+        total = jnp.zeros((owners, self.n_structures), self.like.dtype)
         return total.at[owner[self.environment], self.structure].add(self.values * v[self.environment])
 
     def capped(self, room: jax.Array) -> SparseMasses:
         """Masses of which no environment counts more than its room."""
         return self._replace(values=jnp.minimum(self.values, room[self.environment]))
 
-    def columns(self, environments: np.ndarray) -> np.ndarray:
-        """Masses at some environments, shape [S, len(environments)], on the host."""
-        column = np.full(len(self.like), -1)
-        column[environments] = np.arange(len(environments))
-        where = column[np.asarray(self.environment)]
-        kept = where >= 0
-        dense = np.zeros((len(self.start) - 1, len(environments)))
-        np.add.at(dense, (np.asarray(self.structure)[kept], where[kept]), np.asarray(self.values)[kept])
-        return dense
+    def columns(self, environments: jax.Array) -> jax.Array:
+        """Masses of every structure at some environments."""
+        count = len(environments)
+        column = jnp.full(len(self.like), count).at[environments].set(jnp.arange(count))
+        dense = jnp.zeros((self.n_structures, count), self.like.dtype)
+        return dense.at[self.structure, column[self.environment]].add(self.values, mode="drop")
 
     def _over(
         self, s: jax.Array, step: Callable, carry: jax.Array, now: jax.Array | bool = True
@@ -164,10 +161,10 @@ class SparseMasses(NamedTuple):
         return jax.lax.fori_loop(0, jnp.where(now, -(-(end - begin) // CHUNK), 0), chunk, carry)
 
 
-Masses = DenseMasses | SparseMasses
+Stored = DenseMasses | SparseMasses
 
 
-def all_masses(envs: Environments, targets: np.ndarray, *, bandwidth: float) -> tuple[Masses, float]:
+def all_masses(envs: Environments, targets: np.ndarray, *, bandwidth: float) -> tuple[Stored, float]:
     """Masses in float64 of all structures at all targets [n, d], and the largest mass left out anywhere."""
     if envs.n_structures * len(targets) <= DENSE:
         x, number = np.asarray(envs.x, np.float64), np.asarray(envs.structure_id)
@@ -189,10 +186,22 @@ def _sparse(envs: Environments, targets: np.ndarray, bandwidth: float) -> tuple[
     return sparse_masses(*stored, len(targets)), float(dropped.max())
 
 
-def sparse_masses(values: np.ndarray, environment: np.ndarray, lengths: np.ndarray, n: int) -> SparseMasses:
-    """Masses from their values and environments, structure after structure, `lengths` [S] of each."""
+def dense_masses(values: np.ndarray, environment: np.ndarray, lengths: np.ndarray, n: int) -> DenseMasses:
+    """Masses from those that are not 0, given as in `sparse_masses`."""
+    dense = np.zeros((len(lengths), n))
+    dense[np.repeat(np.arange(len(lengths)), lengths), environment] = values
+    return DenseMasses(jnp.asarray(dense))
+
+
+def sparse_masses(
+    values: np.ndarray, environment: np.ndarray, lengths: np.ndarray, n: int, *, room: int = 0
+) -> SparseMasses:
+    """Masses from their values and environments, structure after structure, `lengths` [S] of each.
+
+    The arrays get the shape of masses with at least `room` entries.
+    """
     entries = len(values)
-    padding = padded_size(entries + CHUNK, smallest=CHUNK) - entries
+    padding = padded_size(max(room, entries) + CHUNK, smallest=CHUNK) - entries
     structure = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     return SparseMasses(
         values=jnp.asarray(np.pad(values, (0, padding))),

@@ -76,7 +76,7 @@ def _bound(data: Data, owner: jax.Array, now: Trial) -> tuple[jax.Array, Trial]:
     mass = masses.of(owner)
     owned = mass >= (1.0 - ALONE) * room
     v = data.u * theta
-    pairs = masses.pairs(jnp.where(owned, v, 0.0), owner)
+    pairs = masses.pairs(jnp.where(owned, v, 0.0), owner, len(w))
     pairs = jnp.fill_diagonal(pairs, 0.0, inplace=False)  # Σ_{i of o} v_i M_si, for s ≠ o
     alone = jnp.zeros_like(w).at[owner].add(jnp.where(owned, v * (room - mass), 0.0))  # 0 but for ALONE
     a, Q = masses.pull(v) + alone, 0.5 * (pairs + pairs.T)

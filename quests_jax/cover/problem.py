@@ -20,7 +20,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.checks import InputError, check_matrix, check_positive
-from quests_jax.cover.masses import Masses, all_masses
+from quests_jax.cover.divided import Masses
+from quests_jax.cover.masses import all_masses
 from quests_jax.environments import Environments
 from quests_jax.information import DEFAULT_BANDWIDTH, kernel_sum, self_kernel_sum
 

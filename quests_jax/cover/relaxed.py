@@ -17,8 +17,8 @@ import numpy as np
 from quests_jax.checks import InputError, check_positive, check_size
 from quests_jax.chunks import advance
 from quests_jax.cover import saddle
+from quests_jax.cover.divided import Masses
 from quests_jax.cover.greedy import SLACK, greedy_cover
-from quests_jax.cover.masses import Masses
 from quests_jax.cover.pairs import MOST, pair_bound
 from quests_jax.cover.problem import CoverProblem, coverage, indicator
 from quests_jax.cover.rounding import pipage_round, swap, threshold_round

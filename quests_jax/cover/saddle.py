@@ -21,7 +21,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from quests_jax.cover.masses import Masses
+from quests_jax.cover.divided import Masses
 
 STEPS = 50  # steps between two looks at the bound
 BALANCE = 2.0  # ratio of primal to dual step; insensitive between 1 and 3 on all data tried

@@ -4,7 +4,8 @@ What is to be covered is a sample of targets, at least one from each structure, 
 structure counts by its number of environments. Four stages:
 
     masses   of the structures of each shard at the targets, and the greedy order of each shard alone;
-    choice   among the structures with the largest gains anywhere, greedily, and its relaxation;
+    choice   among the structures with the largest gains anywhere, greedily, and its relaxation, both with
+             the candidates divided over all devices of all processes;
     prices   what every structure would add by the multipliers of the relaxation: an upper bound for any
              choice among *all* structures, and the structures that the candidates lack (next round);
     covered  what the choice covers of every environment, exactly.
@@ -18,11 +19,14 @@ from __future__ import annotations
 
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
+from quests_jax.cover.divided import DividedMasses, Masses, divided
 from quests_jax.cover.greedy import greedy_cover
-from quests_jax.cover.masses import DENSE, DROPPED, DenseMasses, Masses, sparse_masses
+from quests_jax.cover.masses import DENSE, DROPPED, DenseMasses, dense_masses, sparse_masses
 from quests_jax.cover.problem import CoverProblem
 from quests_jax.cover.relaxed import make_budget, relax
 from quests_jax.cover.saddle import Budget, best_fill
@@ -70,7 +74,9 @@ def large_cover(
     bounds, choices, previous = [], [], None
     for number in range(ROUNDS):
         choice = question.stage("choice", round=number)
-        choice.complete(1, lambda _, last=previous: _choose(question, wanted, masses, last))
+        candidates = _candidates(question, masses, len(wanted.weights), previous)
+        load = partial(_divided_masses, question, masses, len(wanted.weights), candidates)
+        choice.together(0, load, partial(_choose, question, wanted, candidates))
         multipliers = choice.load(0, "multipliers")["multipliers"]
         prices = question.stage("prices", round=number)
         prices.complete(len(shards.runs), partial(_prices_of, masses, wanted.weights * multipliers))
@@ -127,12 +133,10 @@ def _masses_of(question: Question, wanted: Targets, shard: int) -> dict[str, np.
 
 
 def _choose(
-    question: Question, wanted: Targets, masses: Stage, previous: tuple[np.ndarray, np.ndarray] | None
+    question: Question, wanted: Targets, candidates: np.ndarray, masses: Masses
 ) -> dict[str, np.ndarray]:
     """Greedy choice among the candidates, and the multipliers of its relaxation."""
-    n_targets = len(wanted.weights)
-    candidates = _candidates(question, masses, n_targets, previous)
-    problem = _problem(_rows(question, masses, n_targets, candidates), wanted)
+    problem = _problem(masses, wanted)
     chosen = greedy_cover(problem, size=question.count)
     relaxation = relax(problem, make_budget(problem, size=question.count))
     return {
@@ -159,24 +163,41 @@ def _candidates(
     return np.sort(order[largest])
 
 
-def _rows(question: Question, masses: Stage, n_targets: int, candidates: np.ndarray) -> Masses:
-    """Masses of the candidates, read shard by shard; dense where that takes no more memory than sparse."""
+def _divided_masses(
+    question: Question,
+    masses: Stage,
+    n_targets: int,
+    candidates: np.ndarray,
+    mesh: Mesh,
+) -> DividedMasses:
+    """Masses of the candidates on a mesh; dense where that takes no more memory than sparse."""
+    each = -(-len(candidates) // mesh.size)
+    shares = [candidates[first * each : (first + 1) * each] for first in range(mesh.size)]
+    lengths = [_stored(question, masses, share, "lengths")[0] for share in shares]
+    most = max(int(length.sum()) for length in lengths)
+    sparse = each * n_targets > max(DENSE // mesh.size, 2 * most)
     parts = []
+    for device, share, length in zip(mesh.devices.flat, shares, lengths, strict=True):
+        if device.process_index == jax.process_index():
+            values, target = _stored(question, masses, share, "values", "target")
+            length = np.pad(length, (0, each - len(length)))
+            make = partial(sparse_masses, room=most) if sparse else dense_masses
+            parts.append(make(values.astype(float), target, length, n_targets))
+    return divided(parts, mesh, len(candidates))
+
+
+def _stored(question: Question, masses: Stage, structures: np.ndarray, *names: str) -> list[np.ndarray]:
+    """Lengths, values or targets of the stored masses of some structures, read shard by shard."""
+    found: list[list[np.ndarray]] = [[] for _ in names]
     for shard, run in enumerate(question.shards.runs):
-        own = candidates[(candidates >= run.start) & (candidates < run.stop)] - run.start
-        if len(own):
-            stored = masses.load(shard, "values", "target", "lengths")
-            wanted = np.isin(np.repeat(np.arange(len(run)), stored["lengths"]), own)
-            parts.append((stored["values"][wanted], stored["target"][wanted], stored["lengths"][own]))
-    entries = len(candidates) * n_targets
-    if entries > max(DENSE, 2 * sum(len(values) for values, _, _ in parts)):
-        values, target, lengths = map(np.concatenate, zip(*parts, strict=True))
-        return sparse_masses(values.astype(float), target, lengths, n_targets)
-    dense, first = np.zeros((len(candidates), n_targets)), 0
-    for values, target, lengths in parts:
-        dense[np.repeat(np.arange(first, first + len(lengths)), lengths), target] = values
-        first += len(lengths)
-    return DenseMasses(jnp.asarray(dense))
+        own = structures[(structures >= run.start) & (structures < run.stop)] - run.start
+        if not len(own):
+            continue
+        stored = masses.load(shard, "lengths", *names)
+        entries = np.isin(np.repeat(np.arange(len(run)), stored["lengths"]), own)
+        for name, parts in zip(names, found, strict=True):
+            parts.append(stored[name][own if name == "lengths" else entries])
+    return [np.concatenate(parts) if parts else np.zeros(0, int) for parts in found]
 
 
 def _prices_of(masses: Stage, v: np.ndarray, shard: int) -> dict[str, np.ndarray]:

@@ -55,9 +55,10 @@ def watched(work: Work) -> Iterator[None]:
     if work.processes == 1:
         yield
         return
-    signs = work.folder / "processes"
+    signs = work.signs
     signs.mkdir(parents=True, exist_ok=True)
-    (signs / str(work.process)).unlink(missing_ok=True)
+    for earlier in (signs / str(work.process), *signs.glob(f"{work.process}.*")):
+        earlier.unlink(missing_ok=True)
     multihost_utils.sync_global_devices("quests_jax")  # no sign of an earlier run is left after this
     finished = threading.Event()
     thread = threading.Thread(target=_watch, args=(work, signs, finished), daemon=True)

@@ -3,7 +3,7 @@
 A stage is a folder named after what it holds and a digest of the parameters that its results depend on;
 a result is one file of arrays, `00012.npz`, with the checksums of that format. It appears whole or not at
 all, so a run that was killed goes on where it stopped. Processes that share the folder divide a stage:
-result t is made by process t modulo their number, and read by everybody.
+result t is made by process t modulo their number, or by all of them together, and read by everybody.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from quests_jax.atoms.structures import whole_file
 from quests_jax.checks import InputError
 from quests_jax.chunks import advance
 from quests_jax.compress import versions
+from quests_jax.cover.divided import AXIS
 
 Arrays = dict[str, Any]
 T = TypeVar("T")
@@ -49,6 +51,11 @@ class Work:
     process: int = 0
     processes: int = 1
     repairs: set[Path] = dataclasses.field(default_factory=set)  # this process makes these, whosever they are
+
+    @property
+    def signs(self) -> Path:
+        """Folder where processes show each other where they are."""
+        return self.folder / "processes"
 
     def stage(self, name: str, parameters: dict[str, Any]) -> Stage:
         """The stage of that name with these parameters, which it writes down in its manifest."""
@@ -112,8 +119,44 @@ class Stage(NamedTuple):
             share(0)
             for other in others:
                 other.result()
-        while not all(self.path(t).exists() for t in range(count)):
+        self._wait(range(count))
+
+    def together(self, number: int, load: Callable[[Mesh], T], make: Callable[[T], Arrays]) -> None:
+        """Make a result on all devices of all processes at once, if it is missing.
+
+        Args:
+          number: of the result.
+          load: what this process holds when the work is divided over a mesh of devices; it may find damage,
+            so nobody is asked to work before all have loaded.
+          make: the arrays, by operations that all processes take part in.
+        """
+        if not self.path(number).exists():
+            alone = self.work.processes == 1 or self.path(number) in self.work.repairs
+            devices = jax.local_devices() if alone else jax.devices()
+            loaded = load(Mesh(np.asarray(devices), (AXIS,)))
+            if alone or self._met(number):
+                arrays = make(loaded)
+                self._sign(number, self.work.process).unlink(missing_ok=True)
+                if alone or self.work.process == 0:
+                    self.save(number, arrays)
+        self._wait(range(number, number + 1))
+
+    def _met(self, number: int) -> bool:
+        """Wait until every process is ready to make a result; false if it appears meanwhile."""
+        self._sign(number, self.work.process).touch()
+        while not all(self._sign(number, process).exists() for process in range(self.work.processes)):
+            if self.path(number).exists():
+                self._sign(number, self.work.process).unlink()
+                return False
             time.sleep(PAUSE)
+        return True
+
+    def _wait(self, numbers: range) -> None:
+        while not all(self.path(number).exists() for number in numbers):
+            time.sleep(PAUSE)
+
+    def _sign(self, number: int, process: int) -> Path:
+        return self.work.signs / f"{process}.{self.folder.name}.{number}"
 
     def _mine(self, number: int) -> bool:
         return number % self.work.processes == self.work.process or self.path(number) in self.work.repairs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from toy_covers import BANDWIDTH, COUNTS, known, loop_coverage, toy, toy_problem
@@ -54,7 +55,7 @@ def test_targets_are_what_is_covered():
     kernel = np.exp(-(distance**2) / (2 * BANDWIDTH**2))
     for s in range(len(COUNTS)):
         own = kernel[:, np.asarray(envs.structure_id) == s].sum(axis=1)
-        np.testing.assert_allclose(problem.masses.columns(np.arange(7))[s], own, rtol=1e-12)
+        np.testing.assert_allclose(problem.masses.columns(jnp.arange(7))[s], own, rtol=1e-12)
 
 
 def test_targets_of_another_width_are_refused():

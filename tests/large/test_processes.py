@@ -40,7 +40,10 @@ def test_processes_choose_what_one_chooses(
         printed, errors = running.communicate(timeout=300)
         assert running.returncode == 0, errors
         assert "peer ranks" not in printed  # said by the network below
-    assert choice(tmp_path / "answer.json") == choice(undisturbed / "answer.json")
+    found, expected = choice(tmp_path / "answer.json"), choice(undisturbed / "answer.json")
+    assert found.pop("selected") == expected.pop("selected")
+    for name, value in expected.items():  # sums over devices are rounded in another order
+        assert found[name] == pytest.approx(value, rel=1e-9), name
 
 
 def test_a_lost_process_stops_the_others_with_a_clear_error(undisturbed: Path, tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Masses divided over devices do what masses in one place do; forced host devices stand in for real ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import jax, jax.numpy as jnp, numpy as np
+import quests_jax as qj
+from dataclasses import replace
+from jax.sharding import Mesh
+from test_masses import COUNTS, N, OPERATIONS, S
+from toy_covers import loop_masses, toy, toy_problem, uneven
+from quests_jax.cover.divided import AXIS, divided
+from quests_jax.cover import masses as storage
+assert jax.device_count() == 3
+storage.CHUNK = 4
+everything = loop_masses(toy(0))
+
+def shared(devices, sparse):
+    each, parts = -(-S // devices), []
+    for first in range(0, each * devices, each):
+        own = everything[first : first + each]
+        own = np.pad(own, ((0, each - len(own)), (0, 0)))
+        stored = own.ravel(), np.tile(np.arange(N), each), np.full(each, N)
+        parts.append(storage.sparse_masses(*stored, N) if sparse else storage.dense_masses(*stored, N))
+    return divided(parts, Mesh(np.asarray(jax.devices()[:devices]), (AXIS,)), S)
+
+whole = storage.DenseMasses(jnp.asarray(everything))
+for sparse in (False, True):
+    for devices in (1, 3):  # three hold eight structures and an empty place
+        masses = shared(devices, sparse)
+        for name, operation in OPERATIONS.items():
+            np.testing.assert_allclose(jax.jit(operation)(masses), operation(whole), atol=1e-12, err_msg=name)
+    problem = toy_problem(0, **uneven(0))
+    spread = replace(problem, masses=shared(3, sparse))
+    for solve in (qj.greedy_cover, qj.relaxed_cover, qj.cover.exact_cover):
+        expected, found = solve(problem, size=3), solve(spread, size=3)
+        np.testing.assert_array_equal(found.selected, expected.selected)
+        np.testing.assert_allclose(found.coverage, expected.coverage, rtol=1e-12)
+        if expected.upper_bound is not None:
+            np.testing.assert_allclose(found.upper_bound, expected.upper_bound, rtol=1e-9)
+"""
+
+
+def test_devices_agree_with_one():
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=3"
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
