@@ -119,3 +119,74 @@ def test_processes_divide_a_stage_and_wait_for_each_other(tmp_path: Path) -> Non
         thread.join(timeout=30)
         assert not thread.is_alive()
     assert made == {0: [0, 3, 6], 1: [1, 4], 2: [2, 5]}
+
+
+class Together:
+    """Processes as threads that make one result by a sum in which all of them take part."""
+
+    def __init__(self, folder: Path, processes: int) -> None:
+        self.parties = threading.Barrier(processes, timeout=30)
+        self.works = [Work(folder, process, processes) for process in range(processes)]
+        self.works[0].signs.mkdir(parents=True, exist_ok=True)
+        self.made: list[int] = []
+        self.found: dict[int, int] = {}
+
+    def pipeline(self, process: int) -> int:
+        parts, total = (self.works[process].stage(name, {}) for name in ("parts", "total"))
+        parts.complete(len(self.works), squares)
+
+        def make(loaded: list[int]) -> dict[str, np.ndarray]:
+            if total.path(0) not in self.works[process].repairs:
+                self.parties.wait()  # as a sum over devices would
+            self.made.append(process)
+            return {"total": np.array([sum(loaded)])}
+
+        def load(_) -> list[int]:
+            return [int(parts.load(number)["square"][0]) for number in range(len(self.works))]
+
+        total.together(0, load, make)
+        return int(total.load(0)["total"][0])
+
+    def run(self) -> None:
+        def one(process: int) -> None:
+            self.found[process] = persevere(lambda: self.pipeline(process))
+
+        threads = [threading.Thread(target=one, args=(work.process,)) for work in self.works]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=60)
+
+
+def test_processes_make_one_result_together(tmp_path: Path) -> None:
+    together = Together(tmp_path, 3)
+    together.run()
+    assert together.found == {0: 5, 1: 5, 2: 5}
+    assert sorted(together.made) == [0, 1, 2]
+    assert not list(together.works[0].signs.iterdir())
+    together.made.clear()
+    together.run()
+    assert together.made == []  # it is there
+
+
+@pytest.mark.filterwarnings("ignore:.*was damaged or gone")
+def test_damage_that_one_process_finds_before_does_not_leave_the_others_waiting(tmp_path: Path) -> None:
+    together = Together(tmp_path, 3)
+    stage = together.works[0].stage("parts", {})
+    for number in range(3):
+        stage.save(number, squares(number))
+    truncate(stage.path(1))
+    together.run()
+    assert together.found == {0: 5, 1: 5, 2: 5}
+    assert sorted(together.made) == [0, 1, 2]
+
+
+@pytest.mark.filterwarnings("ignore:.*was damaged or gone")
+def test_a_common_result_that_is_damaged_is_made_again_by_whoever_finds_it(tmp_path: Path) -> None:
+    together = Together(tmp_path, 3)
+    together.run()
+    truncate(together.works[0].stage("total", {}).path(0))
+    together.made.clear()
+    together.run()
+    assert together.found == {0: 5, 1: 5, 2: 5}
+    assert together.made
