@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -96,13 +95,21 @@ def _maps() -> Values:
     at = [{found["components"]: found for found in row["maps"]} for row in rows]
     hidden = [[maps[m]["hidden"] for maps in at if maps[m]["hidden"] is not None] for m in (2, 10)]
     outliers = results("outliers")["rows"]
-    mean: Callable[[str, str], float] = lambda kind, by: float(np.mean([r[kind][by] for r in outliers]))  # noqa: E731
+    kinds, ways = ("foreign", "displaced"), ("within", "reference")
+    found = {
+        (kind, by, way): float(np.mean([row[kind][way][by] for row in outliers]))
+        for kind in kinds
+        for by in ("delta_entropy", "map")
+        for way in ways
+    }
     values = {
-        f"{kind}_{by}": f"{mean(kind, by):.0%}"
-        for kind in ("foreign", "displaced")
+        f"{kind}_{by}": f"{found[kind, by, 'within']:.0%} and {found[kind, by, 'reference']:.0%}"
+        for kind in kinds
         for by in ("delta_entropy", "map")
     }
-    better = all(mean(kind, "delta_entropy") > mean(kind, "map") for kind in ("foreign", "displaced"))
+    better = all(
+        found[kind, "delta_entropy", way] > found[kind, "map", way] for kind in kinds for way in ways
+    )
     return values | {
         "maps_pairs": str(len(rows)),
         "maps_variance": f"{min(maps[2]['variance'] for maps in at):.0%}",

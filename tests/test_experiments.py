@@ -56,13 +56,14 @@ def test_readmes_say_how_to_repeat_them(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SMOKED)
-def test_readmes_hold_the_table_of_the_results(name: str) -> None:
+def test_readmes_hold_the_table_of_the_results(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if not EXPERIMENTS.exists():
         pytest.skip("no experiments beside these tests")
     results, readme = (
         read(EXPERIMENTS / name / "results.json"),
         (EXPERIMENTS / name / "README.md").read_text("utf-8"),
     )
+    monkeypatch.syspath_prepend(EXPERIMENTS / name)
     assert runpy.run_path(str(EXPERIMENTS / name / "run.py"))["text"](results) in readme
 
 

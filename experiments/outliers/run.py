@@ -13,12 +13,11 @@ import jax
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from scipy.stats import gaussian_kde
+from planting import DISPLACED, PLANTED, SEED, TOP, displaced, found
 
 import quests_jax as qj
 from quests_jax.compress import plain, versions
 from quests_jax.datasets import bundled
-from quests_jax.information import delta_entropy_of_others
 from quests_jax.plots import COLORS
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -34,9 +33,7 @@ FILES = (  # each is planted with environments of the next one
     "SrTiO3_pypolymlp/test1",
     "SiO_turq/test",
 )
-PLANTED, TOP, SEED = 20, 40, 0
-DISPLACED = 0.6  # Å, of one atom in each of as many structures: the other kind of planting
-MAP_ROWS = 4000  # rows of the density of the map, at most
+TITLES = {"within": "Planted in the whole file", "reference": "Planted in a tenth, beside a reference"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number, name in enumerate(names):
         other = np.asarray(envs[names[(number + 1) % len(names)]].x)
         foreign = other[rng.permutation(len(other))[:PLANTED]]
-        moved = _displaced(sets[name], rng)
+        moved = displaced(sets[name], rng)
         rows.append(
-            {"file": name, "foreign": _found(envs[name], foreign), "displaced": _found(envs[name], moved)}
+            {"file": name, "foreign": found(envs[name], foreign), "displaced": found(envs[name], moved)}
         )
         print(name, file=sys.stderr, flush=True)
     results = {
@@ -77,67 +74,40 @@ def _smoke() -> dict[str, list]:
     return {"crystals": structures[:30], "others": structures[-20:]}
 
 
-def _displaced(structures: list, rng: np.random.Generator) -> np.ndarray:
-    """Environments of moved atoms, one in each of some structures; their neighbors are not planted."""
-    rows = []
-    for s in rng.permutation(len(structures))[:PLANTED]:
-        atoms = structures[s].copy()
-        i = int(rng.integers(len(atoms)))
-        direction = rng.normal(size=3)
-        atoms.positions[i] += DISPLACED * direction / np.linalg.norm(direction)
-        rows.append(qj.get_descriptors([atoms])[i])
-    return np.array(rows)
-
-
-def _found(envs: qj.Environments, planted: np.ndarray) -> dict[str, Any]:
-    """Shares of the planted rows among the TOP most foreign ones, by delta entropy and on the map."""
-    x = np.concatenate([np.asarray(envs.x), planted])
-    together = np.full(len(planted), envs.n_structures)  # planted rows must not make one another known
-    group = np.concatenate([np.asarray(envs.structure_id), together])
-    scores = {"delta_entropy": np.asarray(delta_entropy_of_others(x, group)), "map": _sparsity(x)}
-    last = np.arange(len(x)) >= len(x) - len(planted)
-    return {
-        name: float(last[np.argsort(-score, kind="stable")[:TOP]].sum() / len(planted))
-        for name, score in scores.items()
-    }
-
-
-def _sparsity(x: np.ndarray) -> np.ndarray:
-    """−ln of the density of each row on the map of the first two principal components."""
-    centered = x - x.mean(axis=0)
-    _, _, axes = np.linalg.svd(centered, full_matrices=False)
-    flat = (centered @ axes[:2].T).T
-    kept = np.random.default_rng(SEED).permutation(flat.shape[1])[:MAP_ROWS]
-    return -gaussian_kde(flat[:, kept]).logpdf(flat)
-
-
 def text(results: dict[str, Any]) -> str:
-    """Shares found, file by file, and their means."""
-    rows = results["rows"]
+    """Shares found, file by file, and their means, for either way of planting."""
+    return "\n\n".join(f"{TITLES[way]}:\n\n{_table(results['rows'], way)}" for way in TITLES)
+
+
+def _table(rows: Sequence[dict[str, Any]], way: str) -> str:
     kinds = [(kind, by) for kind in ("foreign", "displaced") for by in ("delta_entropy", "map")]
-    lines = ["| file | " + " | ".join(f"{kind}, by {by.replace('_', ' ')}" for kind, by in kinds) + " |"]
-    lines.append("|---" * (len(kinds) + 1) + "|")
+    titles = [f"{kind}, by {by.replace('_', ' ')}" for kind, by in kinds]
+    lines = [f"| file | environments ranked | {' | '.join(titles)} |", "|---" * (len(kinds) + 2) + "|"]
     for row in rows:
-        lines.append(f"| {row['file']} | " + " | ".join(f"{row[kind][by]:.0%}" for kind, by in kinds) + " |")
-    means = [np.mean([row[kind][by] for row in rows]) for kind, by in kinds]
-    return "\n".join([*lines, "| mean | " + " | ".join(f"{mean:.0%}" for mean in means) + " |"])
+        shares = [f"{row[kind][way][by]:.0%}" for kind, by in kinds]
+        lines.append(f"| {row['file']} | {row['foreign'][way]['ranked']:,} | {' | '.join(shares)} |")
+    means = [np.mean([row[kind][way][by] for row in rows]) for kind, by in kinds]
+    return "\n".join([*lines, f"| mean | | {' | '.join(f'{mean:.0%}' for mean in means)} |"])
 
 
 def _draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    figure = Figure(figsize=(9, 5.5), layout="constrained")
+    figure = Figure(figsize=(9, 9), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, kind in zip(figure.subplots(1, 2, sharey=True), ("foreign", "displaced"), strict=True):
-        for number, by in enumerate(("delta_entropy", "map")):
-            shares = [100 * row[kind][by] for row in rows]
-            place = np.arange(len(rows)) + 0.4 * number - 0.2
-            axes.barh(place, shares, 0.38, color=COLORS[number], label=f"by {by.replace('_', ' ')}")
-        axes.set_yticks(range(len(rows)), [row["file"] for row in rows])
-        axes.set_title(kind)
+    panels = figure.subplots(2, 2, sharey=True, sharex=True)
+    for way, line in zip(TITLES, panels, strict=True):
+        for axes, kind in zip(line, ("foreign", "displaced"), strict=True):
+            for number, by in enumerate(("delta_entropy", "map")):
+                shares = [100 * row[kind][way][by] for row in rows]
+                place = np.arange(len(rows)) + 0.4 * number - 0.2
+                axes.barh(place, shares, 0.38, color=COLORS[number], label=f"by {by.replace('_', ' ')}")
+            axes.set_yticks(range(len(rows)), [row["file"] for row in rows])
+            axes.set_title(f"{kind}, {TITLES[way].lower()}", fontsize=10)
+            axes.grid(alpha=0.3, axis="x")
+            axes.set_axisbelow(True)
+            axes.spines[["top", "right"]].set_visible(False)
+    for axes in panels[-1]:
         axes.set_xlabel("planted environments found (%)")
-        axes.grid(alpha=0.3, axis="x")
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
-    axes.invert_yaxis()
+    panels[0, 0].invert_yaxis()
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(path, dpi=130)
 
