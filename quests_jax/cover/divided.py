@@ -35,8 +35,8 @@ class DividedMasses:
         def own(part, first, w):
             return jax.lax.psum(part.total(jax.lax.dynamic_slice(w, (first,), (part.n_structures,))), AXIS)
 
-        each = self.mesh.size * -(-self.n_structures // self.mesh.size)
-        return self._on_each(own, jnp.pad(w, (0, each - self.n_structures)))
+        empty = -self.n_structures % self.mesh.size
+        return self._on_each(own, jnp.pad(w, (0, empty)))
 
     def pull(self, v: jax.Array) -> jax.Array:
         """Weighted mass that each structure brings to all environments."""
@@ -63,7 +63,7 @@ class DividedMasses:
             here, s = _within(part, s, first)
             return jax.lax.psum(part.add(s, jnp.zeros(mass.shape), jnp.where(here, times, 0.0)), AXIS)
 
-        return mass + self._on_each(own, s, times)
+        return jax.lax.cond(times != 0, lambda: mass + self._on_each(own, s, times), lambda: mass)
 
     def of(self, owner: jax.Array) -> jax.Array:
         """Mass that each environment has from the structure named for it."""

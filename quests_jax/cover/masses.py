@@ -188,8 +188,9 @@ def _sparse(envs: Environments, targets: np.ndarray, bandwidth: float) -> tuple[
 
 def dense_masses(values: np.ndarray, environment: np.ndarray, lengths: np.ndarray, n: int) -> DenseMasses:
     """Masses from those that are not 0, given as in `sparse_masses`."""
-    dense = np.zeros((len(lengths), n))
-    dense[np.repeat(np.arange(len(lengths)), lengths), environment] = values
+    dense, ends = np.zeros((len(lengths), n)), np.cumsum(lengths)
+    for row, start, stop in zip(dense, ends - lengths, ends, strict=True):
+        row[environment[start:stop]] = values[start:stop]
     return DenseMasses(jnp.asarray(dense))
 
 
@@ -204,8 +205,8 @@ def sparse_masses(
     padding = padded_size(max(room, entries) + CHUNK, smallest=CHUNK) - entries
     structure = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     return SparseMasses(
-        values=jnp.asarray(np.pad(values, (0, padding))),
-        environment=jnp.asarray(np.pad(environment, (0, padding))),
+        values=jnp.asarray(np.pad(values.astype(float), (0, padding))),
+        environment=jnp.asarray(np.pad(environment.astype(np.int32), (0, padding))),
         structure=jnp.asarray(np.pad(structure, (0, padding), constant_values=len(lengths) - 1)),
         start=jnp.asarray(np.concatenate([[0], np.cumsum(lengths)])),
         like=jnp.zeros(n),

@@ -74,9 +74,8 @@ def large_cover(
     bounds, choices, previous = [], [], None
     for number in range(ROUNDS):
         choice = question.stage("choice", round=number)
-        candidates = _candidates(question, masses, len(wanted.weights), previous)
-        load = partial(_divided_masses, question, masses, len(wanted.weights), candidates)
-        choice.together(0, load, partial(_choose, question, wanted, candidates))
+        load = partial(_load_candidates, question, masses, len(wanted.weights), previous)
+        choice.together(0, load, partial(_choose, question, wanted))
         multipliers = choice.load(0, "multipliers")["multipliers"]
         prices = question.stage("prices", round=number)
         prices.complete(len(shards.runs), partial(_prices_of, masses, wanted.weights * multipliers))
@@ -132,10 +131,9 @@ def _masses_of(question: Question, wanted: Targets, shard: int) -> dict[str, np.
     }
 
 
-def _choose(
-    question: Question, wanted: Targets, candidates: np.ndarray, masses: Masses
-) -> dict[str, np.ndarray]:
+def _choose(question: Question, wanted: Targets, loaded: tuple[np.ndarray, Masses]) -> dict[str, np.ndarray]:
     """Greedy choice among the candidates, and the multipliers of its relaxation."""
+    candidates, masses = loaded
     problem = _problem(masses, wanted)
     chosen = greedy_cover(problem, size=question.count)
     relaxation = relax(problem, make_budget(problem, size=question.count))
@@ -163,41 +161,48 @@ def _candidates(
     return np.sort(order[largest])
 
 
-def _divided_masses(
+def _load_candidates(
     question: Question,
     masses: Stage,
     n_targets: int,
-    candidates: np.ndarray,
+    previous: tuple[np.ndarray, np.ndarray] | None,
     mesh: Mesh,
+) -> tuple[np.ndarray, Masses]:
+    """Candidates, ascending, and their masses divided over a mesh, as `_divided_masses` stores them."""
+    candidates = _candidates(question, masses, n_targets, previous)
+    return candidates, _divided_masses(question, masses, n_targets, candidates, mesh)
+
+
+def _divided_masses(
+    question: Question, masses: Stage, n_targets: int, candidates: np.ndarray, mesh: Mesh
 ) -> DividedMasses:
-    """Masses of the candidates on a mesh; dense where that takes no more memory than sparse."""
+    """Masses of ascending candidates: sparse where dense would take more than that and than DENSE entries."""
+    shards = range(len(question.shards.runs))
+    lengths = np.concatenate([masses.load(shard, "lengths")["lengths"] for shard in shards])
     each = -(-len(candidates) // mesh.size)
     shares = [candidates[first * each : (first + 1) * each] for first in range(mesh.size)]
-    lengths = [_stored(question, masses, share, "lengths")[0] for share in shares]
-    most = max(int(length.sum()) for length in lengths)
+    most = max(int(lengths[share].sum()) for share in shares)
     sparse = each * n_targets > max(DENSE // mesh.size, 2 * most)
-    parts = []
-    for device, share, length in zip(mesh.devices.flat, shares, lengths, strict=True):
+    make, parts = partial(sparse_masses, room=most) if sparse else dense_masses, []
+    for device, share in zip(mesh.devices.flat, shares, strict=True):
         if device.process_index == jax.process_index():
-            values, target = _stored(question, masses, share, "values", "target")
-            length = np.pad(length, (0, each - len(length)))
-            make = partial(sparse_masses, room=most) if sparse else dense_masses
-            parts.append(make(values.astype(float), target, length, n_targets))
+            own = np.pad(lengths[share], (0, each - len(share)))
+            with jax.default_device(device):
+                parts.append(make(*_stored(question, masses, share), own, n_targets))
     return divided(parts, mesh, len(candidates))
 
 
-def _stored(question: Question, masses: Stage, structures: np.ndarray, *names: str) -> list[np.ndarray]:
-    """Lengths, values or targets of the stored masses of some structures, read shard by shard."""
-    found: list[list[np.ndarray]] = [[] for _ in names]
+def _stored(question: Question, masses: Stage, structures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values and targets of the stored masses of ascending structures, read shard by shard."""
+    values, target = [np.zeros(0, STORED)], [np.zeros(0, np.int32)]
     for shard, run in enumerate(question.shards.runs):
         own = structures[(structures >= run.start) & (structures < run.stop)] - run.start
-        if not len(own):
-            continue
-        stored = masses.load(shard, "lengths", *names)
-        entries = np.isin(np.repeat(np.arange(len(run)), stored["lengths"]), own)
-        for name, parts in zip(names, found, strict=True):
-            parts.append(stored[name][own if name == "lengths" else entries])
-    return [np.concatenate(parts) if parts else np.zeros(0, int) for parts in found]
+        if len(own):
+            stored = masses.load(shard, "values", "target", "lengths")
+            kept = np.isin(np.repeat(np.arange(len(run)), stored["lengths"]), own)
+            values.append(stored["values"][kept])
+            target.append(stored["target"][kept])
+    return np.concatenate(values), np.concatenate(target)
 
 
 def _prices_of(masses: Stage, v: np.ndarray, shard: int) -> dict[str, np.ndarray]:

@@ -50,7 +50,9 @@ def join(coordinator: str, processes: int | None, process: int | None) -> tuple[
 def watched(work: Work) -> Iterator[None]:
     """Show the others signs of life while the block runs, and leave if one of them shows none for `LOST` s.
 
-    Leaving is abrupt, from whatever the process was doing: results appear whole or not at all.
+    Leaving is abrupt, from whatever the process was doing: results appear whole or not at all. What it was
+    doing together with the lost one fails at once, in the words of the network; that error is held back
+    until it is known whether somebody is lost.
     """
     if work.processes == 1:
         yield
@@ -67,6 +69,11 @@ def watched(work: Work) -> Iterator[None]:
     try:
         yield
         last = ENDED
+    except (InputError, OSError):
+        raise
+    except Exception:
+        time.sleep(LOST + 2 * BEAT)
+        raise
     finally:
         finished.set()
         thread.join()

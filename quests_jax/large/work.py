@@ -124,6 +124,8 @@ class Stage(NamedTuple):
     def together(self, number: int, load: Callable[[Mesh], T], make: Callable[[T], Arrays]) -> None:
         """Make a result on all devices of all processes at once, if it is missing.
 
+        Whoever has found it damaged makes it again alone, on its own devices.
+
         Args:
           number: of the result.
           load: what this process holds when the work is divided over a mesh of devices; it may find damage,
@@ -143,10 +145,11 @@ class Stage(NamedTuple):
 
     def _met(self, number: int) -> bool:
         """Wait until every process is ready to make a result; false if it appears meanwhile."""
+        self.work.signs.mkdir(parents=True, exist_ok=True)
         self._sign(number, self.work.process).touch()
         while not all(self._sign(number, process).exists() for process in range(self.work.processes)):
             if self.path(number).exists():
-                self._sign(number, self.work.process).unlink()
+                self._sign(number, self.work.process).unlink(missing_ok=True)
                 return False
             time.sleep(PAUSE)
         return True

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from driver import crystals, small_shards
+from driver import HERE, crystals, small_shards
 
 import quests_jax as qj
 from quests_jax.checks import InputError
@@ -188,3 +191,41 @@ def test_atoms_at_one_place_are_named_by_the_number_in_the_file(tmp_path: Path) 
     (tmp_path / "data.xyz").write_text(text)
     with pytest.raises(InputError, match=r"data.xyz: structure 30"):
         describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+
+
+SHARES = """
+import sys
+from functools import partial
+from pathlib import Path
+import jax, numpy as np
+import quests_jax as qj
+from driver import HERE, crystals, small_shards
+from jax.sharding import Mesh
+from quests_jax.cover.divided import AXIS
+from quests_jax.cover.masses import DenseMasses, SparseMasses
+from quests_jax.large import Work, cover, describe_file
+from quests_jax.large.targets import ask, draw_targets
+folder, h, candidates = Path(sys.argv[1]), 0.0005, np.array([3, 11, 12, 23])
+small_shards()
+qj.write(folder / "data.xyz", crystals(24, atoms=8))
+shards = describe_file(Work(folder / "work"), folder / "data.xyz", k=32, cutoff=5.0)
+question = ask(shards, 3, h, 300, 0, None)
+wanted = draw_targets(question)
+stage = question.stage("masses")
+stage.complete(len(shards.runs), partial(cover._masses_of, question, wanted))
+envs, n = qj.environments(qj.read(folder / "data.xyz")), len(wanted.weights)
+whole = qj.information.structure_masses(wanted.x, envs.x, envs.structure_id, 24, bandwidth=h)
+for kind, most in ((DenseMasses, 10**9), (SparseMasses, 0)):
+    cover.DENSE = most
+    masses = cover._divided_masses(question, stage, n, candidates, Mesh(np.asarray(jax.devices()), (AXIS,)))
+    assert isinstance(masses.parts, kind) and masses.mesh.size == 3
+    np.testing.assert_allclose(masses.columns(np.arange(n)), np.minimum(whole, 1)[candidates], atol=1e-6)
+"""
+
+
+def test_candidates_are_divided_though_some_devices_get_none(tmp_path: Path) -> None:
+    forced = {"XLA_FLAGS": "--xla_force_host_platform_device_count=3", "JAX_PLATFORMS": "cpu"}
+    forced["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE.parents[2])])
+    program = [sys.executable, "-c", SHARES, str(tmp_path)]
+    done = subprocess.run(program, env=os.environ | forced, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -46,12 +46,15 @@ def test_processes_choose_what_one_chooses(
         assert found[name] == pytest.approx(value, rel=1e-9), name
 
 
-def test_a_lost_process_stops_the_others_with_a_clear_error(undisturbed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["{}", "{}.choice-*"])  # at the start; when all choose together
+def test_a_lost_process_stops_the_others_with_a_clear_error(
+    undisturbed: Path, tmp_path: Path, moment: str
+) -> None:
     (tmp_path / "data.xyz").write_bytes((undisturbed / "data.xyz").read_bytes())
     running = start(tmp_path, undisturbed / "cache", 3)
-    signs = [tmp_path / "work" / "processes" / str(process) for process in range(3)]
-    while not all(sign.exists() for sign in signs):
-        time.sleep(0.05)
+    signs = tmp_path / "work" / "processes"
+    while not all(list(signs.glob(moment.format(process))) for process in range(3)):
+        time.sleep(0.02)
         assert all(process.poll() is None for process in running)
     running[2].send_signal(signal.SIGKILL)
     killed = time.monotonic()

@@ -127,7 +127,6 @@ class Together:
     def __init__(self, folder: Path, processes: int) -> None:
         self.parties = threading.Barrier(processes, timeout=30)
         self.works = [Work(folder, process, processes) for process in range(processes)]
-        self.works[0].signs.mkdir(parents=True, exist_ok=True)
         self.made: list[int] = []
         self.found: dict[int, int] = {}
 
@@ -151,11 +150,12 @@ class Together:
         def one(process: int) -> None:
             self.found[process] = persevere(lambda: self.pipeline(process))
 
-        threads = [threading.Thread(target=one, args=(work.process,)) for work in self.works]
+        threads = [threading.Thread(target=one, args=(work.process,), daemon=True) for work in self.works]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(timeout=60)
+            assert not thread.is_alive()
 
 
 def test_processes_make_one_result_together(tmp_path: Path) -> None:
