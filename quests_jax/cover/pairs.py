@@ -29,7 +29,7 @@ import jax.numpy as jnp
 from quests_jax.chunks import advance
 from quests_jax.cover.saddle import Data, Relaxation, best_weights
 
-MOST = 1000  # structures: eigenvalues take time with the third power
+MOST = 1500  # structures: eigenvalues take time with the third power, a minute or so on two cores
 ROUNDS = 20  # multipliers tried
 RATE = 0.15  # of their change
 NEAR, POWER = 0.9, 0.3  # which eigenvalues count as lowest, and how fast scales follow their vectors
