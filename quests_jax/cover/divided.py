@@ -40,7 +40,7 @@ class DividedMasses:
 
     def pull(self, v: jax.Array) -> jax.Array:
         """Weighted mass that each structure brings to all environments."""
-        return self._on_each(lambda part, _, v: _joined(part.pull(v)), v)[: self.n_structures]
+        return self._of_structures(lambda part, v: part.pull(v), v)
 
     def gain(self, s: jax.Array, u: jax.Array, room: jax.Array) -> jax.Array:
         """Weighted mass of structure s that still counts."""
@@ -53,8 +53,7 @@ class DividedMasses:
 
     def gains(self, u: jax.Array, room: jax.Array) -> jax.Array:
         """Weighted mass of each structure that still counts."""
-        own = self._on_each(lambda part, _, u, room: _joined(part.gains(u, room)), u, room)
-        return own[: self.n_structures]
+        return self._of_structures(lambda part, u, room: part.gains(u, room), u, room)
 
     def add(self, s: jax.Array, mass: jax.Array, times: jax.Array) -> jax.Array:
         """Mass with structure s added once, taken away (times −1) or left alone (0)."""
@@ -76,18 +75,24 @@ class DividedMasses:
 
     def pairs(self, v: jax.Array, owner: jax.Array, owners: int) -> jax.Array:
         """Weighted mass that each structure brings to the environments of each owner."""
-        own = self._on_each(lambda part, _, v: _joined(part.pairs(v, owner, owners), axis=1), v)
-        return own[:, : self.n_structures]
+        return self._of_structures(lambda part, v, owner: part.pairs(v, owner, owners).T, v, owner).T
 
     def columns(self, environments: jax.Array) -> jax.Array:
         """Masses of every structure at some environments."""
-        own = self._on_each(lambda part, _, i: _joined(part.columns(i)), environments)
-        return own[: self.n_structures]
+        return self._of_structures(lambda part, i: part.columns(i), environments)
 
     def capped(self, room: jax.Array) -> DividedMasses:
         """Masses of which no environment counts more than its room."""
         capped = self._on_each(lambda part, _, room: part.capped(room), room, out=PartitionSpec(AXIS))
         return dataclasses.replace(self, parts=capped)
+
+    def _of_structures(self, own: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
+        """What the structures of every device have, joined along the first axis."""
+
+        def joined(part, _, *arrays):
+            return jax.lax.all_gather(own(part, *arrays), AXIS, tiled=True)
+
+        return self._on_each(joined, *arrays)[: self.n_structures]
 
     def _on_each(self, own: Own, *arrays: jax.Array, out: PartitionSpec | None = None):
         everywhere = PartitionSpec()
@@ -123,10 +128,6 @@ def divided(parts: Sequence[Stored], mesh: Mesh, n_structures: int) -> DividedMa
         return jax.make_array_from_single_device_arrays(shape, sharding, list(arrays))
 
     return DividedMasses(jax.tree.map(join, *placed), mesh, n_structures)
-
-
-def _joined(part: jax.Array, axis: int = 0) -> jax.Array:
-    return jax.lax.all_gather(part, AXIS, axis=axis, tiled=True)
 
 
 def _within(part: Stored, s: jax.Array, first: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -16,7 +16,7 @@ import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -141,7 +141,7 @@ class Stage(NamedTuple):
                 self._sign(number, self.work.process).unlink(missing_ok=True)
                 if alone or self.work.process == 0:
                     self.save(number, arrays)
-        self._wait(range(number, number + 1))
+        self._wait([number])
 
     def _met(self, number: int) -> bool:
         """Wait until every process is ready to make a result; false if it appears meanwhile."""
@@ -154,9 +154,10 @@ class Stage(NamedTuple):
             time.sleep(PAUSE)
         return True
 
-    def _wait(self, numbers: range) -> None:
-        while not all(self.path(number).exists() for number in numbers):
-            time.sleep(PAUSE)
+    def _wait(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            while not self.path(number).exists():
+                time.sleep(PAUSE)
 
     def _sign(self, number: int, process: int) -> Path:
         return self.work.signs / f"{process}.{self.folder.name}.{number}"

@@ -199,7 +199,7 @@ from functools import partial
 from pathlib import Path
 import jax, numpy as np
 import quests_jax as qj
-from driver import HERE, crystals, small_shards
+from driver import crystals, small_shards
 from jax.sharding import Mesh
 from quests_jax.cover.divided import AXIS
 from quests_jax.cover.masses import DenseMasses, SparseMasses
