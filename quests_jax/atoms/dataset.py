@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from ase.data import atomic_numbers
 
-from quests_jax.atoms.descriptors import quests_descriptor, shared_descriptor
+from quests_jax.atoms.descriptors import mean_of_sorted, quests_descriptor, shared_descriptor, unsorted_terms
 from quests_jax.atoms.neighbors import find_pairs, nearest, only
 from quests_jax.atoms.structures import validate
 from quests_jax.checks import InputError, check_count, check_positive
@@ -22,9 +22,11 @@ from quests_jax.chunks import advance
 from quests_jax.environments import Environments, make_environments
 
 ROWS = 256  # environments per call: one compiled program whatever the sizes of the structures
-SHARED_ROWS = 64
-IN_CACHE = 128  # environments sorted at a time
-RUN = 4096  # environments whose neighbors one host thread finds at a time
+SHARED_ROWS = 32
+IN_CACHE = 16  # environments whose terms wait for the sort
+UNSORTED = 8  # environments whose terms are computed at a time
+SORTED = 2  # environments sorted at a time
+RUN = 2048  # environments that one host thread describes at a time
 
 
 class Vectors(NamedTuple):
@@ -95,32 +97,36 @@ def get_descriptors(
     for number, element in enumerate(elements):
         columns = slice(number * (2 * k - 1), (number + 1) * (2 * k - 1))
         done = 0
-        for rows, block in _blocks(structures, first, k, cutoff, element):
-            x[rows, columns] = block
-            if rows[-1] >= done:  # rows with a shared shell come again, at the end
-                done = int(rows[-1]) + 1
-                advance("descriptors", number * total + done, len(elements) * total)
+        for block in _blocks(structures, first, k, cutoff, element):
+            x[done : done + len(block), columns] = block
+            done += len(block)
+            advance("descriptors", number * total + done, len(elements) * total)
     return x
 
 
 def _blocks(
     structures: Sequence[ase.Atoms], first: int, k: int, cutoff: float, element: int | None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows and their descriptors, run by run; those with a shared shell at the end, all together."""
-    start, tied = 0, {}
-    for vectors in _vectors(structures, first, k, cutoff, element):
-        described = np.empty((len(vectors.plain), 2 * k - 1))
-        describe_rows(_plain_program, ROWS, described, k, cutoff, vectors.plain)
-        yield np.arange(start, start + len(described)), described
-        if len(vectors.tied):
-            columns = (vectors.tied + start, vectors.shared, vectors.occupation)
-            tied.setdefault(vectors.shared.shape[1], []).append(columns)
-        start += len(described)
-    for parts in tied.values():  # few rows in each run, so they wait for one another
-        rows, shared, occupation = map(np.concatenate, zip(*parts, strict=True))
-        described = np.empty((len(rows), 2 * k - 1))
-        describe_rows(_shared_program, SHARED_ROWS, described, k, cutoff, shared, occupation)
-        yield rows, described
+) -> Iterator[np.ndarray]:
+    """Descriptors of runs of structures in order, made by host threads a little ahead of their use."""
+    workers = os.cpu_count() or 1
+    device = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]  # of each thread
+
+    def described(run: slice) -> np.ndarray:
+        vectors = _vectors(structures[run], first + run.start, k, cutoff, element)
+        with jax.default_device(device):
+            x = describe_rows(_plain_program, ROWS, k, cutoff, vectors.plain)
+            shared = vectors.shared, vectors.occupation
+            x[vectors.tied] = describe_rows(_shared_program, SHARED_ROWS, k, cutoff, *shared)
+        return x
+
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = []
+        for run in runs([len(atoms) for atoms in structures]):
+            ahead.append(pool.submit(described, run))
+            if len(ahead) > workers:
+                yield ahead.pop(0).result()
+        for waiting in ahead:
+            yield waiting.result()
 
 
 def _described_by(
@@ -148,8 +154,22 @@ def _atomic_number(symbol: str) -> int:
 
 @partial(jax.jit, static_argnames=("k", "cutoff"))
 def _plain_program(vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
-    del k
-    return jax.lax.map(partial(quests_descriptor, cutoff=cutoff), vectors, batch_size=IN_CACHE)
+    """`quests_descriptor` of each of [n, k, 3].
+
+    On a CPU in cache, and with all terms complete before they are sorted: a compiler that fuses the two
+    computes each term anew in every stage of the sort that it takes in.
+    """
+    if jax.default_backend() != "cpu":
+        return jax.vmap(partial(quests_descriptor, cutoff=cutoff))(vectors)
+
+    def block(vectors):
+        terms = partial(unsorted_terms, cutoff=cutoff)
+        radial, cross = jax.lax.map(terms, vectors, batch_size=UNSORTED)
+        together = jnp.moveaxis(cross.reshape(-1, SORTED, k, k), 1, 2)
+        means = jnp.moveaxis(jax.lax.map(mean_of_sorted, together), 1, 2)
+        return jnp.concatenate([radial, means.reshape(-1, k - 1)], axis=1)
+
+    return jax.lax.map(block, vectors.reshape(-1, IN_CACHE, k, 3)).reshape(len(vectors), -1)
 
 
 @partial(jax.jit, static_argnames=("k", "cutoff"))
@@ -158,17 +178,17 @@ def _shared_program(vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff
     return jax.vmap(describe)(vectors, occupation)
 
 
-def describe_rows(
-    program: Callable, size: int, out: np.ndarray, k: int, cutoff: float, *rows: np.ndarray
-) -> None:
-    """Fill `out` by calls of one shape, so that one program serves every data set."""
+def describe_rows(program: Callable, size: int, k: int, cutoff: float, *rows: np.ndarray) -> np.ndarray:
+    """Descriptors by calls of one shape, so that one program serves every data set."""
     pending = []
-    for start in range(0, len(out), size):
+    for start in range(0, len(rows[0]), size):
         part = [_padded(column[start : start + size], size) for column in rows]
-        pending.append(program(*map(jnp.asarray, part), k=k, cutoff=cutoff))
+        pending.append(program(*part, k=k, cutoff=cutoff))
+    x = np.empty((len(rows[0]), 2 * k - 1))
     for number, result in enumerate(pending):
         start = number * size
-        out[start : start + size] = np.asarray(result)[: len(out) - start]
+        x[start : start + size] = np.asarray(result)[: len(x) - start]
+    return x
 
 
 def _padded(rows: np.ndarray, size: int) -> np.ndarray:
@@ -176,22 +196,6 @@ def _padded(rows: np.ndarray, size: int) -> np.ndarray:
 
 
 def _vectors(
-    structures: Sequence[ase.Atoms], first: int, k: int, cutoff: float, element: int | None
-) -> Iterator[Vectors]:
-    """Vectors of runs of structures in order, found by host threads a little ahead of their use."""
-    parts = list(runs([len(atoms) for atoms in structures]))
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        ahead = []
-        for run in parts:
-            ahead.append(pool.submit(_vectors_of, structures[run], first + run.start, k, cutoff, element))
-            if len(ahead) > workers:
-                yield ahead.pop(0).result()
-        for waiting in ahead:
-            yield waiting.result()
-
-
-def _vectors_of(
     structures: Sequence[ase.Atoms], first: int, k: int, cutoff: float, element: int | None
 ) -> Vectors:
     pairs = find_pairs(structures, cutoff=cutoff, first=first)

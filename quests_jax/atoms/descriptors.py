@@ -36,11 +36,20 @@ def quests_descriptor(vectors: jax.Array, *, cutoff: float | jax.Array) -> jax.A
     Returns:
       Shape [2k − 1], in Å⁻¹.
     """
-    k = vectors.shape[0]
+    radial, cross = unsorted_terms(vectors, cutoff=cutoff)
+    return jnp.concatenate([radial, mean_of_sorted(cross)])
+
+
+def unsorted_terms(vectors: jax.Array, *, cutoff: float | jax.Array) -> tuple[jax.Array, jax.Array]:
+    """w(r_j) / r_j, shape [k], and √(w(r_j) w(r_l)) / r_jl, shape [k, k], of `quests_descriptor`."""
     root_weight, distance = _root_weight(vectors, cutoff)
-    radial = root_weight**2 * safe_reciprocal(distance)
-    cross = sort_descending(_cross(vectors, root_weight)).mean(axis=1)[: k - 1]
-    return jnp.concatenate([radial, cross])
+    return root_weight**2 * safe_reciprocal(distance), _cross(vectors, root_weight)
+
+
+def mean_of_sorted(cross: jax.Array) -> jax.Array:
+    """X2 of `quests_descriptor`, shape [k − 1, ...], from the symmetric cross terms, shape [k, ..., k]."""
+    k = len(cross)
+    return sort_descending(cross)[: k - 1] @ jnp.full(k, 1 / k, cross.dtype)
 
 
 def shared_descriptor(vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff: float) -> jax.Array:
@@ -94,10 +103,9 @@ def sort_descending(values: jax.Array) -> jax.Array:
 
     On the CPU this is ten times faster than `jnp.sort` for short columns.
     """
-    n = values.shape[0]
+    n, *columns = values.shape
     size = 1 << (n - 1).bit_length()
-    padding = [(0, size - n)] + [(0, 0)] * (values.ndim - 1)
-    values = jnp.pad(values, padding, constant_values=-jnp.inf)
+    values = jnp.pad(values.reshape(n, -1), [(0, size - n), (0, 0)], constant_values=-jnp.inf)
     width = 2
     while width <= size:
         values = _compare(values, width, flip=True)
@@ -106,12 +114,12 @@ def sort_descending(values: jax.Array) -> jax.Array:
             values = _compare(values, stride, flip=False)
             stride //= 2
         width *= 2
-    return values[:n]
+    return values[:n].reshape(n, *columns)
 
 
 def _compare(values: jax.Array, width: int, *, flip: bool) -> jax.Array:
     """One stage: in each run of `width` rows, order row a of the upper half and its partner below."""
-    halves = values.reshape(-1, 2, width // 2, *values.shape[1:])
+    halves = values.reshape(-1, 2, width // 2, values.shape[1])
     upper, lower = halves[:, 0], halves[:, 1, ::-1] if flip else halves[:, 1]
     ordered = jnp.stack([jnp.maximum(upper, lower), jnp.minimum(upper, lower)], 1)
     return ordered.reshape(values.shape)

@@ -91,20 +91,33 @@ def nearest(pairs: Pairs, *, k: int) -> tuple[Nearest, Nearest]:
     Returns:
       The first has K = k; the second (empty as a rule) is wide enough for the whole tied shell.
     """
-    # One sort by center and distance; rounding in the sum is far below the tie tolerance.
-    order = np.argsort(pairs.center + pairs.distance / (1.001 * pairs.distance.max(initial=1.0)))
-    center, distance = pairs.center[order], pairs.distance[order]
-    count = np.bincount(center, minlength=pairs.n_atoms)
+    count = np.bincount(pairs.center, minlength=pairs.n_atoms)
     start = np.cumsum(count) - count
-    rank = np.arange(len(order)) - start[center]
+    small = np.uint16 if pairs.n_atoms <= 1 << 16 else np.int64  # NumPy sorts these by digits
+    by_center = np.argsort(pairs.center.astype(small), kind="stable")
+    column = np.arange(len(by_center)) - np.repeat(start, count)
+    # One row for each atom: NumPy sorts many short rows ten times faster than one long row.
+    distance = np.full((pairs.n_atoms, max(k + 1, count.max(initial=0))), np.inf)
+    distance[pairs.center[by_center], column] = pairs.distance[by_center]
+    order = np.argsort(distance, axis=1)
+    distance = np.take_along_axis(distance, order, axis=1)
 
-    kth = _distance_at_rank(distance, start, count, k - 1)
-    tied = (count > k) & (_distance_at_rank(distance, start, count, k) <= kth + TIE_TOLERANCE)
-    plain = _table(~tied, k, order, center, rank, rank < k)
-    in_reach = distance <= kth[center] + TIE_TOLERANCE
-    width = padded_size(int(rank[in_reach & tied[center]].max(initial=0)) + 1, smallest=40)
-    shared = _table(tied, width, order, center, rank, in_reach)
-    return plain, shared._replace(occupation=_share(shared, pairs.distance, kth, k))
+    kth = distance[:, k - 1 : k]
+    tied = np.isfinite(distance[:, k]) & (distance[:, k] <= kth[:, 0] + TIE_TOLERANCE)
+    inside = np.isfinite(distance) & (distance <= kth + TIE_TOLERANCE)
+    inside[~tied, k:] = False
+
+    def table(chosen: np.ndarray, width: int) -> Nearest:
+        atoms, kept = np.flatnonzero(chosen), inside[chosen, :width]
+        pair, occupation = np.zeros((len(atoms), width), np.int64), np.zeros((len(atoms), width))
+        places = start[atoms, None] + order[chosen, :width]
+        pair[:, : kept.shape[1]][kept] = by_center[places[kept]]
+        occupation[:, : kept.shape[1]] = kept
+        return Nearest(atoms, pair, occupation)
+
+    width = padded_size(int(inside[tied].sum(axis=1).max(initial=1)), smallest=40)
+    shared = table(tied, width)
+    return table(~tied, k), shared._replace(occupation=_share(shared, pairs.distance, kth[:, 0], k))
 
 
 def find_neighbors(atoms: ase.Atoms, *, k: int = 32, cutoff: float = 5.0) -> Neighbors:
@@ -181,20 +194,6 @@ def _pairs_of(search, atoms: ase.Atoms, number: int, offset: int) -> tuple[np.nd
 def _no_pairs() -> tuple[np.ndarray, ...]:
     integers = np.zeros(0, np.int64)
     return integers, integers, np.zeros((0, 3), np.int32), np.zeros((0, 3)), np.zeros(0)
-
-
-def _distance_at_rank(distance: np.ndarray, start: np.ndarray, count: np.ndarray, rank: int) -> np.ndarray:
-    padded = np.append(distance, np.inf)
-    return padded[np.where(count > rank, start + rank, len(distance))]
-
-
-def _table(chosen, width, order, center, rank, keep) -> Nearest:
-    atoms, row = np.flatnonzero(chosen), np.cumsum(chosen) - 1
-    keep = keep & chosen[center]
-    pair, occupation = np.zeros((len(atoms), width), np.int64), np.zeros((len(atoms), width))
-    pair[row[center[keep]], rank[keep]] = order[keep]
-    occupation[row[center[keep]], rank[keep]] = 1.0
-    return Nearest(atoms, pair, occupation)
 
 
 def _share(table: Nearest, distance: np.ndarray, shell: np.ndarray, k: int) -> np.ndarray:

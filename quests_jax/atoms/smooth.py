@@ -90,7 +90,7 @@ def get_smooth_descriptors(
     x, start = np.empty((sum(counts), 2 * k - 1)), 0
     for run in runs(counts):
         vectors = _nearest_vectors(structures[run], run.start, k + 1, cutoff)
-        describe_rows(_program, ROWS, x[start : start + len(vectors)], k, cutoff, vectors)
+        x[start : start + len(vectors)] = describe_rows(_program, ROWS, k, cutoff, vectors)
         start += len(vectors)
         advance("descriptors", start, len(x))
     return x
