@@ -121,7 +121,8 @@ def _blocks(
 
     with ThreadPoolExecutor(workers) as pool:
         ahead = []
-        for run in runs([len(atoms) for atoms in structures]):
+        counts = [len(atoms) for atoms in structures]
+        for run in runs(counts, size=min(RUN, max(ROWS, -(-sum(counts) // workers)))):
             ahead.append(pool.submit(described, run))
             if len(ahead) > workers:
                 yield ahead.pop(0).result()

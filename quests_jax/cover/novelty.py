@@ -29,6 +29,7 @@ TILE = 32  # environments that are brought up to date together
 WIDTH = 16  # tiles brought up to date at a time
 BLOCK = 256  # rows of C per step
 SEGMENT = 64  # picks between two reports of progress
+SMALL = 1e-200  # sums above this have lost nothing to underflow
 TIE = 1e-10  # nats; scores closer than this are equal, whatever the order of their sums
 
 
@@ -201,8 +202,7 @@ def _look(rows: Rows, state: State, tile: jax.Array) -> State:
         first = begin + block * BLOCK
         exponent = _exponents(x, jax.lax.dynamic_slice_in_dim(state.cover, first, BLOCK))
         real = first + jnp.arange(BLOCK, dtype=jnp.int32) < state.n_cover
-        fresh = jax.nn.logsumexp(jnp.where(real[None], exponent, -jnp.inf), axis=1)
-        return jnp.logaddexp(log_mass, fresh)
+        return jnp.logaddexp(log_mass, _log_sums(exponent, real))
 
     blocks = -(-(state.n_cover - begin) // BLOCK)
     log_mass = jax.lax.fori_loop(0, blocks, absorb, state.log_mass[tiles].reshape(-1)).reshape(-1, TILE)
@@ -245,6 +245,16 @@ def _scores(rows: Rows, chosen: jax.Array, structure: jax.Array, log_mass: jax.A
 
 def _rounded(scores: jax.Array) -> jax.Array:
     return jnp.round(scores / TIE) * TIE
+
+
+def _log_sums(exponent: jax.Array, real: jax.Array) -> jax.Array:
+    """ln Σ_j exp(s_ij) over real columns j; shifted by the largest term only where a sum underflows."""
+    total = jnp.exp(exponent) @ real.astype(exponent.dtype)
+
+    def shifted(exponent):
+        return jax.nn.logsumexp(jnp.where(real[None], exponent, -jnp.inf), axis=1)
+
+    return jax.lax.cond(total.min() > SMALL, lambda _: jnp.log(total), shifted, exponent)
 
 
 def _exponents(x: jax.Array, y: jax.Array) -> jax.Array:
