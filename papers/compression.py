@@ -94,22 +94,18 @@ def _maps() -> Values:
     rows = results("dimensionality")["rows"]
     at = [{found["components"]: found for found in row["maps"]} for row in rows]
     hidden = [[maps[m]["hidden"] for maps in at if maps[m]["hidden"] is not None] for m in (2, 10)]
-    outliers = results("outliers")["rows"]
-    kinds, ways = ("foreign", "displaced"), ("within", "reference")
+    planted = {"foreign": "foreign", "near": "displaced 0.6 Å", "far": "displaced 1.5 Å"}
     found = {
-        (kind, by, way): float(np.mean([row[kind][way][by] for row in outliers]))
-        for kind in kinds
+        (name, by, way): float(np.mean([row[kind][way][by] for row in results("outliers")["rows"]]))
+        for name, kind in planted.items()
         for by in ("delta_entropy", "map")
-        for way in ways
+        for way in ("within", "reference")
     }
     values = {
-        f"{kind}_{by}": f"{found[kind, by, 'within']:.0%} and {found[kind, by, 'reference']:.0%}"
-        for kind in kinds
-        for by in ("delta_entropy", "map")
+        f"{name}_{by}": f"{found[name, by, 'within']:.0%} and {found[name, by, 'reference']:.0%}"
+        for name, by, _ in found
     }
-    better = all(
-        found[kind, "delta_entropy", way] > found[kind, "map", way] for kind in kinds for way in ways
-    )
+    better = all(found[name, "delta_entropy", way] > found[name, "map", way] for name, _, way in found)
     return values | {
         "maps_pairs": str(len(rows)),
         "maps_variance": f"{min(maps[2]['variance'] for maps in at):.0%}",

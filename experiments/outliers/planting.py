@@ -11,19 +11,25 @@ import quests_jax as qj
 from quests_jax.information import delta_entropy_of_others
 
 PLANTED, TOP, SEED = 20, 40, 0
-DISPLACED = 0.6  # Å, of one atom in each of as many structures: the other kind of planting
+DISPLACEMENTS = (0.6, 0.9, 1.2, 1.5)  # Å, of one atom in each of as many structures: other kinds of planting
+DRAWS = 3  # of the planted environments of each kind
 MAP_ROWS = 4000  # rows of the density of the map, at most
 HELD_OUT = 0.1  # of the structures: they are new beside the planted ones where the others are the reference
 
 
-def displaced(structures: list, rng: np.random.Generator) -> np.ndarray:
+def kinds() -> dict[str, float]:
+    """Kinds of planted environments, with the displacement in Å; 0 for those of another file."""
+    return {"foreign": 0.0} | {f"displaced {distance} Å": distance for distance in DISPLACEMENTS}
+
+
+def displaced(structures: list, distance: float, rng: np.random.Generator) -> np.ndarray:
     """Environments of moved atoms, one in each of some structures; their neighbors are not planted."""
     rows = []
     for s in rng.permutation(len(structures))[:PLANTED]:
         atoms = structures[s].copy()
         i = int(rng.integers(len(atoms)))
         direction = rng.normal(size=3)
-        atoms.positions[i] += DISPLACED * direction / np.linalg.norm(direction)
+        atoms.positions[i] += distance * direction / np.linalg.norm(direction)
         rows.append(qj.get_descriptors([atoms])[i])
     return np.array(rows)
 

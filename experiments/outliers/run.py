@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from planting import DISPLACED, PLANTED, SEED, TOP, displaced, found
+from planting import DRAWS, PLANTED, SEED, TOP, displaced, found, kinds
 
 import quests_jax as qj
 from quests_jax.compress import plain, versions
@@ -33,6 +33,7 @@ FILES = (  # each is planted with environments of the next one
     "SrTiO3_pypolymlp/test1",
     "SiO_turq/test",
 )
+RANKINGS = {"delta_entropy": "by delta entropy (mean, and each file)", "map": "by a map of two axes"}
 TITLES = {"within": "Planted in the whole file", "reference": "Planted in a tenth, beside a reference"}
 
 
@@ -45,22 +46,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     sets = _smoke() if options.smoke else {name: qj.read(options.data / f"{name}.xyz.gz") for name in FILES}
     envs = {name: qj.environments(structures) for name, structures in sets.items()}
-    rng, names, rows = np.random.default_rng(SEED), list(sets), []
-    for number, name in enumerate(names):
-        other = np.asarray(envs[names[(number + 1) % len(names)]].x)
-        foreign = other[rng.permutation(len(other))[:PLANTED]]
-        moved = displaced(sets[name], rng)
-        rows.append(
-            {"file": name, "foreign": found(envs[name], foreign), "displaced": found(envs[name], moved)}
-        )
+    rows = []
+    for name, other in zip(sets, [*sets][1:] + [*sets][:1], strict=True):
+        foreign, row = np.asarray(envs[other].x), {"file": name}
+        for kind, distance in kinds().items():
+            draws = []
+            for draw in range(DRAWS):
+                rng = np.random.default_rng([SEED, draw])
+                planted = (
+                    displaced(sets[name], distance, rng)
+                    if distance
+                    else foreign[rng.permutation(len(foreign))[:PLANTED]]
+                )
+                draws.append(found(envs[name], planted))
+            row[kind] = jax.tree.map(lambda *of: float(np.mean(of)), *draws)
+        rows.append(row)
         print(name, file=sys.stderr, flush=True)
-    results = {
-        "smoke": options.smoke,
-        "seed": SEED,
-        "planted": PLANTED,
-        "top": TOP,
-        "displacement": DISPLACED,
-    }
+    results = {"smoke": options.smoke, "seed": SEED, "planted": PLANTED, "top": TOP, "draws": DRAWS}
     results |= {"parameters": {"k": 32, "cutoff": 5.0, "bandwidth": qj.DEFAULT_BANDWIDTH}, "dtype": "float64"}
     results |= {"device": jax.default_backend(), "versions": versions(), "rows": rows}
     options.output.write_text(json.dumps(plain(results), indent=1) + "\n", encoding="utf-8")
@@ -80,35 +82,34 @@ def text(results: dict[str, Any]) -> str:
 
 
 def _table(rows: Sequence[dict[str, Any]], way: str) -> str:
-    kinds = [(kind, by) for kind in ("foreign", "displaced") for by in ("delta_entropy", "map")]
-    titles = [f"{kind}, by {by.replace('_', ' ')}" for kind, by in kinds]
-    lines = [f"| file | environments ranked | {' | '.join(titles)} |", "|---" * (len(kinds) + 2) + "|"]
+    lines = [f"| file | environments ranked | {' | '.join(kinds())} |", "|---" * (len(kinds()) + 2) + "|"]
     for row in rows:
-        shares = [f"{row[kind][way][by]:.0%}" for kind, by in kinds]
-        lines.append(f"| {row['file']} | {row['foreign'][way]['ranked']:,} | {' | '.join(shares)} |")
-    means = [np.mean([row[kind][way][by] for row in rows]) for kind, by in kinds]
-    return "\n".join([*lines, f"| mean | | {' | '.join(f'{mean:.0%}' for mean in means)} |"])
+        shares = [f"{row[kind][way]['delta_entropy']:.0%} / {row[kind][way]['map']:.0%}" for kind in kinds()]
+        lines.append(f"| {row['file']} | {row['foreign'][way]['ranked']:,.0f} | {' | '.join(shares)} |")
+    by_kind = [[np.mean([row[kind][way][by] for row in rows]) for by in RANKINGS] for kind in kinds()]
+    means = [f"{entropy:.0%} / {density:.0%}" for entropy, density in by_kind]
+    return "\n".join([*lines, f"| mean | | {' | '.join(means)} |"])
 
 
 def _draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    figure = Figure(figsize=(9, 9), layout="constrained")
+    figure = Figure(figsize=(9, 4), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(2, 2, sharey=True, sharex=True)
-    for way, line in zip(TITLES, panels, strict=True):
-        for axes, kind in zip(line, ("foreign", "displaced"), strict=True):
-            for number, by in enumerate(("delta_entropy", "map")):
-                shares = [100 * row[kind][way][by] for row in rows]
-                place = np.arange(len(rows)) + 0.4 * number - 0.2
-                axes.barh(place, shares, 0.38, color=COLORS[number], label=f"by {by.replace('_', ' ')}")
-            axes.set_yticks(range(len(rows)), [row["file"] for row in rows])
-            axes.set_title(f"{kind}, {TITLES[way].lower()}", fontsize=10)
-            axes.grid(alpha=0.3, axis="x")
-            axes.set_axisbelow(True)
-            axes.spines[["top", "right"]].set_visible(False)
-    for axes in panels[-1]:
-        axes.set_xlabel("planted environments found (%)")
-    panels[0, 0].invert_yaxis()
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, way in zip(panels, TITLES, strict=True):
+        for number, (by, label) in enumerate(RANKINGS.items()):
+            place = np.arange(len(kinds())) + 0.24 * number - 0.12
+            shares = np.array([[100 * row[kind][way][by] for row in rows] for kind in kinds()])
+            for column in shares.T:
+                axes.plot(place, column, "o", ms=4, alpha=0.35, color=COLORS[number], mec="none")
+            axes.plot(place, shares.mean(axis=1), "_", ms=18, mew=2.5, color=COLORS[number], label=label)
+        names = [kind.replace("displaced ", "") for kind in kinds()]
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlabel("environments of another file, or of an atom displaced by")
+        axes.set_title(TITLES[way], fontsize=10)
+        axes.grid(alpha=0.3, axis="y")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("planted environments found (%)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(path, dpi=130)
 
 

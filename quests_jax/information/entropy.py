@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from quests_jax.checks import InputError
 from quests_jax.chunks import advance
 from quests_jax.information.kernels import (
     DEFAULT_BANDWIDTH,
@@ -138,9 +139,14 @@ def overlap_matrix(
 
     Returns:
       Shape [P, P].
+
+    Raises:
+      InputError: no parts, or what `delta_entropy` raises.
     """
+    if not parts:
+        raise InputError("parts: none; give the environments of one part at least.")
     whole = np.concatenate(parts)
-    borders = np.cumsum([len(part) for part in parts])[:-1]
+    borders = np.cumsum([np.shape(part)[0] for part in parts])[:-1]
     shares = np.eye(len(parts))
     for r, x in enumerate(parts):  # all parts in one call: a program for each size of x, not of each pair
         dH = np.asarray(delta_entropy(whole, x, bandwidth=bandwidth))

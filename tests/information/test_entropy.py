@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quests_jax.checks import InputError
 from quests_jax.information import delta_entropy, diversity, efficiency, entropy, overlap, overlap_matrix
 
 H = 0.015
@@ -98,3 +99,5 @@ def test_the_overlap_matrix_holds_the_overlap_of_every_pair():
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
     assert 0 < found[0, 1] < 1
     assert found[0, 1] != found[1, 0]
+    with pytest.raises(InputError, match="one part at least"):
+        overlap_matrix([])
