@@ -181,7 +181,7 @@ def _pairs_of(search, atoms: ase.Atoms, number: int, offset: int) -> tuple[np.nd
         return _no_pairs()
     cell = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
     pair, shift, vector, distance = search.compute(atoms.positions, cell, atoms.pbc, "PSDd")
-    pair = pair.astype(np.int64)
+    pair = pair.view(np.int64)
     if len(distance) and distance.min() < CLOSEST_APPROACH:
         i, j = pair[distance.argmin()]
         raise InputError(
