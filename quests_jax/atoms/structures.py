@@ -54,27 +54,12 @@ def validate(structures: Sequence[ase.Atoms], *, first: int = 0) -> None:
     """
     if not len(structures):
         raise InputError("no structures; give at least one.")
-    ends = np.cumsum([len(atoms) for atoms in structures])
+    flawed = _flawed_cells(structures)
     finite = np.isfinite(np.concatenate([atoms.positions for atoms in structures])).all(axis=1)
-    row = int(np.argmin(finite)) if not finite.all() else ends[-1]
-    place = int(np.searchsorted(ends, row, side="right"))  # past the last where all is well
-    for number in np.flatnonzero(_flawed_cells(structures)):
-        if number >= place:
-            break
-        if not np.isfinite(structures[number].cell.array).all():
-            raise InputError(
-                f"structure {first + number}: the cell holds a value that is not finite; repair it."
-            )
-        raise InputError(
-            f"structure {first + number}: the cell is singular along a periodic direction; "
-            "give three independent cell vectors or switch periodicity off."
-        )
-    if place < len(structures):
-        atom = row - (ends[place] - len(structures[place]))
-        raise InputError(
-            f"structure {first + place}, atom {atom}: position {structures[place].positions[atom]} is not "
-            "finite; repair or remove the structure."
-        )
+    flawed[np.repeat(np.arange(len(flawed)), [len(atoms) for atoms in structures])[~finite]] = True
+    if flawed.any():
+        number = int(flawed.argmax())
+        raise InputError(f"structure {first + number}{_flaw(structures[number])}")
 
 
 def write(path: str | os.PathLike[str], structures: Sequence[ase.Atoms]) -> None:
@@ -158,13 +143,28 @@ def _read_all(plain: Path, path: Path) -> list[ase.Atoms]:
 
 
 def _flawed_cells(structures: Sequence[ase.Atoms]) -> np.ndarray:
-    """Whether the periodic vectors of each cell are not finite, or span less than `SMALLEST_HEIGHT`."""
+    """Whether each cell is not finite, or its periodic vectors span less than `SMALLEST_HEIGHT`."""
     cells = np.array([atoms.cell.array for atoms in structures])
     periodic = np.array([atoms.pbc for atoms in structures])
-    flawed = ~np.isfinite(cells).all(axis=(1, 2))
-    for pattern in np.unique(periodic[~flawed], axis=0):
+    flawed = np.zeros(len(cells), bool)
+    flawed[~np.isfinite(cells).all(axis=(1, 2))] = True
+    for pattern in np.unique(periodic, axis=0):
         if pattern.any():
             alike = np.flatnonzero(~flawed & (periodic == pattern).all(axis=1))
             heights = np.linalg.svd(cells[alike][:, pattern], compute_uv=False).min(axis=1)
             flawed[alike] = heights < SMALLEST_HEIGHT
     return flawed
+
+
+def _flaw(atoms: ase.Atoms) -> str:
+    """The rest of the sentence about a structure that is flawed."""
+    bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if len(bad):
+        place = f"atom {bad[0]}: position {atoms.positions[bad[0]]}"
+        return f", {place} is not finite; repair or remove the structure."
+    if not np.isfinite(atoms.cell.array).all():
+        return ": the cell holds a value that is not finite; repair it."
+    return (
+        ": the cell is singular along a periodic direction; "
+        "give three independent cell vectors or switch periodicity off."
+    )
