@@ -1,4 +1,4 @@
-"""A data set becomes environments: neighbors are found on the host while the device describes."""
+"""A data set becomes environments: host threads find the neighbors of structures and describe them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from quests_jax.environments import Environments, make_environments
 
 ROWS = 256  # environments per call: one compiled program whatever the sizes of the structures
 SHARED_ROWS = 32
-IN_CACHE = 16  # environments whose terms wait for the sort
+IN_CACHE = 16  # environments whose terms wait for the sort; divides ROWS
 UNSORTED = 8  # environments whose terms are computed at a time
-SORTED = 2  # environments sorted at a time
+SORTED = 2  # environments sorted at a time; divides IN_CACHE
 RUN = 2048  # environments that one host thread describes at a time
 
 
@@ -160,8 +160,6 @@ def _plain_program(vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
     On a CPU in cache, and with all terms complete before they are sorted: a compiler that fuses the two
     computes each term anew in every stage of the sort that it takes in.
     """
-    if jax.default_backend() != "cpu":
-        return jax.vmap(partial(quests_descriptor, cutoff=cutoff))(vectors)
 
     def block(vectors):
         terms = partial(unsorted_terms, cutoff=cutoff)
@@ -170,7 +168,11 @@ def _plain_program(vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
         means = jnp.moveaxis(jax.lax.map(mean_of_sorted, together), 1, 2)
         return jnp.concatenate([radial, means.reshape(-1, k - 1)], axis=1)
 
-    return jax.lax.map(block, vectors.reshape(-1, IN_CACHE, k, 3)).reshape(len(vectors), -1)
+    def in_cache(vectors):
+        return jax.lax.map(block, vectors.reshape(-1, IN_CACHE, k, 3)).reshape(len(vectors), -1)
+
+    at_once = jax.vmap(partial(quests_descriptor, cutoff=cutoff))
+    return jax.lax.platform_dependent(vectors, cpu=in_cache, default=at_once)
 
 
 @partial(jax.jit, static_argnames=("k", "cutoff"))

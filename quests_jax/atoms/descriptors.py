@@ -49,7 +49,7 @@ def unsorted_terms(vectors: jax.Array, *, cutoff: float | jax.Array) -> tuple[ja
 def mean_of_sorted(cross: jax.Array) -> jax.Array:
     """X2 of `quests_descriptor`, shape [k − 1, ...], from the symmetric cross terms, shape [k, ..., k]."""
     k = len(cross)
-    return sort_descending(cross)[: k - 1] @ jnp.full(k, 1 / k, cross.dtype)
+    return jnp.dot(sort_descending(cross)[: k - 1], jnp.full(k, 1 / k, cross.dtype), precision="highest")
 
 
 def shared_descriptor(vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff: float) -> jax.Array:

@@ -27,6 +27,7 @@ CLOSEST_APPROACH = 1e-3  # Å; two atoms nearer than this are taken for one atom
 
 MARGIN = 1e-4  # by which atoms are moved further apart than needed, relative to the distance needed
 ROUNDS = 300  # of moving atoms apart
+BLOCK = 4096  # atoms whose neighbors are sorted side by side
 
 
 class Pairs(NamedTuple):
@@ -93,31 +94,31 @@ def nearest(pairs: Pairs, *, k: int) -> tuple[Nearest, Nearest]:
     """
     count = np.bincount(pairs.center, minlength=pairs.n_atoms)
     start = np.cumsum(count) - count
-    small = np.uint16 if pairs.n_atoms <= 1 << 16 else np.int64  # NumPy sorts these by digits
-    by_center = np.argsort(pairs.center.astype(small), kind="stable")
-    column = np.arange(len(by_center)) - np.repeat(start, count)
-    # One row for each atom: NumPy sorts many short rows ten times faster than one long row.
-    distance = np.full((pairs.n_atoms, max(k + 1, count.max(initial=0))), np.inf)
-    distance[pairs.center[by_center], column] = pairs.distance[by_center]
-    order = np.argsort(distance, axis=1)
-    distance = np.take_along_axis(distance, order, axis=1)
+    digits = np.uint16 if pairs.n_atoms <= 1 << 16 else np.int64  # NumPy sorts the former by their digits
+    by_center = np.append(np.argsort(pairs.center.astype(digits), kind="stable"), 0)
+    length = np.append(pairs.distance, 0.0)  # 0 is for places without a neighbor, as in by_center
 
-    kth = distance[:, k - 1 : k]
-    tied = np.isfinite(distance[:, k]) & (distance[:, k] <= kth[:, 0] + TIE_TOLERANCE)
-    inside = np.isfinite(distance) & (distance <= kth + TIE_TOLERANCE)
-    inside[~tied, k:] = False
+    def rows(block: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pairs of each atom by distance, those that count, [b, K], and whether neighbors k and k + 1 tie."""
+        column = np.arange(max(k + 1, count[block].max(initial=0)))
+        there = column < count[block, None]
+        pair = by_center[np.where(there, start[block, None] + column, -1)]
+        distance = np.where(there, length[pair], np.inf)
+        # NumPy sorts many short rows ten times faster than one long row.
+        order = np.argsort(distance, axis=1)
+        pair, distance = (np.take_along_axis(values, order, axis=1) for values in (pair, distance))
+        reach = distance[:, k - 1] + TIE_TOLERANCE
+        tied = np.isfinite(distance[:, k]) & (distance[:, k] <= reach)
+        inside = np.isfinite(distance) & (distance <= reach[:, None]) & (tied[:, None] | (column < k))
+        widest = max(k, inside.sum(axis=1).max(initial=0))
+        return pair[:, :widest], inside[:, :widest], tied
 
-    def table(chosen: np.ndarray, width: int) -> Nearest:
-        atoms, kept = np.flatnonzero(chosen), inside[chosen, :width]
-        pair, occupation = np.zeros((len(atoms), width), np.int64), np.zeros((len(atoms), width))
-        places = start[atoms, None] + order[chosen, :width]
-        pair[:, : kept.shape[1]][kept] = by_center[places[kept]]
-        occupation[:, : kept.shape[1]] = kept
-        return Nearest(atoms, pair, occupation)
-
-    width = padded_size(int(inside[tied].sum(axis=1).max(initial=1)), smallest=40)
-    shared = table(tied, width)
-    return table(~tied, k), shared._replace(occupation=_share(shared, pairs.distance, kth[:, 0], k))
+    # A block at a time, because one dense place would make the rows of all atoms long.
+    blocks = [rows(slice(first, first + BLOCK)) for first in range(0, pairs.n_atoms, BLOCK)]
+    widest = max((inside[tied].sum(axis=1).max(initial=1) for _, inside, tied in blocks), default=1)
+    plain = _table([(pair, inside, ~tied) for pair, inside, tied in blocks], k)
+    shared = _table(blocks, padded_size(int(widest), smallest=40))
+    return plain, shared._replace(occupation=_share(shared, pairs.distance, k))
 
 
 def find_neighbors(atoms: ase.Atoms, *, k: int = 32, cutoff: float = 5.0) -> Neighbors:
@@ -196,10 +197,24 @@ def _no_pairs() -> tuple[np.ndarray, ...]:
     return integers, integers, np.zeros((0, 3), np.int32), np.zeros((0, 3)), np.zeros(0)
 
 
-def _share(table: Nearest, distance: np.ndarray, shell: np.ndarray, k: int) -> np.ndarray:
+def _table(blocks: Sequence[tuple[np.ndarray, ...]], width: int) -> Nearest:
+    """The chosen rows of all blocks: pairs and whether they count, [b, K], and which rows are chosen, [b]."""
+    atoms = np.flatnonzero(np.concatenate([np.zeros(0, bool), *(chosen for *_, chosen in blocks)]))
+    table = Nearest(atoms, np.zeros((len(atoms), width), np.int64), np.zeros((len(atoms), width)))
+    first = 0
+    for pair, inside, chosen in blocks:
+        kept = inside[chosen, :width]
+        place = slice(first, first + len(kept)), slice(0, kept.shape[1])
+        table.pair[place] = np.where(kept, pair[chosen, :width], 0)
+        table.occupation[place] = kept
+        first += len(kept)
+    return table
+
+
+def _share(table: Nearest, distance: np.ndarray, k: int) -> np.ndarray:
     if not len(table.atoms):
         return table.occupation
     inside = table.occupation > 0
-    in_shell = inside & (distance[table.pair] >= (shell[table.atoms] - TIE_TOLERANCE)[:, None])
+    in_shell = inside & (distance[table.pair] >= distance[table.pair[:, k - 1 : k]] - TIE_TOLERANCE)
     places = k - (inside & ~in_shell).sum(axis=1)
     return np.where(in_shell, (places / in_shell.sum(axis=1))[:, None], table.occupation)

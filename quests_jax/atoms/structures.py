@@ -19,7 +19,7 @@ from quests_jax.checks import InputError, located
 
 STRUCTURE_SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".db", ".traj")
 XYZ_SUFFIXES = tuple(suffix for suffix in STRUCTURE_SUFFIXES if "xyz" in suffix)  # these keep every array
-SMALLEST_HEIGHT = 1e-3  # Å; a periodic cell flatter than this is taken for a mistake
+SMALLEST_HEIGHT = 1e-3  # Å; a periodic cell flatter than this, by its singular values, is taken for a mistake
 
 
 def read(path: str | os.PathLike[str]) -> list[ase.Atoms]:
@@ -151,8 +151,8 @@ def _flawed_cells(structures: Sequence[ase.Atoms]) -> np.ndarray:
     for pattern in np.unique(periodic, axis=0):
         if pattern.any():
             alike = np.flatnonzero(~flawed & (periodic == pattern).all(axis=1))
-            heights = np.linalg.svd(cells[alike][:, pattern], compute_uv=False).min(axis=1)
-            flawed[alike] = heights < SMALLEST_HEIGHT
+            smallest = np.linalg.svd(cells[alike][:, pattern], compute_uv=False).min(axis=1)
+            flawed[alike] = smallest < SMALLEST_HEIGHT
     return flawed
 
 

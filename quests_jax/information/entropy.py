@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.checks import InputError
+from quests_jax.checks import InputError, check_matrix, check_positive
 from quests_jax.chunks import advance
 from quests_jax.information.kernels import (
     DEFAULT_BANDWIDTH,
@@ -143,16 +143,19 @@ def overlap_matrix(
     Raises:
       InputError: no parts, or what `delta_entropy` raises.
     """
-    if not parts:
+    if not len(parts):
         raise InputError("parts: none; give the environments of one part at least.")
-    whole = np.concatenate(parts)
-    borders = np.cumsum([np.shape(part)[0] for part in parts])[:-1]
+    bandwidth = check_positive("bandwidth", bandwidth)
+    for number, part in enumerate(parts):
+        check_matrix(f"part {number}", part, np.shape(parts[0])[-1] if number else None)
     shares = np.eye(len(parts))
-    for r, x in enumerate(parts):  # all parts in one call: a program for each size of x, not of each pair
-        dH = np.asarray(delta_entropy(whole, x, bandwidth=bandwidth))
-        limit = overlap_tolerance(dH.dtype) if tolerance is None else tolerance
-        covered = [np.mean(part < limit) for part in np.split(dH, borders)]
-        shares[r] = np.where(shares[r] == 1, 1, covered)
+    for r, x in enumerate(parts):  # the others in one call: a program for each size of x, not of each pair
+        others = [t for t in range(len(parts)) if t != r]
+        if others:
+            dH = np.asarray(delta_entropy(np.concatenate([parts[t] for t in others]), x, bandwidth=bandwidth))
+            limit = overlap_tolerance(dH.dtype) if tolerance is None else tolerance
+            borders = np.cumsum([np.shape(parts[t])[0] for t in others])[:-1]
+            shares[r, others] = [np.mean(part < limit) for part in np.split(dH, borders)]
         advance("overlaps", r + 1, len(parts))
     return shares
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoo import CRYSTALS, few, zoo
 
+from quests_jax.atoms import neighbors
 from quests_jax.atoms.neighbors import TIE_TOLERANCE, displacements, find_neighbors, find_pairs, nearest
 from quests_jax.checks import InputError
 
@@ -86,6 +87,20 @@ def test_no_tie_where_all_neighbors_have_a_place() -> None:
     square = ase.Atoms("C4", [[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]])
     occupation = np.asarray(find_neighbors(square, k=3).occupation)
     np.testing.assert_array_equal(occupation, np.ones((4, 3)))
+
+
+def test_blocks_of_atoms_give_the_same_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dense cluster beside a dilute gas and a crystal with ties: rows of every length."""
+    dense = ase.Atoms("C30", np.random.default_rng(0).uniform(0, 3, (30, 3)))
+    dilute = ase.Atoms("C7", np.random.default_rng(1).uniform(0, 30, (7, 3)))
+    pairs = find_pairs([dilute, dense, CRYSTALS["fcc"], ase.Atoms(), dilute], cutoff=5.0)
+    whole = nearest(pairs, k=14)
+    assert len(whole[0].atoms) > 0
+    assert len(whole[1].atoms) > 0
+    monkeypatch.setattr(neighbors, "BLOCK", 3)
+    for table, expected in zip(nearest(pairs, k=14), whole, strict=True):
+        for column, other in zip(table, expected, strict=True):
+            np.testing.assert_array_equal(column, other)
 
 
 @pytest.mark.parametrize("count", [0, 1])

@@ -99,5 +99,9 @@ def test_the_overlap_matrix_holds_the_overlap_of_every_pair():
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-15)
     assert 0 < found[0, 1] < 1
     assert found[0, 1] != found[1, 0]
+    np.testing.assert_array_equal(overlap_matrix(np.stack([parts[2], parts[2]]), **options), np.ones((2, 2)))
+    np.testing.assert_array_equal(overlap_matrix(parts[:1]), [[1.0]])
     with pytest.raises(InputError, match="one part at least"):
         overlap_matrix([])
+    with pytest.raises(InputError, match="part 1: expected"):
+        overlap_matrix([parts[0], parts[1][:, :3]])
