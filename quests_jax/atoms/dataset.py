@@ -10,22 +10,17 @@ from typing import NamedTuple
 
 import ase
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ase.data import atomic_numbers
 
-from quests_jax.atoms.descriptors import mean_of_sorted, quests_descriptor, shared_descriptor, unsorted_terms
+from quests_jax.atoms.batches import describe_rows, plain_program, shared_program
 from quests_jax.atoms.neighbors import find_pairs, nearest, only
 from quests_jax.atoms.structures import validate
 from quests_jax.checks import InputError, check_count, check_positive
 from quests_jax.chunks import advance
 from quests_jax.environments import Environments, make_environments
 
-ROWS = 256  # environments per call: one compiled program whatever the sizes of the structures
-SHARED_ROWS = 32
-IN_CACHE = 16  # environments whose terms wait for the sort; divides ROWS
-UNSORTED = 8  # environments whose terms are computed at a time
-SORTED = 2  # environments sorted at a time; divides IN_CACHE
+ALONE = 512  # environments up to which one host thread is as fast as several
 RUN = 2048  # environments that one host thread describes at a time
 
 
@@ -96,38 +91,43 @@ def get_descriptors(
     x = np.empty((total, len(elements) * (2 * k - 1)))
     for number, element in enumerate(elements):
         columns = slice(number * (2 * k - 1), (number + 1) * (2 * k - 1))
+        describe = partial(_describe, k=k, cutoff=cutoff, element=element)
         done = 0
-        for block in _blocks(structures, first, k, cutoff, element):
+        for block in in_runs(structures, describe, first):
             x[done : done + len(block), columns] = block
             done += len(block)
             advance("descriptors", number * total + done, len(elements) * total)
     return x
 
 
-def _blocks(
-    structures: Sequence[ase.Atoms], first: int, k: int, cutoff: float, element: int | None
+def in_runs(
+    structures: Sequence[ase.Atoms],
+    describe: Callable[[Sequence[ase.Atoms], int], np.ndarray],
+    first: int = 0,
 ) -> Iterator[np.ndarray]:
-    """Descriptors of runs of structures in order, made by host threads a little ahead of their use."""
+    """`describe` of runs of structures and the number of their first one, by host threads, in order."""
     workers = os.cpu_count() or 1
     device = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]  # of each thread
 
     def described(run: slice) -> np.ndarray:
-        vectors = _vectors(structures[run], first + run.start, k, cutoff, element)
         with jax.default_device(device):
-            x = describe_rows(_plain_program, ROWS, k, cutoff, vectors.plain)
-            shared = vectors.shared, vectors.occupation
-            x[vectors.tied] = describe_rows(_shared_program, SHARED_ROWS, k, cutoff, *shared)
-        return x
+            return describe(structures[run], first + run.start)
 
     with ThreadPoolExecutor(workers) as pool:
         ahead = []
         counts = [len(atoms) for atoms in structures]
-        for run in runs(counts, size=min(RUN, max(ROWS, -(-sum(counts) // workers)))):
+        for run in runs(counts, size=_run_size(sum(counts), workers)):
             ahead.append(pool.submit(described, run))
             if len(ahead) > workers:
                 yield ahead.pop(0).result()
         for waiting in ahead:
             yield waiting.result()
+
+
+def _run_size(total: int, workers: int) -> int:
+    """Environments of a run, about `RUN`, so that all workers have equally many runs; few are not divided."""
+    rounds = max(1, -(-total // (workers * RUN)))
+    return max(ALONE, -(-total // (workers * rounds)))
 
 
 def _described_by(
@@ -153,55 +153,19 @@ def _atomic_number(symbol: str) -> int:
     return atomic_numbers[symbol]
 
 
-@partial(jax.jit, static_argnames=("k", "cutoff"))
-def _plain_program(vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
-    """`quests_descriptor` of each of [n, k, 3].
-
-    On a CPU in cache, and with all terms complete before they are sorted: a compiler that fuses the two
-    computes each term anew in every stage of the sort that it takes in.
-    """
-
-    def block(vectors):
-        terms = partial(unsorted_terms, cutoff=cutoff)
-        radial, cross = jax.lax.map(terms, vectors, batch_size=UNSORTED)
-        together = jnp.moveaxis(cross.reshape(-1, SORTED, k, k), 1, 2)
-        means = jnp.moveaxis(jax.lax.map(mean_of_sorted, together), 1, 2)
-        return jnp.concatenate([radial, means.reshape(-1, k - 1)], axis=1)
-
-    def in_cache(vectors):
-        return jax.lax.map(block, vectors.reshape(-1, IN_CACHE, k, 3)).reshape(len(vectors), -1)
-
-    at_once = jax.vmap(partial(quests_descriptor, cutoff=cutoff))
-    return jax.lax.platform_dependent(vectors, cpu=in_cache, default=at_once)
-
-
-@partial(jax.jit, static_argnames=("k", "cutoff"))
-def _shared_program(vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff: float) -> jax.Array:
-    describe = partial(shared_descriptor, k=k, cutoff=cutoff)
-    return jax.vmap(describe)(vectors, occupation)
-
-
-def describe_rows(program: Callable, size: int, k: int, cutoff: float, *rows: np.ndarray) -> np.ndarray:
-    """Descriptors by calls of one shape, so that one program serves every data set."""
-    pending = []
-    for start in range(0, len(rows[0]), size):
-        part = [_padded(column[start : start + size], size) for column in rows]
-        pending.append(program(*part, k=k, cutoff=cutoff))
-    x = np.empty((len(rows[0]), 2 * k - 1))
-    for number, result in enumerate(pending):
-        start = number * size
-        x[start : start + size] = np.asarray(result)[: len(x) - start]
+def _describe(
+    structures: Sequence[ase.Atoms], first: int, *, k: int, cutoff: float, element: int | None
+) -> np.ndarray:
+    vectors = _vectors(structures, first, k, cutoff, element)
+    x = describe_rows(plain_program, k, cutoff, vectors.plain)
+    x[vectors.tied] = describe_rows(shared_program, k, cutoff, vectors.shared, vectors.occupation)
     return x
-
-
-def _padded(rows: np.ndarray, size: int) -> np.ndarray:
-    return np.concatenate([rows, np.zeros((size - len(rows), *rows.shape[1:]))]) if len(rows) < size else rows
 
 
 def _vectors(
     structures: Sequence[ase.Atoms], first: int, k: int, cutoff: float, element: int | None
 ) -> Vectors:
-    pairs = find_pairs(structures, cutoff=cutoff, first=first)
+    pairs = find_pairs(structures, cutoff=cutoff, first=first, k=k if element is None else None)
     if element is not None:
         pairs = only(
             pairs, np.concatenate([atoms.numbers for atoms in structures])[pairs.neighbor] == element

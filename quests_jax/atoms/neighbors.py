@@ -27,6 +27,7 @@ CLOSEST_APPROACH = 1e-3  # Å; two atoms nearer than this are taken for one atom
 
 MARGIN = 1e-4  # by which atoms are moved further apart than needed, relative to the distance needed
 ROUNDS = 300  # of moving atoms apart
+SPARE = 1.5  # times k atoms that the first search of a dense structure reaches for
 BLOCK = 4096  # atoms whose neighbors are sorted side by side
 
 
@@ -63,22 +64,27 @@ class Neighbors:
 # --- on the host: NumPy and vesin, shapes are chosen here ---------------------------------------------
 
 
-def find_pairs(structures: Sequence[ase.Atoms], *, cutoff: float, first: int = 0) -> Pairs:
+def find_pairs(
+    structures: Sequence[ase.Atoms], *, cutoff: float, first: int = 0, k: int | None = None
+) -> Pairs:
     """All pairs of atoms closer than `cutoff` (Å) in each structure, images included.
 
-    `first` is the number of the first structure, for messages. Raises `InputError` where two atoms
-    are closer than `CLOSEST_APPROACH`.
+    With `k`, pairs that do not matter to the `k` nearest neighbors (see `nearest`) may be left out, which
+    is faster in dense structures. `first` is the number of the first structure, for messages. Raises
+    `InputError` where two atoms are closer than `CLOSEST_APPROACH`.
     """
     import vesin
 
-    search = vesin.NeighborList(cutoff=cutoff, full_list=True, n_threads=1)
-    columns, offset = [], 0
-    for number, atoms in enumerate(structures, start=first):
-        columns.append(_pairs_of(search, atoms, number, offset))
-        offset += len(atoms)
-    if not columns:
-        columns.append(_no_pairs())
-    return Pairs(*(np.concatenate(column) for column in zip(*columns, strict=True)), n_atoms=offset)
+    search = vesin.NeighborList(cutoff=cutoff, full_list=False)
+    reach = np.full(len(structures), cutoff) if k is None else _reach(structures, k, cutoff)
+    found = [_pairs_of(search, atoms, radius) for atoms, radius in zip(structures, reach, strict=True)]
+    pairs = _together(structures, found, first)
+    if k is not None:
+        short = _short(structures, reach, cutoff, pairs, k)
+        for number in short:
+            found[number] = _pairs_of(search, structures[number], cutoff)
+        pairs = _together(structures, found, first) if len(short) else pairs
+    return pairs
 
 
 def only(pairs: Pairs, keep: np.ndarray) -> Pairs:
@@ -177,24 +183,63 @@ def displacements(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors) -
     return jnp.where(neighbors.occupation[..., None] > 0, vectors, jnp.zeros_like(vectors))
 
 
-def _pairs_of(search, atoms: ase.Atoms, number: int, offset: int) -> tuple[np.ndarray, ...]:
+def _reach(structures: Sequence[ase.Atoms], k: int, cutoff: float) -> np.ndarray:
+    """Radius of the sphere with `SPARE` · k atoms at the density of each structure, at most `cutoff`."""
+    periodic = np.array([atoms.pbc.all() for atoms in structures], bool)
+    cells = np.array([atoms.cell.array for atoms in structures]).reshape(-1, 3, 3)
+    counts = np.maximum([len(atoms) for atoms in structures], 1)
+    volume = np.where(periodic, np.abs(np.linalg.det(cells)), np.inf) / counts
+    return np.minimum(np.cbrt(3 / (4 * np.pi) * SPARE * k * volume), cutoff)
+
+
+def _short(
+    structures: Sequence[ase.Atoms], reach: np.ndarray, cutoff: float, pairs: Pairs, k: int
+) -> np.ndarray:
+    """Structures where an atom has fewer than k neighbors surely within a reach that is below the cutoff.
+
+    k neighbors nearer than the reach by more than the tolerance: all that tie with them are within it.
+    """
+    if (reach == cutoff).all():
+        return np.zeros(0, int)
+    structure = np.repeat(np.arange(len(structures)), [len(atoms) for atoms in structures])
+    inside = pairs.distance < reach[structure[pairs.center]] - 2 * TIE_TOLERANCE
+    count = np.bincount(pairs.center[inside], minlength=pairs.n_atoms)
+    return np.unique(structure[(count < k) & (reach[structure] < cutoff)])
+
+
+def _pairs_of(search, atoms: ase.Atoms, radius: float) -> list[np.ndarray]:
+    """Each pair from one of its ends: atoms [p, 2], lattice shift, vector and distance."""
     if len(atoms) == 0:
-        return _no_pairs()
+        return [np.zeros((0, 2), np.uintp), np.zeros((0, 3), np.int32), np.zeros((0, 3)), np.zeros(0)]
+    search.cutoff = float(radius)
     cell = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
-    pair, shift, vector, distance = search.compute(atoms.positions, cell, atoms.pbc, "PSDd")
-    pair = pair.view(np.int64)
+    return search.compute(atoms.positions, cell, atoms.pbc, "PSDd")
+
+
+def _together(structures: Sequence[ase.Atoms], found: Sequence[list[np.ndarray]], first: int) -> Pairs:
+    """Pairs of all structures from both of their ends, atoms numbered through."""
+    counts = np.array([len(atoms) for atoms in structures], int)
+    length = [len(distance) for *_, distance in found]
+    columns = zip(_pairs_of(None, ase.Atoms(), 0.0), *found, strict=True)
+    pair, shift, vector, distance = (np.concatenate(column) for column in columns)
+    offset = np.cumsum(counts) - counts
     if len(distance) and distance.min() < CLOSEST_APPROACH:
-        i, j = pair[distance.argmin()]
+        closest = distance.argmin()
+        number = np.repeat(np.arange(len(counts)), length)[closest]
+        i, j = sorted(pair[closest])
         raise InputError(
-            f"structure {number}, atoms {i} and {j}: {distance.min():.2g} Å apart, so they coincide; "
-            "remove one of them."
+            f"structure {first + number}, atoms {i} and {j}: {distance[closest]:.2g} Å apart, so they "
+            "coincide; remove one of them."
         )
-    return pair[:, 0] + offset, pair[:, 1] + offset, shift, vector, distance
-
-
-def _no_pairs() -> tuple[np.ndarray, ...]:
-    integers = np.zeros(0, np.int64)
-    return integers, integers, np.zeros((0, 3), np.int32), np.zeros((0, 3)), np.zeros(0)
+    i, j = pair.astype(np.int64).T + np.repeat(offset, length)
+    return Pairs(
+        np.concatenate([i, j]),
+        np.concatenate([j, i]),
+        np.concatenate([shift, -shift]),
+        np.concatenate([vector, -vector]),
+        np.concatenate([distance, distance]),
+        n_atoms=int(counts.sum()),
+    )
 
 
 def _table(blocks: Sequence[tuple[np.ndarray, ...]], width: int) -> Nearest:

@@ -21,8 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.atoms.dataset import ROWS, describe_rows, runs
-from quests_jax.atoms.descriptors import quests_descriptor
+from quests_jax.atoms.batches import describe_rows, from_terms
+from quests_jax.atoms.dataset import in_runs
+from quests_jax.atoms.descriptors import mean_of_sorted, unsorted_terms
 from quests_jax.atoms.neighbors import Neighbors, displacements, find_pairs, nearest
 from quests_jax.atoms.structures import validate
 from quests_jax.checks import InputError, check_count, check_positive
@@ -41,9 +42,8 @@ def smooth_descriptor(vectors: jax.Array, *, cutoff: float) -> jax.Array:
     Returns:
       Shape [2k − 1], in Å⁻¹.
     """
-    last = safe_sqrt(jnp.sum(vectors[-1] ** 2))
-    radius = jnp.where(last > 0, jnp.minimum(last, cutoff), cutoff)
-    return quests_descriptor(vectors[:-1], cutoff=radius)
+    radial, cross = _terms(vectors, cutoff=cutoff)
+    return jnp.concatenate([radial, mean_of_sorted(cross)])
 
 
 @partial(jax.jit, static_argnames=("k", "cutoff"))
@@ -86,25 +86,33 @@ def get_smooth_descriptors(
     """
     k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
     validate(structures)
-    counts = [len(atoms) for atoms in structures]
-    x, start = np.empty((sum(counts), 2 * k - 1)), 0
-    for run in runs(counts):
-        vectors = _nearest_vectors(structures[run], run.start, k + 1, cutoff)
-        x[start : start + len(vectors)] = describe_rows(_program, ROWS, k, cutoff, vectors)
-        start += len(vectors)
-        advance("descriptors", start, len(x))
+    x, done = np.empty((sum(map(len, structures)), 2 * k - 1)), 0
+
+    def describe(structures: Sequence[ase.Atoms], first: int) -> np.ndarray:
+        return describe_rows(_program, k, cutoff, _nearest_vectors(structures, first, k + 1, cutoff))
+
+    for block in in_runs(structures, describe):
+        x[done : done + len(block)] = block
+        done += len(block)
+        advance("descriptors", done, len(x))
     return x
 
 
 @partial(jax.jit, static_argnames=("k", "cutoff"))
-def _program(vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
+def _program(count: ArrayLike, vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
     del k
-    return jax.vmap(partial(smooth_descriptor, cutoff=cutoff))(vectors)
+    return from_terms(partial(_terms, cutoff=cutoff), count, vectors)
+
+
+def _terms(vectors: jax.Array, *, cutoff: float) -> tuple[jax.Array, jax.Array]:
+    last = safe_sqrt(jnp.sum(vectors[-1] ** 2))
+    radius = jnp.where(last > 0, jnp.minimum(last, cutoff), cutoff)
+    return unsorted_terms(vectors[:-1], cutoff=radius)
 
 
 def _nearest_vectors(structures: Sequence[ase.Atoms], first: int, size: int, cutoff: float) -> np.ndarray:
     """Vectors to the `size` nearest neighbors, shape [n, size, 3]; of a tied shell, any that fit."""
-    pairs = find_pairs(structures, cutoff=cutoff, first=first)
+    pairs = find_pairs(structures, cutoff=cutoff, first=first, k=size)
     vectors = np.zeros((pairs.n_atoms, size, 3))
     for table in nearest(pairs, k=size):
         if len(pairs.vector):

@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo import CRYSTALS, disturbed, zoo
 
-from quests_jax.atoms.dataset import _plain_program, _shared_program, environments, get_descriptors
+from quests_jax.atoms import batches
+from quests_jax.atoms.batches import plain_program, shared_program
+from quests_jax.atoms.dataset import environments, get_descriptors
 from quests_jax.atoms.descriptors import descriptors, quests_descriptor, shared_descriptor, sort_descending
 from quests_jax.atoms.neighbors import find_neighbors
 
 K, CUTOFF = 6, 3.6
-PROGRAMS: list[Any] = [_plain_program, _shared_program]
+PROGRAMS: list[Any] = [plain_program, shared_program]
 
 
 def sorted_vectors(rng: np.random.Generator, count: int = K) -> jax.Array:
@@ -114,3 +116,17 @@ def test_data_sets_of_other_sizes_compile_nothing_new() -> None:
     get_descriptors([disturbed(crystal.repeat(size), rng) for size in sizes], k=5, cutoff=3.2)
     get_descriptors([crystal.repeat(size) for size in sizes], k=5, cutoff=3.2)
     assert [program._cache_size() for program in PROGRAMS] == compiled
+
+
+def test_calls_of_one_shape_equal_one_environment_at_a_time() -> None:
+    """More rows than a call takes, and none, with and without shared shells."""
+    rng = np.random.default_rng(7)
+    vectors = rng.uniform(-2, 2, (batches.ROWS + 37, K + 2, 3))
+    vectors = np.take_along_axis(vectors, np.argsort((vectors**2).sum(axis=2))[..., None], axis=1)
+    occupation = np.tile([1.0] * (K - 1) + [1 / 3] * 3, (len(vectors), 1))
+    for count in (len(vectors), 33, 1, 0):
+        found = batches.describe_rows(plain_program, K, CUTOFF, vectors[:count, :K])
+        np.testing.assert_allclose(found, jax.vmap(plain)(vectors[:count, :K]), rtol=1e-13, atol=1e-15)
+        found = batches.describe_rows(shared_program, K, CUTOFF, vectors[:count], occupation[:count])
+        expected = jax.vmap(shared)(vectors[:count], occupation[:count])
+        np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)

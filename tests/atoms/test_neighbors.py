@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zoo import CRYSTALS, few, zoo
+from zoo import CRYSTALS, disturbed, few, zoo
 
 from quests_jax.atoms import neighbors
 from quests_jax.atoms.neighbors import TIE_TOLERANCE, displacements, find_neighbors, find_pairs, nearest
@@ -101,6 +101,39 @@ def test_blocks_of_atoms_give_the_same_tables(monkeypatch: pytest.MonkeyPatch) -
     for table, expected in zip(nearest(pairs, k=14), whole, strict=True):
         for column, other in zip(table, expected, strict=True):
             np.testing.assert_array_equal(column, other)
+
+
+@pytest.mark.parametrize("k", [2, 6, 20])
+def test_pairs_that_k_nearest_need(k: int) -> None:
+    """Whatever is left out, nearest neighbors and ties are those of all pairs."""
+    rng = np.random.default_rng(k)
+    structures = [*CRYSTALS.values(), *(disturbed(atoms, rng) for atoms in CRYSTALS.values()), lone_atom()]
+    structures += zoo(k).values()
+    every, needed = find_pairs(structures, cutoff=6.0), find_pairs(structures, cutoff=6.0, k=k)
+    for table, expected in zip(nearest(needed, k=k), nearest(every, k=k), strict=True):
+        np.testing.assert_array_equal(table.atoms, expected.atoms)
+        np.testing.assert_array_equal(table.occupation, expected.occupation)
+        found, of_all = (
+            np.append(pairs.distance, 0.0)[rows.pair] * (rows.occupation > 0)
+            for pairs, rows in ((needed, table), (every, expected))
+        )
+        np.testing.assert_array_equal(found, of_all)
+
+
+def test_fewer_pairs_where_neighbors_are_near_and_all_where_one_atom_is_alone() -> None:
+    dense = CRYSTALS["diamond"]
+    every, needed = (len(find_pairs([dense], cutoff=9.0, k=k).distance) for k in (None, 20))
+    assert needed < every / 2
+    every, needed = (len(find_pairs([lone_atom()], cutoff=9.0, k=k).distance) for k in (None, 20))
+    assert needed == every
+
+
+def lone_atom() -> ase.Atoms:
+    """A crystal with a void, and one atom in the void."""
+    atoms = CRYSTALS["diamond"].repeat((2, 2, 1))
+    length = atoms.cell.array[2, 2]
+    atoms.set_cell(atoms.cell.array * [[1], [1], [3]])
+    return atoms + ase.Atoms("Si", [[0, 0, 1.9 * length]])
 
 
 @pytest.mark.parametrize("count", [0, 1])

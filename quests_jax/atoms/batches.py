@@ -1,0 +1,95 @@
+"""Many environments by calls of one shape, so that one compiled program serves every data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from quests_jax.atoms.descriptors import mean_of_sorted, shared_descriptor, unsorted_terms
+
+ROWS = 512  # environments per call
+IN_CACHE = 16  # environments whose terms wait for the sort; divides ROWS
+UNSORTED = 8  # environments whose terms are computed at a time
+SORTED = 2  # environments sorted at a time; divides IN_CACHE
+SHARED = 32  # environments with a shared shell described at a time; divides ROWS
+
+
+def describe_rows(program: Callable, k: int, cutoff: float, *rows: np.ndarray) -> np.ndarray:
+    """Descriptors [n, 2k − 1] of any number of rows by a `program` such as `plain_program`."""
+    pending = []
+    for start in range(0, len(rows[0]), ROWS):
+        part = [column[start : start + ROWS] for column in rows]
+        pending.append(program(len(part[0]), *map(_padded, part), k=k, cutoff=cutoff))
+    x = np.empty((len(rows[0]), 2 * k - 1))
+    for number, result in enumerate(pending):
+        start = number * ROWS
+        x[start : start + ROWS] = np.asarray(result)[: len(x) - start]
+    return x
+
+
+@partial(jax.jit, static_argnames=("k", "cutoff"))
+def plain_program(count: ArrayLike, vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
+    """`quests_descriptor` of the first `count` of [n, k, 3]."""
+    del k
+    return from_terms(partial(unsorted_terms, cutoff=cutoff), count, vectors)
+
+
+@partial(jax.jit, static_argnames=("k", "cutoff"))
+def shared_program(
+    count: ArrayLike, vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff: float
+) -> jax.Array:
+    """`shared_descriptor` of the first `count` of [n, K, 3] with occupations [n, K]."""
+    describe = jax.vmap(partial(shared_descriptor, k=k, cutoff=cutoff))
+    return _on_platform(partial(_by_blocks, describe, SHARED), describe, count, vectors, occupation)
+
+
+def from_terms(terms: Callable, count: ArrayLike, vectors: jax.Array) -> jax.Array:
+    """Descriptors of the first `count` rows, where `terms` of one row are as those of `unsorted_terms`.
+
+    On a CPU in cache, and with all terms complete before they are sorted: a compiler that fuses the two
+    computes each term anew in every stage of the sort that it takes in.
+    """
+
+    def in_cache(vectors):
+        radial, cross = jax.lax.map(terms, vectors, batch_size=UNSORTED)
+        together = jnp.moveaxis(cross.reshape(-1, SORTED, *cross.shape[1:]), 1, 2)
+        means = jnp.moveaxis(jax.lax.map(mean_of_sorted, together), 1, 2)
+        return jnp.concatenate([radial, means.reshape(len(radial), -1)], axis=1)
+
+    def one(vectors):
+        radial, cross = terms(vectors)
+        return jnp.concatenate([radial, mean_of_sorted(cross)])
+
+    return _on_platform(partial(_by_blocks, in_cache, IN_CACHE), jax.vmap(one), count, vectors)
+
+
+def _on_platform(on_cpu: Callable, elsewhere: Callable, count: ArrayLike, *rows: jax.Array) -> jax.Array:
+    """`on_cpu` of count and rows, or `elsewhere` of all rows, by the platform that runs the program."""
+
+    def all_rows(count, *rows):
+        del count
+        return elsewhere(*rows)
+
+    return jax.lax.platform_dependent(count, *rows, cpu=on_cpu, default=all_rows)
+
+
+def _by_blocks(describe: Callable, size: int, count: jax.Array, *rows: jax.Array) -> jax.Array:
+    """`describe` of `size` rows at a time until `count` is reached; zeros are left for the others."""
+    blocks = [column.reshape(-1, size, *column.shape[1:]) for column in rows]
+    block = jax.eval_shape(describe, *(column[0] for column in blocks))
+
+    def step(number, x):
+        return x.at[number].set(describe(*(column[number] for column in blocks)))
+
+    x = jnp.zeros((len(blocks[0]), *block.shape), block.dtype)
+    return jax.lax.fori_loop(0, -(-count // size), step, x).reshape(-1, *block.shape[1:])
+
+
+def _padded(rows: np.ndarray) -> np.ndarray:
+    missing = ROWS - len(rows)
+    return np.concatenate([rows, np.zeros((missing, *rows.shape[1:]))]) if missing else rows
