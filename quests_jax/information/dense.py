@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from quests_jax.information.streaming import exponents
+from quests_jax.information.exponents import exponents
 from quests_jax.information.tiles import FAR
 
 LARGEST = 2**18  # pairs of rows; 2 MB in float64

@@ -162,7 +162,8 @@ def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike) -> tuple[_Rows, 
     origin = x.mean(axis=0, keepdims=True)
     if not isinstance(origin, np.ndarray):
         origin = jax.lax.stop_gradient(origin)  # kernels do not see it, cancellation does
-    return (y - origin).astype(dtype), (x - origin).astype(dtype), jnp.asarray(bandwidth, dtype)
+    centered = (x - origin).astype(dtype)
+    return centered if same else (y - origin).astype(dtype), centered, jnp.asarray(bandwidth, dtype)
 
 
 def _as_float(x: ArrayLike) -> _Rows:

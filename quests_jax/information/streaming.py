@@ -1,9 +1,8 @@
 """The sums themselves, tile by tile: what one tile adds to another, and nothing else.
 
-Exponents come from |a − b|² = |a|² + |b|² − 2 a·b with both tiles measured from a common center, so that
-the cancellation costs about eps·r² for tiles of radius r. Where that is more than `EXPONENT_ERROR`
-allows and points are near enough for it to matter, the products are split into a coarse part that is
-exact and a small remainder (three products instead of one).
+Two tiles are measured from the center of the smaller one. Pairs for which plain products are exact enough and
+the others (`careful`, see `exponents`) have a loop each: a condition inside one loop would cost a copy of
+every tile of kernels, and a CPU leaves what is inside to one thread.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ import jax
 import jax.numpy as jnp
 
 from quests_jax.information import tiles as tl
+from quests_jax.information.exponents import careful_exponents, is_wide, plain_exponents
 from quests_jax.information.tiles import Tiles
-from quests_jax.numerics import exponent_error, half_precision_bits
+from quests_jax.numerics import sum_last
 
 SKIPPED = 1e-12  # what all skipped tiles together may add to a sum, relative to the largest kernel 1
 SELF_ERROR = 2.0  # self sums may err twice as much per pair: their largest term, the own one, is exact
-NEAR = 8.0  # exponents above −8 need full accuracy; exp(−8) hides the error of the plain product
 
 
 def product(y: jax.Array, x: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array, h: jax.Array) -> jax.Array:
@@ -34,14 +33,14 @@ def product(y: jax.Array, x: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array
         bound = tl.gap_squared(query, i[None], reference)[0] / (2 * h**2) + lowest_y[i] + lowest_x
         return bound < smallest
 
-    def update(total, i, j):
+    def update(total, i, j, careful):
         j, padding = _clip(j, reference)
         shift = shift_x[j][:, None] + shift_y[i][None, :, None] + padding
-        weight = jnp.exp(_exponents(query, i[None], reference, j, h) - shift)
+        weight = jnp.exp(_exponents(query, i, reference, j, h, careful) - shift)
         return total + jnp.einsum("bts,bsc->btc", weight, values[j], precision="highest").sum(axis=0)
 
     zero = jnp.zeros((tl.TILE, v.shape[1]), y.dtype)
-    sums = tl.stream_rows(query, reference, near, update, lambda i: zero)
+    sums = tl.stream_rows(query, reference, near, _wide(query, reference, h), update, lambda i: zero)
     return query.scatter(sums, y.shape[0])
 
 
@@ -60,7 +59,7 @@ def log_sum(
     beyond = jnp.log(x.shape[0] / SKIPPED)
 
     def near(i):
-        to_first = jnp.sum((query.x[i][:, None] - reference.x[None, :, 0]) ** 2, axis=-1) / (2 * base**2)
+        to_first = sum_last((query.x[i][:, None] - reference.x[None, :, 0]) ** 2) / (2 * base**2)
         to_first = to_first + others(i, jnp.arange(len(shift)))[:, :, 0].T
         gap = tl.gap_squared(query, i[None], reference)[0] / (2 * base**2)
 
@@ -71,9 +70,9 @@ def log_sum(
 
         return jnp.any(_each(within_reach, scale), axis=0)
 
-    def update(carry, i, j):
+    def update(carry, i, j, careful):
         j, padding = _clip(j, reference)
-        exponent = _exponents(query, i[None], reference, j, base)
+        exponent = _exponents(query, i, reference, j, base, careful)
         shifted = shift[j][:, None] + padding + others(i, j)
 
         def fold(state):
@@ -87,7 +86,8 @@ def log_sum(
 
     size = (len(scale), tl.TILE)
     start = jnp.full(size, jnp.finfo(y.dtype).min / 4), jnp.zeros(size, y.dtype)
-    top, total = tl.stream_rows(query, reference, near, update, lambda i: start)
+    wide = _wide(query, reference, base)
+    top, total = tl.stream_rows(query, reference, near, wide, update, lambda i: start)
     sums = query.scatter(jnp.moveaxis(top + jnp.log(total), 1, -1), y.shape[0])
     return sums.T.reshape(*h.shape, -1)
 
@@ -99,9 +99,9 @@ def self_sum(x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
     weight = tiles.gather(w)
     diagonal = jnp.eye(tl.TILE, dtype=bool)[None]
 
-    def contribution(i, j):
+    def contribution(i, j, careful):
         itself = diagonal & (i == j)[:, None, None]
-        exponent = jnp.where(itself, 0, _exponents(tiles, i, tiles, j, base, error=SELF_ERROR))
+        exponent = jnp.where(itself, 0, _exponents(tiles, i, tiles, j, base, careful))
 
         def both(ratio):
             kernel = jnp.exp(exponent * ratio)
@@ -113,7 +113,8 @@ def self_sum(x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
         to_i, to_j = _each(both, scale)
         return jnp.moveaxis(to_i, 0, -1), jnp.moveaxis(to_j, 0, -1)
 
-    return _over_pairs(tiles, contribution, h, x, (len(scale),)).T.reshape(*h.shape, -1)
+    wide = _wide(tiles, tiles, base, error=SELF_ERROR)
+    return _over_pairs(tiles, wide, contribution, h, x, (len(scale),)).T.reshape(*h.shape, -1)
 
 
 def self_force(x: jax.Array, w: jax.Array, g: jax.Array, h: jax.Array) -> jax.Array:
@@ -122,16 +123,18 @@ def self_force(x: jax.Array, w: jax.Array, g: jax.Array, h: jax.Array) -> jax.Ar
     tiles = tl.make_tiles(x, frame)
     weight, gain = tiles.gather(w), tiles.gather(g)
 
-    def contribution(i, j):
-        kernel = jnp.exp(_exponents(tiles, i, tiles, j, h))
+    def contribution(i, j, careful):
+        kernel = jnp.exp(_exponents(tiles, i, tiles, j, h, careful))
         pull = kernel * (gain[i][:, :, None] * weight[j][:, None] + gain[j][:, None] * weight[i][:, :, None])
         from_j, from_i = tiles.x[j] - tiles.center[i][:, None], tiles.x[i] - tiles.center[i][:, None]
         from_j, from_i = from_j * tiles.mask[j][..., None], from_i * tiles.mask[i][..., None]
-        to_i = jnp.einsum("bts,bsd->btd", pull, from_j, precision="highest") - pull.sum(2)[..., None] * from_i
-        to_j = jnp.einsum("bts,btd->bsd", pull, from_i, precision="highest") - pull.sum(1)[..., None] * from_j
+        on_i = jnp.einsum("bts,bs->bt", pull, tiles.mask[j], precision="highest")[..., None]
+        on_j = jnp.einsum("bts,bt->bs", pull, tiles.mask[i], precision="highest")[..., None]
+        to_i = jnp.einsum("bts,bsd->btd", pull, from_j, precision="highest") - on_i * from_i
+        to_j = jnp.einsum("bts,btd->bsd", pull, from_i, precision="highest") - on_j * from_j
         return to_i, to_j
 
-    rotated = _over_pairs(tiles, contribution, h, x, (x.shape[1],))
+    rotated = _over_pairs(tiles, _wide(tiles, tiles, h), contribution, h, x, (x.shape[1],))
     return jnp.dot(rotated, frame.axes.T, precision="highest") / h**2
 
 
@@ -151,18 +154,18 @@ def masses(
     frame = tl.principal_frame(x)
     query, reference = tl.make_tiles(y, frame), tl.make_tiles(x, frame, reorder=False)
     number = structure.reshape(-1, tl.TILE)
-    first, blocks = number[:, 0], len(number)
+    first = number[:, 0]
     member = (number - first[:, None])[:, :, None] == jnp.arange(span, dtype=number.dtype)[None, None]
     member = jnp.where(member, reference.mask[..., None], 0)
     cut, active = tl.reach(h, len(x), SKIPPED), reference.mask.max(axis=1) > 0
+    wide = _wide(query, reference, h)
 
     def rows(i, result):
         near = (tl.gap_squared(query, i[None], reference)[0] < cut**2) & active
-        columns = jnp.nonzero(near, size=blocks, fill_value=blocks)[0]
 
-        def add(j, total):
+        def add(j, total, careful):
             j, padding = _clip(j, reference)
-            kernel = jnp.exp(_exponents(query, i[None], reference, j, h) - padding)
+            kernel = jnp.exp(_exponents(query, i, reference, j, h, careful) - padding)
             parts = jnp.einsum("bts,bsr->btr", kernel, member[j], precision="highest")
             for block, part in zip(j, parts, strict=True):
                 at = (jnp.zeros_like(first[block]), first[block])
@@ -171,7 +174,7 @@ def masses(
             return total
 
         zero = jnp.zeros((tl.TILE, n_structures + span), x.dtype)
-        total = tl.in_batches(add, columns, near.sum(), zero, blocks)
+        total = tl.fold_tiles(add, near, wide(i[None])[0], zero)
         slots = jax.lax.dynamic_slice_in_dim(query.order, i * tl.TILE, tl.TILE)
         slots = jnp.where(query.mask[i] > 0, slots, len(y))
         return result.at[slots].set(total, mode="drop", unique_indices=True)
@@ -186,34 +189,34 @@ def cross_sums(y: jax.Array, x: jax.Array, h: jax.Array) -> tuple[jax.Array, jax
     Skipped terms are below `SKIPPED` of the largest kernel, in each sum.
     """
     query, reference = _tiles_of(y, x)
-    n_tiles = len(reference.mask)
     cut = tl.reach(h, max(len(x), len(y)), SKIPPED)
-    active = reference.mask.max(axis=1) > 0
+    active, wide = reference.mask.max(axis=1) > 0, _wide(query, reference, h)
 
     def rows(i, sums):
         near = (tl.gap_squared(query, i[None], reference)[0] < cut**2) & active & (query.mask[i].max() > 0)
-        columns = jnp.nonzero(near, size=n_tiles, fill_value=n_tiles)[0]
 
-        def add(j, sums):
+        def add(j, sums, careful):
             of_y, of_x = sums
             j, padding = _clip(j, reference)
-            kernel = jnp.exp(_exponents(query, i[None], reference, j, h) - padding)
+            kernel = jnp.exp(_exponents(query, i, reference, j, h, careful) - padding)
             present = jnp.broadcast_to(query.mask[i], reference.mask[j].shape)
             to_y = jnp.einsum("bts,bs->bt", kernel, reference.mask[j], precision="highest")
             to_x = jnp.einsum("bts,bt->bs", kernel, present, precision="highest")
             return of_y.at[i].add(to_y.sum(axis=0)), of_x.at[j].add(to_x)
 
-        return tl.in_batches(add, columns, near.sum(), sums, n_tiles)
+        return tl.fold_tiles(add, near, wide(i[None])[0], sums)
 
     start = jnp.zeros(query.mask.shape, x.dtype), jnp.zeros(reference.mask.shape, x.dtype)
     of_y, of_x = jax.lax.fori_loop(0, len(query.mask), rows, start)
     return query.scatter(of_y, len(y)), reference.scatter(of_x, len(x))
 
 
-def _over_pairs(tiles: Tiles, contribution: Callable, h: jax.Array, x: jax.Array, shape: tuple) -> jax.Array:
+def _over_pairs(
+    tiles: Tiles, wide: Callable, contribution: Callable, h: jax.Array, x: jax.Array, shape: tuple
+) -> jax.Array:
     start = jnp.zeros((tiles.mask.shape[0] + 1, tl.TILE, *shape), x.dtype)
     cut = tl.reach(h, x.shape[0], SKIPPED)
-    return tiles.scatter(tl.stream_pairs(tiles, cut, contribution, start)[:-1], x.shape[0])
+    return tiles.scatter(tl.stream_pairs(tiles, cut, wide, contribution, start)[:-1], x.shape[0])
 
 
 def _tiles_of(y: jax.Array, x: jax.Array) -> tuple[Tiles, Tiles]:
@@ -253,48 +256,15 @@ def _each(f: Callable, items):
     return jax.tree.map(lambda r: r[None], f(jax.tree.map(lambda item: item[0], items)))
 
 
-def _exponents(
-    y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array, *, error: float = 1.0
-) -> jax.Array:
-    """s = −|y − x|²/2h² between tiles i of y and j of x, shape [batch, TILE, TILE], never above 0."""
-    center = y.center[i][:, None]
-    return exponents((y.x[i] - center) / h, (x.x[j] - center) / h, jnp.max(y.radius[i]) / h, error=error)
+def _wide(y: Tiles, x: Tiles, h: jax.Array, *, error: float = 1.0) -> Callable:
+    """Numbers [r] of tiles of y to a mask [r, tiles of x]: pairs that need care."""
+    return lambda i: is_wide(jnp.minimum(y.radius[i][:, None], x.radius[None]) / h, error=error)
 
 
-def exponents(a: jax.Array, b: jax.Array, radius: jax.Array, *, error: float = 1.0) -> jax.Array:
-    """−|a − b|²/2 for tiles a and b (in units of h) whose rows a lie within `radius` of the origin.
-
-    `error` is what is allowed, in units of `exponent_error`.
-    """
-    plain = _gram(a, b)
-    inexact = radius**2 * jnp.finfo(a.dtype).eps > error * exponent_error(a.dtype)
-    keep = lambda a, b, radius: plain  # noqa: E731
-
-    def repair(a, b, radius):  # a pass over the tile to ask whether anybody is near, only where it matters
-        return jax.lax.cond(plain.max() > -NEAR, _split_gram, keep, a, b, radius)
-
-    return jnp.minimum(jax.lax.cond(inexact, repair, keep, a, b, radius), 0)
-
-
-def _gram(a: jax.Array, b: jax.Array) -> jax.Array:
-    """a·b − |a|²/2 − |b|²/2 for all pairs."""
-    inner = jnp.einsum("btd,bsd->bts", a, b, precision="highest")
-    return inner - 0.5 * jnp.sum(a**2, -1)[:, :, None] - 0.5 * jnp.sum(b**2, -1)[:, None, :]
-
-
-def _split_gram(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
-    """`_gram` with a = A + α, A on a grid so coarse that products of A's are exact.
-
-    a·b − |a|²/2 − |b|²/2 = [A·B − |A|²/2 − |B|²/2] + [A·β + α·b − (A + α/2)·α − (B + β/2)·β]
-    """
-    a = jnp.broadcast_to(a, (len(b), *a.shape[1:]))
-    largest = radius + jnp.sqrt(2 * NEAR).astype(a.dtype)  # rows further out are near nobody
-    exponent = jnp.ceil(jnp.log2(largest)).astype(int) - half_precision_bits(a.dtype, a.shape[-1])
-    step = jnp.ldexp(jnp.ones((), a.dtype), exponent)  # exp2 need not return a power of two
-    coarse_a, coarse_b = jnp.round(a / step) * step, jnp.round(b / step) * step
-    fine_a, fine_b = a - coarse_a, b - coarse_b
-    left, right = jnp.concatenate([coarse_a, fine_a], -1), jnp.concatenate([fine_b, b], -1)
-    cross = jnp.einsum("btd,bsd->bts", left, right, precision="highest")
-    own_a = jnp.sum((coarse_a + 0.5 * fine_a) * fine_a, -1)[:, :, None]
-    own_b = jnp.sum((coarse_b + 0.5 * fine_b) * fine_b, -1)[:, None, :]
-    return _gram(coarse_a, coarse_b) + (cross - own_a - own_b)
+def _exponents(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array, careful: bool) -> jax.Array:
+    """s = −|y − x|²/2h² between tiles i of y, [batch] or [], and j of x, shape [batch, TILE, TILE]."""
+    i = jnp.broadcast_to(i, j.shape)
+    radius = jnp.minimum(y.radius[i], x.radius[j])
+    center = jnp.where((radius == y.radius[i])[:, None], y.center[i], x.center[j])[:, None]
+    a, b = (y.x[i] - center) / h, (x.x[j] - center) / h
+    return careful_exponents(a, b, jnp.max(radius) / h) if careful else plain_exponents(a, b)

@@ -9,10 +9,13 @@ bounds: it decides which products are formed, never their values.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+from quests_jax.numerics import sum_last
 
 TILE = 256  # rows of a tile: small enough to skip much, large enough for a good matrix product
 BATCH = 4  # tile pairs per step: 4 tiles of 256² float64 stay in the second-level cache
@@ -83,7 +86,7 @@ def make_tiles(x: jax.Array, frame: Frame, *, reorder: bool = True) -> Tiles:
     count = jnp.maximum(mask.sum(axis=1, dtype=x.dtype), 1)[:, None]
     center = jnp.sum(jnp.where(real, tiles, 0), axis=1) / count
     offset = jnp.where(real, tiles - center[:, None], 0)
-    radius = jnp.sqrt(jnp.max(jnp.sum(offset**2, axis=-1), axis=1))
+    radius = jnp.sqrt(jnp.max(sum_last(offset**2), axis=1))
     leading = offset[..., :BOX_AXES]
     middle = center[:, :BOX_AXES]
     return Tiles(
@@ -108,22 +111,26 @@ def gap_squared(a: Tiles, rows: jax.Array, b: Tiles) -> jax.Array:
     return jnp.sum(jnp.maximum(apart, 0) ** 2, axis=-1)
 
 
-def stream_pairs(tiles: Tiles, cut: jax.Array, contribution: Callable, result: jax.Array) -> jax.Array:
+def stream_pairs(
+    tiles: Tiles, cut: jax.Array, wide: Callable, contribution: Callable, result: jax.Array
+) -> jax.Array:
     """Add the contributions of every unordered pair of tiles within `cut` of each other.
 
     Args:
       tiles: g tiles.
       cut: tiles whose boxes are further apart are skipped, Å⁻¹.
-      contribution: (i, j) of shapes [BATCH] to two arrays [BATCH, ...]: what tile j adds to tile i and
-        what i adds to j. A tile's own pair is asked for once, and only the first array is used.
+      wide: numbers of tiles [r] to a mask [r, g]: pairs for which `contribution` is told to be careful.
+      contribution: (i, j, careful), of shapes [BATCH] and a bool, to two arrays [BATCH, ...]: what tile j
+        adds to tile i and what i adds to j. A tile's own pair is asked for once, and only the first array
+        is used.
       result: accumulator of shape [g + 1, ...]; row g collects padding and is meaningless.
     """
     n_tiles = tiles.mask.shape[0]
     active = tiles.mask.max(axis=1) > 0
 
-    def add(pair, result):
+    def add(pair, result, careful):
         i, j = pair[:, 0], pair[:, 1]
-        to_i, to_j = contribution(jnp.minimum(i, n_tiles - 1), jnp.minimum(j, n_tiles - 1))
+        to_i, to_j = contribution(jnp.minimum(i, n_tiles - 1), jnp.minimum(j, n_tiles - 1), careful)
         return result.at[i].add(to_i).at[jnp.where(i == j, n_tiles, j)].add(to_j)
 
     def band(number, result):
@@ -131,33 +138,49 @@ def stream_pairs(tiles: Tiles, cut: jax.Array, contribution: Callable, result: j
         fresh = number * BATCH + jnp.arange(BATCH) < n_tiles
         near = gap_squared(tiles, rows, tiles) < cut**2
         near &= (jnp.arange(n_tiles)[None] >= rows[:, None]) & (active[rows] & fresh)[:, None] & active[None]
-        i, j = jnp.nonzero(near, size=near.size, fill_value=n_tiles)
-        i = jnp.where(i < n_tiles, rows[jnp.minimum(i, BATCH - 1)], n_tiles)
-        return in_batches(add, jnp.stack([i, j], axis=1), near.sum(), result, n_tiles)
+        is_wide = wide(rows)
+        for careful in (False, True):
+            wanted = near & (is_wide == careful)
+            i, j = jnp.nonzero(wanted, size=near.size, fill_value=n_tiles)
+            i = jnp.where(i < n_tiles, rows[jnp.minimum(i, BATCH - 1)], n_tiles)
+            step, pairs = partial(add, careful=careful), jnp.stack([i, j], axis=1)
+            result = in_batches(step, pairs, wanted.sum(), result, n_tiles)
+        return result
 
     return jax.lax.fori_loop(0, -(-n_tiles // BATCH), band, result)
 
 
-def stream_rows(y: Tiles, x: Tiles, near: Callable, update: Callable, init: Callable) -> jax.Array:
+def stream_rows(
+    y: Tiles, x: Tiles, near: Callable, wide: Callable, update: Callable, init: Callable
+) -> jax.Array:
     """For each tile of y, fold `update` over the tiles of x that are near; results stacked over tiles.
 
     Args:
       y: query tiles.
       x: reference tiles.
       near: number of a query tile to a boolean mask over the tiles of x.
-      update: (carry, i, j) to carry, with i one query tile and j [BATCH] reference tiles; entries of j
-        equal to the number of tiles are padding and must add nothing.
+      wide: numbers of query tiles [r] to a mask [r, tiles of x]: pairs that need care.
+      update: (carry, i, j, careful) to carry, with i one query tile and j [BATCH] reference tiles; entries
+        of j equal to the number of tiles are padding and must add nothing.
       init: number of a query tile to the first carry.
     """
-    n_tiles = x.mask.shape[0]
     active_y, active_x = y.mask.max(axis=1) > 0, x.mask.max(axis=1) > 0
 
     def tile(i):
-        wanted = near(i) & active_x & active_y[i]
-        columns = jnp.nonzero(wanted, size=n_tiles, fill_value=n_tiles)[0]
-        return in_batches(lambda j, carry: update(carry, i, j), columns, wanted.sum(), init(i), n_tiles)
+        step = lambda j, carry, careful: update(carry, i, j, careful)  # noqa: E731
+        return fold_tiles(step, near(i) & active_x & active_y[i], wide(i[None])[0], init(i))
 
     return jax.lax.map(tile, jnp.arange(y.mask.shape[0]))
+
+
+def fold_tiles(step: Callable, near: jax.Array, wide: jax.Array, carry: jax.Array) -> jax.Array:
+    """carry = step(j, carry, careful) over the tiles that are near: without care, then with it where wide."""
+    n_tiles = len(near)
+    for careful in (False, True):
+        wanted = near & (wide == careful)
+        columns = jnp.nonzero(wanted, size=n_tiles, fill_value=n_tiles)[0]
+        carry = in_batches(partial(step, careful=careful), columns, wanted.sum(), carry, n_tiles)
+    return carry
 
 
 def in_batches(
@@ -187,7 +210,8 @@ def split_order(x: jax.Array, real: jax.Array) -> jax.Array:
     def level(depth, order):
         part = jnp.minimum(((position // TILE) << depth) // used, (1 << levels) - 1)
         part = jnp.where(real[order], part, 1 << levels)
-        return _sort_rows(part, _principal_projection(x[order], part, 1 << levels), order, 1 << levels)
+        along = _principal_projection(x[order], real[order], part, 1 << levels)
+        return _sort_rows(part, along, order, 1 << levels)
 
     padding_last = _sort_rows((~real).astype(position.dtype), jnp.zeros(n, x.dtype), position, 1)
     return jax.lax.fori_loop(0, levels, level, padding_last)
@@ -204,18 +228,24 @@ def _sort_rows(part: jax.Array, value: jax.Array, row: jax.Array, largest_part: 
     return jnp.sort(packed) & ((1 << row_bits) - 1)
 
 
-def _principal_projection(x: jax.Array, part: jax.Array, n_parts: int) -> jax.Array:
-    """Coordinate of each row along (nearly) the principal axis of its part, by power iteration."""
-    total = jax.ops.segment_sum(jnp.ones(len(part), x.dtype), part, n_parts)
-    mean = jax.ops.segment_sum(x, part, n_parts) / jnp.maximum(total, 1)[:, None]
-    centered = x - mean[part]
+def _principal_projection(x: jax.Array, real: jax.Array, part: jax.Array, n_parts: int) -> jax.Array:
+    """Coordinate of each row along (nearly) the principal axis of its part, by power iteration.
+
+    Parts are whole tiles, so moments are products within tiles, added up over the tiles of a part.
+    """
+    tiles, of_tile = x.reshape(-1, TILE, x.shape[1]), part[::TILE]
+    with_one = jnp.concatenate([tiles, real.astype(x.dtype).reshape(-1, TILE, 1)], axis=2)
+    moments = jnp.einsum("tsa,tsb->tab", with_one, with_one, precision="highest")
+    moments = jax.ops.segment_sum(moments, of_tile, n_parts)
+    moments = moments / jnp.maximum(moments[:, -1:, -1:], 1)
+    mean = moments[:, -1, :-1]
+    covariance = moments[:, :-1, :-1] - mean[:, :, None] * mean[:, None, :]
 
     def step(_, axis):
-        along = jnp.sum(centered * axis[part], axis=1)
-        axis = jax.ops.segment_sum(centered * along[:, None], part, n_parts)
+        axis = jnp.einsum("pab,pb->pa", covariance, axis, precision="highest")
         return axis / jnp.maximum(jnp.linalg.norm(axis, axis=1, keepdims=True), jnp.finfo(x.dtype).tiny)
 
-    variance = jax.ops.segment_sum(centered**2, part, n_parts)
+    variance = jnp.diagonal(covariance, axis1=1, axis2=2)
     widest = jax.nn.one_hot(variance.argmax(axis=1), x.shape[1], dtype=x.dtype)
     axis = jax.lax.fori_loop(0, POWER_STEPS, step, widest)
-    return jnp.sum(centered * axis[part], axis=1)
+    return jnp.einsum("tsa,ta->ts", tiles, axis[of_tile], precision="highest").reshape(-1)
