@@ -41,7 +41,7 @@ def overlap_tolerance(dtype: jnp.dtype) -> float:
 
 
 def exponent_error(dtype: jnp.dtype) -> float:
-    """Error allowed in an exponent before its products are split: 5e-13 in float64, 5e-6 in float32."""
+    """Error allowed in an exponent of plain products: 5e-13 in float64, 5e-6 in float32."""
     return 5e-13 if jnp.finfo(dtype).bits == 64 else 5e-6
 
 

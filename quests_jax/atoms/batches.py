@@ -10,7 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.atoms.descriptors import mean_of_sorted, shared_descriptor, unsorted_terms
+from quests_jax.atoms.descriptors import (
+    descriptor_of_terms,
+    mean_of_sorted,
+    shared_descriptor,
+    unsorted_terms,
+)
 
 ROWS = 512  # environments per call
 IN_CACHE = 16  # environments whose terms wait for the sort; divides ROWS
@@ -34,7 +39,7 @@ def describe_rows(program: Callable, k: int, cutoff: float, *rows: np.ndarray) -
 
 @partial(jax.jit, static_argnames=("k", "cutoff"))
 def plain_program(count: ArrayLike, vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
-    """`quests_descriptor` of the first `count` of [n, k, 3]."""
+    """`quests_descriptor` of the first `count` of [ROWS, k, 3]."""
     del k
     return from_terms(partial(unsorted_terms, cutoff=cutoff), count, vectors)
 
@@ -43,7 +48,7 @@ def plain_program(count: ArrayLike, vectors: jax.Array, *, k: int, cutoff: float
 def shared_program(
     count: ArrayLike, vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff: float
 ) -> jax.Array:
-    """`shared_descriptor` of the first `count` of [n, K, 3] with occupations [n, K]."""
+    """`shared_descriptor` of the first `count` of [ROWS, K, 3] with occupations [ROWS, K]."""
     describe = jax.vmap(partial(shared_descriptor, k=k, cutoff=cutoff))
     return _on_platform(partial(_by_blocks, describe, SHARED), describe, count, vectors, occupation)
 
@@ -61,11 +66,8 @@ def from_terms(terms: Callable, count: ArrayLike, vectors: jax.Array) -> jax.Arr
         means = jnp.moveaxis(jax.lax.map(mean_of_sorted, together), 1, 2)
         return jnp.concatenate([radial, means.reshape(len(radial), -1)], axis=1)
 
-    def one(vectors):
-        radial, cross = terms(vectors)
-        return jnp.concatenate([radial, mean_of_sorted(cross)])
-
-    return _on_platform(partial(_by_blocks, in_cache, IN_CACHE), jax.vmap(one), count, vectors)
+    at_once = jax.vmap(lambda vectors: descriptor_of_terms(*terms(vectors)))
+    return _on_platform(partial(_by_blocks, in_cache, IN_CACHE), at_once, count, vectors)
 
 
 def _on_platform(on_cpu: Callable, elsewhere: Callable, count: ArrayLike, *rows: jax.Array) -> jax.Array:

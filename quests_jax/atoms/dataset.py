@@ -116,12 +116,22 @@ def in_runs(
     with ThreadPoolExecutor(workers) as pool:
         ahead = []
         counts = [len(atoms) for atoms in structures]
-        for run in runs(counts, size=_run_size(sum(counts), workers)):
+        for run in _runs(counts, size=_run_size(sum(counts), workers)):
             ahead.append(pool.submit(described, run))
             if len(ahead) > workers:
                 yield ahead.pop(0).result()
         for waiting in ahead:
             yield waiting.result()
+
+
+def _runs(counts: Sequence[int], size: int) -> Iterator[slice]:
+    """Slices of structures that together hold about `size` atoms."""
+    start, atoms = 0, 0
+    for stop, count in enumerate(counts, start=1):
+        atoms += count
+        if atoms >= size or stop == len(counts):
+            yield slice(start, stop)
+            start, atoms = stop, 0
 
 
 def _run_size(total: int, workers: int) -> int:
@@ -176,13 +186,3 @@ def _vectors(
     full[plain.atoms] = vector[plain.pair] * (plain.occupation > 0)[..., None]
     wide = vector[shared.pair] * (shared.occupation > 0)[..., None]
     return Vectors(full, shared.atoms, wide, shared.occupation)
-
-
-def runs(counts: Sequence[int], size: int = RUN) -> Iterator[slice]:
-    """Slices of structures that together hold about `size` atoms."""
-    start, atoms = 0, 0
-    for stop, count in enumerate(counts, start=1):
-        atoms += count
-        if atoms >= size or stop == len(counts):
-            yield slice(start, stop)
-            start, atoms = stop, 0

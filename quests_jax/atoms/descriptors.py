@@ -36,14 +36,18 @@ def quests_descriptor(vectors: jax.Array, *, cutoff: float | jax.Array) -> jax.A
     Returns:
       Shape [2k − 1], in Å⁻¹.
     """
-    radial, cross = unsorted_terms(vectors, cutoff=cutoff)
-    return jnp.concatenate([radial, mean_of_sorted(cross)])
+    return descriptor_of_terms(*unsorted_terms(vectors, cutoff=cutoff))
 
 
 def unsorted_terms(vectors: jax.Array, *, cutoff: float | jax.Array) -> tuple[jax.Array, jax.Array]:
     """w(r_j) / r_j, shape [k], and √(w(r_j) w(r_l)) / r_jl, shape [k, k], of `quests_descriptor`."""
     root_weight, distance = _root_weight(vectors, cutoff)
     return root_weight**2 * safe_reciprocal(distance), _cross(vectors, root_weight)
+
+
+def descriptor_of_terms(radial: jax.Array, cross: jax.Array) -> jax.Array:
+    """[X1, X2] of `quests_descriptor`, shape [2k − 1], from its terms, [k] and [k, k]."""
+    return jnp.concatenate([radial, mean_of_sorted(cross)])
 
 
 def mean_of_sorted(cross: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import ase
 import jax
@@ -28,11 +28,13 @@ CLOSEST_APPROACH = 1e-3  # Å; two atoms nearer than this are taken for one atom
 MARGIN = 1e-4  # by which atoms are moved further apart than needed, relative to the distance needed
 ROUNDS = 300  # of moving atoms apart
 SPARE = 1.5  # times k atoms that the first search of a dense structure reaches for
+NO_PAIRS = (np.zeros((0, 2), np.uintp), np.zeros((0, 3), np.int32), np.zeros((0, 3)), np.zeros(0))
+
 BLOCK = 4096  # atoms whose neighbors are sorted side by side
 
 
 class Pairs(NamedTuple):
-    """All pairs within the cutoff of a run of structures, atoms numbered through."""
+    """Pairs of atoms of a run of structures, each from both of its ends, atoms numbered through."""
 
     center: np.ndarray  # [P] int64
     neighbor: np.ndarray  # [P] int64
@@ -133,7 +135,7 @@ def find_neighbors(atoms: ase.Atoms, *, k: int = 32, cutoff: float = 5.0) -> Nei
     Raises `InputError` for coincident atoms or parameters that are not positive.
     """
     k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
-    pairs = find_pairs([atoms], cutoff=cutoff)
+    pairs = find_pairs([atoms], cutoff=cutoff, k=k)
     tables = nearest(pairs, k=k)
     width = max(k, tables[1].pair.shape[1] if len(tables[1].atoms) else 0)
     pair, occupation = np.zeros((len(atoms), width), int), np.zeros((len(atoms), width))
@@ -207,30 +209,34 @@ def _short(
     return np.unique(structure[(count < k) & (reach[structure] < cutoff)])
 
 
-def _pairs_of(search, atoms: ase.Atoms, radius: float) -> list[np.ndarray]:
+def _pairs_of(search, atoms: ase.Atoms, radius: float) -> Sequence[np.ndarray]:
     """Each pair from one of its ends: atoms [p, 2], lattice shift, vector and distance."""
     if len(atoms) == 0:
-        return [np.zeros((0, 2), np.uintp), np.zeros((0, 3), np.int32), np.zeros((0, 3)), np.zeros(0)]
+        return NO_PAIRS
     search.cutoff = float(radius)
     cell = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
     return search.compute(atoms.positions, cell, atoms.pbc, "PSDd")
 
 
-def _together(structures: Sequence[ase.Atoms], found: Sequence[list[np.ndarray]], first: int) -> Pairs:
+def _refuse(found: Sequence[Sequence[np.ndarray]], first: int) -> NoReturn:
+    """Name the closest pair of the first structure in which atoms coincide."""
+    closest = [distance.min(initial=np.inf) for *_, distance in found]
+    number = next(number for number, distance in enumerate(closest) if distance < CLOSEST_APPROACH)
+    i, j = sorted(found[number][0][found[number][-1].argmin()])
+    raise InputError(
+        f"structure {first + number}, atoms {i} and {j}: {closest[number]:.2g} Å apart, so they coincide; "
+        "remove one of them."
+    )
+
+
+def _together(structures: Sequence[ase.Atoms], found: Sequence[Sequence[np.ndarray]], first: int) -> Pairs:
     """Pairs of all structures from both of their ends, atoms numbered through."""
     counts = np.array([len(atoms) for atoms in structures], int)
     length = [len(distance) for *_, distance in found]
-    columns = zip(_pairs_of(None, ase.Atoms(), 0.0), *found, strict=True)
-    pair, shift, vector, distance = (np.concatenate(column) for column in columns)
-    offset = np.cumsum(counts) - counts
+    pair, shift, vector, distance = (np.concatenate(column) for column in zip(NO_PAIRS, *found, strict=True))
     if len(distance) and distance.min() < CLOSEST_APPROACH:
-        closest = distance.argmin()
-        number = np.repeat(np.arange(len(counts)), length)[closest]
-        i, j = sorted(pair[closest])
-        raise InputError(
-            f"structure {first + number}, atoms {i} and {j}: {distance[closest]:.2g} Å apart, so they "
-            "coincide; remove one of them."
-        )
+        _refuse(found, first)
+    offset = np.cumsum(counts) - counts
     i, j = pair.astype(np.int64).T + np.repeat(offset, length)
     return Pairs(
         np.concatenate([i, j]),

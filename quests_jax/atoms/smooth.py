@@ -23,7 +23,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.atoms.batches import describe_rows, from_terms
 from quests_jax.atoms.dataset import in_runs
-from quests_jax.atoms.descriptors import mean_of_sorted, unsorted_terms
+from quests_jax.atoms.descriptors import descriptor_of_terms, unsorted_terms
 from quests_jax.atoms.neighbors import Neighbors, displacements, find_pairs, nearest
 from quests_jax.atoms.structures import validate
 from quests_jax.checks import InputError, check_count, check_positive
@@ -42,8 +42,7 @@ def smooth_descriptor(vectors: jax.Array, *, cutoff: float) -> jax.Array:
     Returns:
       Shape [2k − 1], in Å⁻¹.
     """
-    radial, cross = _terms(vectors, cutoff=cutoff)
-    return jnp.concatenate([radial, mean_of_sorted(cross)])
+    return descriptor_of_terms(*_terms(vectors, cutoff=cutoff))
 
 
 @partial(jax.jit, static_argnames=("k", "cutoff"))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from quests_jax.numerics import exponent_error, half_precision_bits, sum_last
 
-NEAR = 8.0  # exponents above −8 need full accuracy; exp(−8) hides the error of the plain product
+BEYOND = 4.0  # how far a row may lie outside the radius for its products to be exact, in units of h
 
 
 def is_wide(radius: jax.Array, *, error: float = 1.0) -> jax.Array:
@@ -28,12 +28,11 @@ def plain_exponents(a: jax.Array, b: jax.Array) -> jax.Array:
 def careful_exponents(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
     """`plain_exponents` where rows a or b lie up to `radius` from the origin, however far that is.
 
-    Products of float32 are formed in float64 on a CPU. Elsewhere, and in float64, they are split where
-    anybody is near anybody.
+    Products of float32 are formed in float64 on a CPU. Elsewhere, and in float64, they are split in three.
     """
     if a.dtype == jnp.float64:
-        return _split_if_near(a, b, radius)
-    return jax.lax.platform_dependent(a, b, radius, cpu=_in_float64, default=_split_if_near)
+        return split_exponents(a, b, radius)
+    return jax.lax.platform_dependent(a, b, radius, cpu=_in_float64, default=split_exponents)
 
 
 def exponents(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
@@ -53,19 +52,12 @@ def _in_float64(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
     return plain_exponents(a.astype(jnp.float64), b.astype(jnp.float64)).astype(a.dtype)
 
 
-def _split_if_near(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
-    plain = _gram(a, b)
-    keep = lambda a, b, radius: plain  # noqa: E731
-    return jnp.minimum(jax.lax.cond(plain.max() > -NEAR, _split_gram, keep, a, b, radius), 0)
-
-
-def _split_gram(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
-    """`_gram` with a = A + α, A on a grid so coarse that products of A's are exact.
+def split_exponents(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
+    """`careful_exponents` with a = A + α, A on a grid so coarse that products of A's are exact.
 
     a·b − |a|²/2 − |b|²/2 = [A·B − |A|²/2 − |B|²/2] + [A·β + α·b − (A + α/2)·α − (B + β/2)·β]
     """
-    largest = radius + jnp.sqrt(2 * NEAR).astype(a.dtype)  # rows further out are near nobody
-    exponent = jnp.ceil(jnp.log2(largest)).astype(int) - half_precision_bits(a.dtype, a.shape[-1])
+    exponent = jnp.ceil(jnp.log2(radius + BEYOND)).astype(int) - half_precision_bits(a.dtype, a.shape[-1])
     step = jnp.ldexp(jnp.ones((), a.dtype), exponent)  # exp2 need not return a power of two
     coarse_a, coarse_b = jnp.round(a / step) * step, jnp.round(b / step) * step
     fine_a, fine_b = a - coarse_a, b - coarse_b
@@ -73,4 +65,4 @@ def _split_gram(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
     cross = jnp.einsum("btd,bsd->bts", left, right, precision="highest")
     own_a = sum_last((coarse_a + 0.5 * fine_a) * fine_a)[:, :, None]
     own_b = sum_last((coarse_b + 0.5 * fine_b) * fine_b)[:, None, :]
-    return _gram(coarse_a, coarse_b) + (cross - own_a - own_b)
+    return jnp.minimum(_gram(coarse_a, coarse_b) + (cross - own_a - own_b), 0)

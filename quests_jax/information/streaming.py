@@ -33,7 +33,7 @@ def product(y: jax.Array, x: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array
         bound = tl.gap_squared(query, i[None], reference)[0] / (2 * h**2) + lowest_y[i] + lowest_x
         return bound < smallest
 
-    def update(total, i, j, careful):
+    def update(i, j, total, careful):
         j, padding = _clip(j, reference)
         shift = shift_x[j][:, None] + shift_y[i][None, :, None] + padding
         weight = jnp.exp(_exponents(query, i, reference, j, h, careful) - shift)
@@ -70,7 +70,7 @@ def log_sum(
 
         return jnp.any(_each(within_reach, scale), axis=0)
 
-    def update(carry, i, j, careful):
+    def update(i, j, carry, careful):
         j, padding = _clip(j, reference)
         exponent = _exponents(query, i, reference, j, base, careful)
         shifted = shift[j][:, None] + padding + others(i, j)

@@ -3,14 +3,14 @@
 Rows are ordered by recursive splits along principal axes and cut into tiles of `TILE` rows, each with a
 center, a radius and a bounding box. Two tiles whose boxes are further apart than a reach R contribute
 less than exp(−R²/2h²) per pair, so a reach is an error bound (see `reach`). All of this is integers and
-bounds: it decides which products are formed, never their values.
+bounds: it decides which products are formed, and how carefully.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,8 @@ BATCH = 4  # tile pairs per step: 4 tiles of 256² float64 stay in the second-le
 BOX_AXES = 16  # leading principal axes used by the bounding boxes
 FAR = 1e3  # Å⁻¹; padding sits so far away that its kernel with anything is exactly 0
 POWER_STEPS = 3  # iterations towards each principal axis; any direction gives a valid order
+
+Carry = TypeVar("Carry")
 
 
 class Tiles(NamedTuple):
@@ -138,14 +140,13 @@ def stream_pairs(
         fresh = number * BATCH + jnp.arange(BATCH) < n_tiles
         near = gap_squared(tiles, rows, tiles) < cut**2
         near &= (jnp.arange(n_tiles)[None] >= rows[:, None]) & (active[rows] & fresh)[:, None] & active[None]
-        is_wide = wide(rows)
-        for careful in (False, True):
-            wanted = near & (is_wide == careful)
-            i, j = jnp.nonzero(wanted, size=near.size, fill_value=n_tiles)
+
+        def pairs(wanted):
+            i, j = jnp.nonzero(wanted, size=wanted.size, fill_value=n_tiles)
             i = jnp.where(i < n_tiles, rows[jnp.minimum(i, BATCH - 1)], n_tiles)
-            step, pairs = partial(add, careful=careful), jnp.stack([i, j], axis=1)
-            result = in_batches(step, pairs, wanted.sum(), result, n_tiles)
-        return result
+            return jnp.stack([i, j], axis=1)
+
+        return _in_turn(add, pairs, near, wide(rows), result)
 
     return jax.lax.fori_loop(0, -(-n_tiles // BATCH), band, result)
 
@@ -160,32 +161,37 @@ def stream_rows(
       x: reference tiles.
       near: number of a query tile to a boolean mask over the tiles of x.
       wide: numbers of query tiles [r] to a mask [r, tiles of x]: pairs that need care.
-      update: (carry, i, j, careful) to carry, with i one query tile and j [BATCH] reference tiles; entries
+      update: (i, j, carry, careful) to carry, with i one query tile and j [BATCH] reference tiles; entries
         of j equal to the number of tiles are padding and must add nothing.
       init: number of a query tile to the first carry.
     """
     active_y, active_x = y.mask.max(axis=1) > 0, x.mask.max(axis=1) > 0
 
     def tile(i):
-        step = lambda j, carry, careful: update(carry, i, j, careful)  # noqa: E731
-        return fold_tiles(step, near(i) & active_x & active_y[i], wide(i[None])[0], init(i))
+        return fold_tiles(partial(update, i), near(i) & active_x & active_y[i], wide(i[None])[0], init(i))
 
     return jax.lax.map(tile, jnp.arange(y.mask.shape[0]))
 
 
-def fold_tiles(step: Callable, near: jax.Array, wide: jax.Array, carry: jax.Array) -> jax.Array:
-    """carry = step(j, carry, careful) over the tiles that are near: without care, then with it where wide."""
-    n_tiles = len(near)
+def fold_tiles(step: Callable, near: jax.Array, wide: jax.Array, carry: Carry) -> Carry:
+    """carry = step(j, carry, careful) over the tiles that are near."""
+
+    def columns(wanted):
+        return jnp.nonzero(wanted, size=len(wanted), fill_value=len(wanted))[0]
+
+    return _in_turn(step, columns, near, wide, carry)
+
+
+def _in_turn(step: Callable, items: Callable, near: jax.Array, wide: jax.Array, carry: Carry) -> Carry:
+    """Fold `step` over the items of what is near: without care, then with it where wide."""
     for careful in (False, True):
         wanted = near & (wide == careful)
-        columns = jnp.nonzero(wanted, size=n_tiles, fill_value=n_tiles)[0]
-        carry = in_batches(partial(step, careful=careful), columns, wanted.sum(), carry, n_tiles)
+        n_tiles = wanted.shape[-1]
+        carry = _in_batches(partial(step, careful=careful), items(wanted), wanted.sum(), carry, n_tiles)
     return carry
 
 
-def in_batches(
-    step: Callable, items: jax.Array, count: jax.Array, carry: jax.Array, filler: int
-) -> jax.Array:
+def _in_batches(step: Callable, items: jax.Array, count: jax.Array, carry: Carry, filler: int) -> Carry:
     """carry = step(items[b:b+BATCH], carry) over the first `count` items, the last batch filled up."""
     items = jnp.concatenate([items, jnp.full((BATCH, *items.shape[1:]), filler, items.dtype)])
 

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo import CRYSTALS, disturbed, zoo
 
-from quests_jax.atoms import batches
+from quests_jax.atoms import batches, dataset
 from quests_jax.atoms.batches import plain_program, shared_program
 from quests_jax.atoms.dataset import environments, get_descriptors
 from quests_jax.atoms.descriptors import descriptors, quests_descriptor, shared_descriptor, sort_descending
 from quests_jax.atoms.neighbors import find_neighbors
+from quests_jax.atoms.smooth import get_smooth_descriptors
 
 K, CUTOFF = 6, 3.6
 PROGRAMS: list[Any] = [plain_program, shared_program]
@@ -130,3 +131,12 @@ def test_calls_of_one_shape_equal_one_environment_at_a_time() -> None:
         found = batches.describe_rows(shared_program, K, CUTOFF, vectors[:count], occupation[:count])
         expected = jax.vmap(shared)(vectors[:count], occupation[:count])
         np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("describe", [get_descriptors, get_smooth_descriptors])
+def test_several_runs_equal_one_structure_at_a_time(describe, monkeypatch: pytest.MonkeyPatch) -> None:
+    structures = [*zoo(1).values(), ase.Atoms(), *zoo(2).values()]
+    alone = np.concatenate([describe([atoms], k=K, cutoff=CUTOFF) for atoms in structures])
+    monkeypatch.setattr(dataset, "ALONE", 20)
+    monkeypatch.setattr(dataset, "RUN", 20)
+    np.testing.assert_allclose(describe(structures, k=K, cutoff=CUTOFF), alone, rtol=1e-13, atol=1e-15)

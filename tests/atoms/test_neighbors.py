@@ -120,6 +120,22 @@ def test_pairs_that_k_nearest_need(k: int) -> None:
         np.testing.assert_array_equal(found, of_all)
 
 
+@pytest.mark.parametrize("k", [2, 6])
+def test_a_first_search_that_is_hardly_far_enough(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbors, "SPARE", 1.0)
+    test_pairs_that_k_nearest_need(k)
+
+
+def test_a_first_search_that_ends_within_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Atoms of one shell differ by less than the tolerance: those just outside the reach tie as well."""
+    fcc = CRYSTALS["fcc"].repeat(2)
+    fcc.positions += np.random.default_rng(0).uniform(-1e-6, 1e-6, fcc.positions.shape)
+    shell = CRYSTALS["fcc"].cell.array[0, 0] / np.sqrt(2)
+    monkeypatch.setattr(neighbors, "_reach", lambda structures, k, cutoff: np.full(len(structures), shell))
+    tied = nearest(find_pairs([fcc], cutoff=4.0, k=2), k=2)[1]
+    np.testing.assert_allclose(tied.occupation[:, :12], 2 / 12)
+
+
 def test_fewer_pairs_where_neighbors_are_near_and_all_where_one_atom_is_alone() -> None:
     dense = CRYSTALS["diamond"]
     every, needed = (len(find_pairs([dense], cutoff=9.0, k=k).distance) for k in (None, 20))
@@ -150,9 +166,15 @@ def test_coincident_atoms_are_refused(offset: list[float]) -> None:
     positions = [[0.0, 0, 0], [1.5, 1.5, 1.5], np.array([1.5, 1.5, 1.5 + 5e-4]) + offset]
     bad = ase.Atoms("C3", positions, cell=[3, 3, 3], pbc=True)
     good = ase.Atoms("C")
-    with pytest.raises(InputError, match=r"structure 8, atoms (1 and 2|2 and 1).*coincide") as refusal:
+    with pytest.raises(InputError, match=r"structure 8, atoms 1 and 2.*coincide") as refusal:
         find_pairs([good, bad], cutoff=2.0, first=7)
     assert "\n" not in str(refusal.value)
+
+
+def test_the_first_structure_with_coincident_atoms_is_named() -> None:
+    bad, worse = (ase.Atoms("C3", [[0, 0, 0], [0, 0, 2], [0, 0, 2 + gap]]) for gap in (9e-4, 1e-5))
+    with pytest.raises(InputError, match=r"structure 1, atoms 1 and 2: 0.0009"):
+        find_pairs([ase.Atoms("C"), bad, worse], cutoff=2.0)
 
 
 @pytest.mark.parametrize(

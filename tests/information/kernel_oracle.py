@@ -49,6 +49,7 @@ DATA = {
     "around the bandwidth": cloud(1000, 0.015, 1),
     "far apart": cloud(1000, 0.3, 2),
     "clusters": clusters(1000),
+    "tight and wide": np.concatenate([cloud(500, 0.003, 4), 0.5 + cloud(500, 0.3, 5)]),
     "one": cloud(1, 0.1),
     "small": cloud(100, 0.02, 3),
 }

@@ -76,15 +76,19 @@ def test_several_bandwidths_share_one_pass_and_agree_with_one_at_a_time():
         np.testing.assert_allclose(both[1][row], log_kernel_sum(y, x, bandwidth=h), rtol=1e-12, atol=1e-12)
 
 
-def test_product_takes_values_of_any_sign():
-    x, y = oracle.DATA["around the bandwidth"], oracle.cloud(1000, 0.02, 8)
+@pytest.mark.parametrize("name", ["around the bandwidth", "tight and wide"])
+def test_product_takes_values_of_any_sign(name):
+    x = oracle.DATA[name]
+    y = np.concatenate([oracle.cloud(700, 0.02, 8), x[400:700]])
     v = np.random.default_rng(1).normal(size=(len(x), 4))
     np.testing.assert_allclose(kernel_product(y, x, v), oracle.kernel(y, x, H) @ v, atol=1e-11)
 
 
+@pytest.mark.parametrize("name", ["around the bandwidth", "tight and wide"])
 @pytest.mark.parametrize("n_structures", [1, 7, 300])
-def test_masses_equal_dense_sums(n_structures):
-    x, y = oracle.DATA["around the bandwidth"], oracle.cloud(1000, 0.02, 9)
+def test_masses_equal_dense_sums(name, n_structures):
+    x = oracle.DATA[name]
+    y = np.concatenate([oracle.cloud(700, 0.02, 9), x[400:700]])
     structure = np.sort(np.random.default_rng(2).integers(n_structures, size=len(x)))
     M = structure_masses(y, x, structure, n_structures + 2, bandwidth=H)  # the last two are empty
     member = structure[None] == np.arange(n_structures + 2)[:, None]
