@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Hashable
 from functools import partial
 
 import jax
@@ -23,13 +24,16 @@ UNSORTED = 8  # environments whose terms are computed at a time
 SORTED = 2  # environments sorted at a time; divides IN_CACHE
 SHARED = 32  # environments with a shared shell described at a time; divides ROWS
 
+_compiling = threading.Lock()
+_compiled: set[Hashable] = set()
+
 
 def describe_rows(program: Callable, k: int, cutoff: float, *rows: np.ndarray) -> np.ndarray:
     """Descriptors [n, 2k − 1] of any number of rows by a `program` such as `plain_program`."""
     pending = []
     for start in range(0, len(rows[0]), ROWS):
         part = [column[start : start + ROWS] for column in rows]
-        pending.append(program(len(part[0]), *map(_padded, part), k=k, cutoff=cutoff))
+        pending.append(_call(program, len(part[0]), *map(_padded, part), k=k, cutoff=cutoff))
     x = np.empty((len(rows[0]), 2 * k - 1))
     for number, result in enumerate(pending):
         start = number * ROWS
@@ -90,6 +94,17 @@ def _by_blocks(describe: Callable, size: int, count: jax.Array, *rows: jax.Array
 
     x = jnp.zeros((len(blocks[0]), *block.shape), block.dtype)
     return jax.lax.fori_loop(0, -(-count // size), step, x).reshape(-1, *block.shape[1:])
+
+
+def _call(program: Callable, count: int, *rows: np.ndarray, k: int, cutoff: float) -> jax.Array:
+    """The program's result; host threads that need it for the first time at once would compile it each."""
+    shapes = program, k, cutoff, *(column.shape for column in rows)
+    if shapes in _compiled:
+        return program(count, *rows, k=k, cutoff=cutoff)
+    with _compiling:
+        x = program(count, *rows, k=k, cutoff=cutoff)
+    _compiled.add(shapes)
+    return x
 
 
 def _padded(rows: np.ndarray) -> np.ndarray:
