@@ -12,14 +12,14 @@ Arrays that are float32 stay float32.
 
 import jax as _jax
 
-from quests_jax import compatibility as _compatibility
+from quests_jax.base import versions as _versions
 
-_compatibility.refuse_broken_jax()
+_versions.refuse_broken_jax()
 _jax.config.update("jax_enable_x64", True)
 
 from quests_jax.atoms import environments, get_descriptors, read, write
-from quests_jax.checks import InputError
-from quests_jax.compress import Compression, compress
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments, make_environments
 from quests_jax.cover import (
     CoverProblem,
     Selection,
@@ -30,7 +30,6 @@ from quests_jax.cover import (
     msc,
     relaxed_cover,
 )
-from quests_jax.environments import Environments, make_environments
 from quests_jax.information import (
     DEFAULT_BANDWIDTH,
     delta_entropy,
@@ -39,6 +38,7 @@ from quests_jax.information import (
     entropy,
     overlap,
 )
+from quests_jax.studies.compression import Compression, compress
 
 __all__ = [
     "DEFAULT_BANDWIDTH",

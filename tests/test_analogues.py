@@ -11,7 +11,7 @@ from ase.calculators.tersoff import Tersoff, TersoffParameters
 
 from quests_jax import InputError
 from quests_jax.datasets import SIMULATED, carbon, generate, metals, simulate
-from quests_jax.datasets.sampling import Dynamics
+from quests_jax.datasets.simulation import Dynamics
 
 PUBLISHED = {  # eV per atom, Tersoff (1988)
     "diamond": (bulk("C", "diamond", carbon.LATTICE), -7.37),

@@ -19,11 +19,13 @@ from ase.build import bulk
 from command_line import STRUCTURES, Call, call, json_of
 from rich.console import Console
 
-from quests_jax import chunks, console, generation, runs
-from quests_jax.atoms.dataset import environments
+from quests_jax.atoms.describe import environments
 from quests_jax.atoms.structures import read
-from quests_jax.cli import cli
+from quests_jax.base import progress as chunks
+from quests_jax.cli import cli, generation
+from quests_jax.cli import run as runs
 from quests_jax.information import delta_entropy, diversity, entropy
+from quests_jax.output import terminal as console
 
 __all__ = ["call"]  # the fixture
 
@@ -348,6 +350,6 @@ def test_a_cache_that_cannot_be_written_is_no_failure(call: Call, monkeypatch: p
 
 @pytest.mark.parametrize("command", ["metrics data.xyz", "compress data.xyz -s 2 --quiet"])
 def test_much_data_come_with_advice(call: Call, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
-    monkeypatch.setattr("quests_jax.commands.MANY", 10)
+    monkeypatch.setattr("quests_jax.cli.commands.MANY", 10)
     with pytest.warns(UserWarning, match=r"32 environments take long at once; add .*--work FOLDER"):
         assert call(*command.split()).code == 0

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from quests_jax.atoms.dataset import get_descriptors
+from quests_jax.atoms.describe import get_descriptors
 from quests_jax.atoms.neighbors import Neighbors, find_neighbors
 from quests_jax.atoms.smooth import get_smooth_descriptors
-from quests_jax.checks import InputError
-from quests_jax.collective import Known, biased, delta_entropies, known_environments, pooled_with_slope
+from quests_jax.base.checks import InputError
+from quests_jax.generate.bias import Known, biased, delta_entropies, known_environments, pooled_with_slope
 from quests_jax.information import delta_entropy
 
 K, CUTOFF, STEP = 8, 4.0, 1e-6

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
-from quests_jax import compatibility
+from quests_jax.base import versions as compatibility
 
 
 @pytest.mark.parametrize(("dtype", "rows"), [("float64", 16_385), ("float32", 32_769)])

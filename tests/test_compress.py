@@ -12,10 +12,11 @@ from ase.build import bulk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quests_jax.atoms.dataset import environments
-from quests_jax.checks import InputError
-from quests_jax.compress import METHODS, NESTED, compress, entropy_and_diversity, plain
+from quests_jax.atoms.describe import environments
+from quests_jax.base.checks import InputError
+from quests_jax.base.plain import plain
 from quests_jax.information import delta_entropy, diversity, entropy
+from quests_jax.studies.compression import METHODS, NESTED, compress, entropy_and_diversity
 
 HEEDLESS = {"random", "k-means", "k-means-entropy", "direct"}  # rules that know no reference
 WIDE = 0.1  # a bandwidth at which these few environments cover one another in part

@@ -13,7 +13,7 @@ from ase.io import iread, write
 from ase.neighborlist import neighbor_list
 
 from quests_jax import datasets
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
 from quests_jax.datasets import silicon
 
 EPSILON, SIGMA = 2.16826, 2.0951  # eV and Å, Stillinger and Weber (1985)

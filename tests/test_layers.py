@@ -16,19 +16,16 @@ ROOT = PACKAGE.name
 ROWS = (
     ("__main__",),
     ("cli",),
-    ("commands", "diagnostics", "generation"),
-    ("runs", "report"),
-    ("compare", "console", "files", "plots"),
-    ("large",),
-    ("compress", "datasets", "tails", "augment", "viewer"),
-    ("cover", "collective"),
+    ("output",),
+    ("disk",),
+    ("studies", "generate", "datasets"),
+    ("cover",),
     ("atoms", "information"),
-    ("environments",),
-    ("checks", "numerics", "chunks", "compatibility"),
+    ("base",),
 )
 HEIGHT = {part: -depth for depth, parts in enumerate(ROWS) for part in parts}
 HOMES = {
-    "chemiscope": {"viewer"},
+    "chemiscope": {"output.viewer"},
     "jax_md": {"atoms.neighbors", "datasets.jaxmd"},
     "vesin": {"atoms.neighbors"},
 }

@@ -16,9 +16,11 @@ from ase.build import bulk, fcc111, molecule
 from command_line import STRUCTURES, Call, call, json_of
 
 import quests_jax as qj
-from quests_jax.cover import baselines, clusters, knee, novelty, staged_cover
+from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.cover import knee, staged_cover
+from quests_jax.cover.rules import baselines, clusters
+from quests_jax.cover.rules import msc as novelty
 from quests_jax.information import cutoff_rule, learning_curve, log_kernel_sum
-from quests_jax.numerics import overlap_tolerance
 
 __all__ = ["call"]  # the fixture
 

@@ -13,9 +13,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from command_line import STRUCTURES, Call, call
 
 import quests_jax as qj
-from quests_jax import plots
-from quests_jax.checks import InputError
-from quests_jax.tails import compare_tails, force_norms
+from quests_jax.base.checks import InputError
+from quests_jax.output import figures as plots
+from quests_jax.studies.force_tails import compare_tails, force_norms
 
 __all__ = ["call"]  # the fixture
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from quests_jax.atoms import get_descriptors
 from quests_jax.atoms.neighbors import find_pairs
-from quests_jax.chunks import advance
+from quests_jax.base.progress import advance
 from quests_jax.information import delta_entropy
 
 MOVE = 0.02  # Å, standard deviation of the moves of QUESTS

@@ -18,13 +18,13 @@ from monte_carlo import run as monte_carlo
 
 import quests_jax as qj
 from quests_jax.atoms.neighbors import find_neighbors, find_pairs
-from quests_jax.augment import TOLERANCE, Goal, augment
-from quests_jax.checks import InputError
-from quests_jax.collective import Known, delta_entropies, known_environments, pooled_with_slope
-from quests_jax.compress import versions
-from quests_jax.console import show_progress
+from quests_jax.base.checks import InputError
+from quests_jax.base.versions import versions
 from quests_jax.datasets import bundled
-from quests_jax.files import write_json
+from quests_jax.generate.augmentation import TOLERANCE, Goal, augment
+from quests_jax.generate.bias import Known, delta_entropies, known_environments, pooled_with_slope
+from quests_jax.output.files import write_json
+from quests_jax.output.terminal import show_progress
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "mlearn" / "Si_train.xyz.gz"
 STARTS = 3  # crystals

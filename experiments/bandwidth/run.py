@@ -16,11 +16,13 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 import quests_jax as qj
-from quests_jax.compare import measure
-from quests_jax.compress import find_method, plain, versions
+from quests_jax.base.plain import plain
+from quests_jax.base.versions import versions
 from quests_jax.datasets import bundled
 from quests_jax.information import cutoff_rule, gaussian_rule
-from quests_jax.plots import COLORS, LINES
+from quests_jax.output.figures import COLORS, LINES
+from quests_jax.studies.comparison import measure
+from quests_jax.studies.compression import find_method
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 BANDWIDTHS = (0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.045, 0.06, 0.09)  # Å⁻¹

@@ -24,7 +24,7 @@ from peer import start_peer
 from setting import OURS, Setting
 from summary import exponents, text
 
-from quests_jax.compress import versions
+from quests_jax.base.versions import versions
 
 CASES = (descriptors, entropy, scaling, delta_entropy, gradient, msc, greedy, relaxed, reading, command_line)
 SIZES = (2_000, 6_000, 20_000, 60_000)  # and all of the pool

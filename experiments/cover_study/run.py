@@ -19,11 +19,12 @@ from figures import draw
 from summary import text
 
 import quests_jax as qj
-from quests_jax.checks import InputError
-from quests_jax.compare import compare_environments, config_types, find_rules, force_tail
-from quests_jax.compress import METHODS, versions
+from quests_jax.base.checks import InputError
+from quests_jax.base.versions import versions
 from quests_jax.cover import minimum_cover_bound
 from quests_jax.datasets import bundled
+from quests_jax.studies.comparison import compare_environments, config_types, find_rules, force_tail
+from quests_jax.studies.compression import METHODS
 
 SIZES = (0.05, 0.1, 0.25, 0.5)
 ENVIRONMENTS = 21_000  # of a file, at most

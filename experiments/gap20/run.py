@@ -18,11 +18,12 @@ from published import ENTROPY, NAMES, OVERLAP, TOLERANCE
 from scipy.stats import pearsonr, spearmanr
 
 import quests_jax as qj
-from quests_jax.compress import plain, versions
-from quests_jax.console import show_progress
+from quests_jax.base.plain import plain
+from quests_jax.base.versions import versions
 from quests_jax.datasets import bundled
 from quests_jax.information import overlap_matrix
-from quests_jax.plots import COLORS
+from quests_jax.output.figures import COLORS
+from quests_jax.output.terminal import show_progress
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "carbon_GAP20"
 

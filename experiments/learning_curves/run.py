@@ -15,11 +15,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import quests_jax as qj
-from quests_jax.checks import InputError
-from quests_jax.compress import plain, versions
+from quests_jax.base.checks import InputError
+from quests_jax.base.plain import plain
+from quests_jax.base.versions import versions
 from quests_jax.datasets import bundled
 from quests_jax.information import LearningCurve, largest_entropy, learning_curve
-from quests_jax.plots import COLORS, LINES
+from quests_jax.output.figures import COLORS, LINES
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 FILES = (

@@ -16,9 +16,10 @@ from matplotlib.figure import Figure
 from planting import DRAWS, PLANTED, SEED, TOP, displaced, found, kinds
 
 import quests_jax as qj
-from quests_jax.compress import plain, versions
+from quests_jax.base.plain import plain
+from quests_jax.base.versions import versions
 from quests_jax.datasets import bundled
-from quests_jax.plots import COLORS
+from quests_jax.output.figures import COLORS
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 FILES = (  # each is planted with environments of the next one

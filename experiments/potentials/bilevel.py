@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from quests_jax.chunks import advance
-from quests_jax.cover.saddle import Budget, project
+from quests_jax.base.progress import advance
+from quests_jax.cover.bounds.relaxation import Budget, project
 
 RATE = 0.05  # of Adam
 SHARPEN = 10.0  # γ at the end

@@ -23,8 +23,8 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax.atoms.neighbors import Pairs, find_pairs
-from quests_jax.chunks import advance
-from quests_jax.numerics import safe_reciprocal, safe_sqrt
+from quests_jax.base.numerics import safe_reciprocal, safe_sqrt
+from quests_jax.base.progress import advance
 
 ROWS = 64  # environments per call
 WIDTH = 8  # neighbors are padded to a multiple of this, so few programs serve all atoms

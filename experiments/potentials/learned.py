@@ -11,9 +11,9 @@ from bilevel import Quadratic, learn
 from ridge import ENERGY, Equations, Rows, equations, predict, solve
 from study import Linear, Plan
 
-from quests_jax.checks import check_size
-from quests_jax.cover.rounding import threshold_round
-from quests_jax.cover.saddle import Budget
+from quests_jax.base.checks import check_size
+from quests_jax.cover.bounds.relaxation import Budget
+from quests_jax.cover.solvers.rounding import threshold_round
 
 SIZES = (0.1, 0.2)  # shares of the structures
 PENALTY = 1.0  # λ

@@ -22,9 +22,10 @@ from tables import text
 from toy import draw_toy
 
 import quests_jax as qj
-from quests_jax.compress import plain, versions
-from quests_jax.console import show_progress
-from quests_jax.files import write_json
+from quests_jax.base.plain import plain
+from quests_jax.base.versions import versions
+from quests_jax.output.files import write_json
+from quests_jax.output.terminal import show_progress
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 Records = dict[str, dict[str, Any]]

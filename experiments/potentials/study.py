@@ -25,7 +25,7 @@ from ridge import (
 )
 from selecting import Choice, choices
 
-from quests_jax.chunks import advance
+from quests_jax.base.progress import advance
 
 HELD_OUT = 5  # every so manieth structure of a random order is held out, the others may be chosen
 DIGITS = 5  # of the numbers in the results

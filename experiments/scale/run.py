@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from ase.build import bulk
 
-from quests_jax.compress import versions
+from quests_jax.base.versions import versions
 from quests_jax.datasets import bundled
-from quests_jax.files import write_json
+from quests_jax.output.files import write_json
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 SIZES = (125_000, 250_000, 500_000, 1_000_000)  # environments

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from quests_jax.atoms.neighbors import Neighbors, displacements
-from quests_jax.numerics import safe_reciprocal, safe_sqrt
+from quests_jax.base.numerics import safe_reciprocal, safe_sqrt
 
 UNROLL = 4  # steps of a scan in one; three times faster than one or eight at a time
 

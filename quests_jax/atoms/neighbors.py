@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.checks import InputError, check_count, check_positive
-from quests_jax.chunks import padded_size
+from quests_jax.base.checks import InputError, check_count, check_positive
+from quests_jax.base.shapes import padded_size
 
 # Files keep six decimals: two distances that were equal differ by up to 2√3·1e-6 Å after rounding.
 TIE_TOLERANCE = 5e-6  # Å

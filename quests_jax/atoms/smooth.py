@@ -22,13 +22,13 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.atoms.batches import describe_rows, from_terms
-from quests_jax.atoms.dataset import in_runs
+from quests_jax.atoms.describe import in_runs
 from quests_jax.atoms.descriptors import descriptor_of_terms, unsorted_terms
 from quests_jax.atoms.neighbors import Neighbors, displacements, find_pairs, nearest
 from quests_jax.atoms.structures import validate
-from quests_jax.checks import InputError, check_count, check_positive
-from quests_jax.chunks import advance
-from quests_jax.numerics import safe_sqrt
+from quests_jax.base.checks import InputError, check_count, check_positive
+from quests_jax.base.numerics import safe_sqrt
+from quests_jax.base.progress import advance
 
 
 def smooth_descriptor(vectors: jax.Array, *, cutoff: float) -> jax.Array:

@@ -15,7 +15,7 @@ import ase
 import ase.io
 import numpy as np
 
-from quests_jax.checks import InputError, located
+from quests_jax.base.checks import InputError, located
 
 STRUCTURE_SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".db", ".traj")
 XYZ_SUFFIXES = tuple(suffix for suffix in STRUCTURE_SUFFIXES if "xyz" in suffix)  # these keep every array

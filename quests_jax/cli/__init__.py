@@ -1,4 +1,4 @@
-"""The command line `quests-jax`: names, options and help. What the commands do is in `quests_jax.commands`.
+"""The command line `quests-jax`: names, options and help. What they do is in `commands`.
 
 Modules that take long to import are imported when a command runs, so that help and completion are quick.
 """

@@ -10,7 +10,7 @@ from quests_jax.cli.options import FILE, KERNEL, SIZE, WORK, parse_sizes
 from quests_jax.cli.shell import command
 
 if TYPE_CHECKING:
-    from quests_jax.runs import Report, Run
+    from quests_jax.cli.run import Report, Run
 
 
 @command(
@@ -44,7 +44,7 @@ def compress(
     and -m cover, environments stay on disk, and what is finished is kept for the next run; with
     --coordinator, several processes that see the same folder divide the work.
     """
-    from quests_jax import commands
+    from quests_jax.cli import commands
 
     return commands.compress(run, file, size, method, reference, prefixes)
 
@@ -75,6 +75,6 @@ def compare(run: Run, file: str, sizes: list[int | float], methods: tuple[str, .
     Overlap, ratio of the coverage to a bound that no choice can exceed, entropy H, diversity D, largest
     delta entropy, share of the force tail that is kept, and time; the outputs hold more.
     """
-    from quests_jax import commands
+    from quests_jax.cli import commands
 
     return commands.compare(run, file, sizes, methods)

@@ -10,7 +10,7 @@ from quests_jax.cli.options import FILE, PLAIN_KERNEL, REFERENCE_OR_FILE, SEED
 from quests_jax.cli.shell import command
 
 if TYPE_CHECKING:
-    from quests_jax.runs import Report, Run
+    from quests_jax.cli.run import Report, Run
 
 
 @command(
@@ -48,7 +48,7 @@ def augment(run: Run, file: str, reference: str | None, **asked: Any) -> Report:
     Atoms of a structure of FILE are moved until its delta entropy reaches the target; cell and elements stay.
     No two atoms come closer than the closest approach. Each new structure counts as known to the next.
     """
-    from quests_jax import generation
+    from quests_jax.cli import generation
 
     return generation.augment(run, file, reference, generation.Asked(**asked))
 
@@ -67,6 +67,6 @@ def generate(run: Run, name: str, seed: int) -> Report:
     and Au, each cold, warm and molten, after TM23, in the effective-medium theory. Structures come with
     energies and forces.
     """
-    from quests_jax import generation
+    from quests_jax.cli import generation
 
     return generation.generate(run, name, seed)

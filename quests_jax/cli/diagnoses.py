@@ -10,7 +10,7 @@ from quests_jax.cli.options import DESCRIPTOR, FILE, KERNEL, REFERENCE, REFERENC
 from quests_jax.cli.shell import command
 
 if TYPE_CHECKING:
-    from quests_jax.runs import Report, Run
+    from quests_jax.cli.run import Report, Run
 
 
 @command(
@@ -39,7 +39,7 @@ def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Rep
     environments against all its other structures. Extended xyz outputs hold delta_entropy and outlier of
     every atom, as does a file for chemiscope, which draws a map of all environments beside the structures.
     """
-    from quests_jax import diagnostics
+    from quests_jax.cli import diagnostics
 
     return diagnostics.outliers(run, file, reference, quantile)
 
@@ -59,7 +59,7 @@ def bandwidth(run: Run, file: str, sample: int, seed: int) -> Report:
     bandwidth at which 1 % of held-out structures' environments are novel, and the largest likelihood of one
     half of the structures under the other.
     """
-    from quests_jax import diagnostics
+    from quests_jax.cli import diagnostics
 
     return diagnostics.bandwidth(run, file, sample, seed)
 
@@ -78,7 +78,7 @@ def learning_curve(run: Run, file: str, repeats: int, seed: int) -> Report:
     Samples are drawn without replacement. The information gap is the limit of the fitted curve minus the
     entropy of everything.
     """
-    from quests_jax import diagnostics
+    from quests_jax.cli import diagnostics
 
     return diagnostics.learning_curve(run, file, repeats, seed)
 
@@ -92,7 +92,7 @@ def learning_curve(run: Run, file: str, repeats: int, seed: int) -> Report:
 )
 def trajectory(run: Run, file: str, reference: str | None) -> Report:
     """Entropy and diversity of every frame of FILE, and its novelty to a reference."""
-    from quests_jax import diagnostics
+    from quests_jax.cli import diagnostics
 
     return diagnostics.trajectory(run, file, reference)
 
@@ -113,6 +113,6 @@ def report(run: Run, file: str, reference: str | None) -> Report:
     What it holds, its entropy and learning curve, what compression keeps with the certified bound, force
     tails, and outliers with structure numbers. Open it in any browser; it needs no network.
     """
-    from quests_jax import diagnostics
+    from quests_jax.cli import diagnostics
 
     return diagnostics.report(run, file, reference)

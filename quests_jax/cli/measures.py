@@ -10,7 +10,7 @@ from quests_jax.cli.options import DESCRIPTOR, FILE, KERNEL, REFERENCE_HELP, WOR
 from quests_jax.cli.shell import command
 
 if TYPE_CHECKING:
-    from quests_jax.runs import Report, Run
+    from quests_jax.cli.run import Report, Run
 
 
 @command(
@@ -24,7 +24,7 @@ def descriptors(run: Run, file: str) -> Report:
 
     A .npz output can stand wherever a structure file can; a .npy output holds the matrix alone.
     """
-    from quests_jax import commands
+    from quests_jax.cli import commands
 
     return commands.descriptors(run, file)
 
@@ -32,7 +32,7 @@ def descriptors(run: Run, file: str) -> Report:
 @command(FILE, *KERNEL, examples=("entropy data.xyz -b 0.015 -o entropy.json",))
 def entropy(run: Run, file: str) -> Report:
     """Entropy H of the environments of FILE, in nats."""
-    from quests_jax import commands
+    from quests_jax.cli import commands
 
     return commands.entropy(run, file)
 
@@ -43,7 +43,7 @@ def diversity(run: Run, file: str) -> Report:
 
     It is the logarithm of how many environments are distinct at this bandwidth.
     """
-    from quests_jax import commands
+    from quests_jax.cli import commands
 
     return commands.diversity(run, file)
 
@@ -65,7 +65,7 @@ def metrics(run: Run, file: str, sample: int | None) -> Report:
     The efficiency is the entropy in percent of its maximum, the logarithm of the number of environments.
     With --work, environments stay on disk, and what is finished is kept for the next run.
     """
-    from quests_jax import commands
+    from quests_jax.cli import commands
 
     return commands.metrics(run, file, sample)
 
@@ -82,7 +82,7 @@ def delta_entropy(run: Run, file: str, reference: str) -> Report:
 
     Above 0 an environment is novel to the reference. Extended xyz outputs hold it as a per-atom array.
     """
-    from quests_jax import commands
+    from quests_jax.cli import commands
 
     return commands.delta_entropy(run, file, reference)
 
@@ -98,7 +98,7 @@ def overlap(run: Run, test: str, reference: str) -> Report:
 
     An environment is covered if its delta entropy against REFERENCE is below the tolerance.
     """
-    from quests_jax import commands
+    from quests_jax.cli import commands
 
     return commands.overlap(run, test, reference)
 
@@ -118,6 +118,6 @@ def overlap_matrix(run: Run, files: tuple[str, ...], by: str | None) -> Report:
 
     Parts are files, or the structures of a file that share a label. A row covers, a column is covered.
     """
-    from quests_jax import diagnostics
+    from quests_jax.cli import diagnostics
 
     return diagnostics.overlap_matrix(run, files, by)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from quests_jax.checks import check_size
+from quests_jax.base.checks import check_size
 
 
 def _parse_size(context: click.Context, _: click.Parameter, text: str) -> Any:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
 from quests_jax.cli.options import OUTPUT
 
 if TYPE_CHECKING:
-    from quests_jax.large import Work
-    from quests_jax.runs import Report
+    from quests_jax.cli.run import Report
+    from quests_jax.disk import Work
 
 Body = Callable[..., "Report"]
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -34,7 +34,7 @@ INTERRUPTED, TERMINATED = 130, 143  # exit codes: 128 + the number of the signal
 
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        from quests_jax.console import version_text
+        from quests_jax.output.terminal import version_text
 
         click.echo(version_text())
         context.exit()
@@ -70,9 +70,9 @@ def command(
         def execute(
             outputs: tuple[Path, ...], overwrite: bool, quiet: bool, as_json: bool, **given: Any
         ) -> None:
-            from quests_jax.console import show_progress
-            from quests_jax.files import check_outputs
-            from quests_jax.runs import Run, deliver
+            from quests_jax.cli.run import Run, deliver
+            from quests_jax.output.files import check_outputs
+            from quests_jax.output.terminal import show_progress
 
             typed = shlex.join([NAME, *click.get_current_context().obj])
             work = _work_in(**{name: given.pop(name) for name in SHARING if name in given})
@@ -107,7 +107,7 @@ def _work_in(
         if (coordinator, num_processes, process_id) != (None, None, None):
             raise InputError("several processes need a folder that all of them see; add --work FOLDER.")
         return None
-    from quests_jax.large import Work, join
+    from quests_jax.disk import Work, join
 
     if coordinator is None:
         return Work(work)
@@ -129,7 +129,7 @@ def _in_company(work: Work | None) -> AbstractContextManager[None]:
     """Show and expect signs of life where several processes share a folder."""
     if work is None:
         return nullcontext()
-    from quests_jax.large import watched
+    from quests_jax.disk import watched
 
     return watched(work)
 

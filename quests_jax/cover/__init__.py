@@ -1,16 +1,16 @@
 """Numbers choose a subset: one cover problem, several solvers, one result."""
 
-from quests_jax.cover.exact import exact_cover, minimum_cover_bound
-from quests_jax.cover.greedy import greedy_cover
-from quests_jax.cover.novelty import msc
-from quests_jax.cover.pareto import pareto_msc
+from quests_jax.cover.bounds.relaxation import LOG_MASS, SATURATED, Budget, Relaxation
 from quests_jax.cover.prefixes import Prefixes, prefix_metrics
 from quests_jax.cover.problem import CoverProblem, atom_costs, cover_problem, coverage, distinct_weights
-from quests_jax.cover.relaxed import certify, make_budget, relax, relaxed_cover
-from quests_jax.cover.saddle import LOG_MASS, SATURATED, Budget, Relaxation
+from quests_jax.cover.rules.msc import msc
+from quests_jax.cover.rules.pareto import pareto_msc
 from quests_jax.cover.selection import Selection, knee
-from quests_jax.cover.soft import soft_weights
-from quests_jax.cover.staged import staged_cover
+from quests_jax.cover.solvers.exact import exact_cover, minimum_cover_bound
+from quests_jax.cover.solvers.greedy import greedy_cover
+from quests_jax.cover.solvers.relaxed import certify, make_budget, relax, relaxed_cover
+from quests_jax.cover.solvers.soft import soft_weights
+from quests_jax.cover.solvers.staged import staged_cover
 
 __all__ = [
     "LOG_MASS",

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.checks import InputError
-from quests_jax.chunks import advance
-from quests_jax.environments import Environments
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments
+from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.progress import advance
 from quests_jax.information import DEFAULT_BANDWIDTH, kernel_sum, structure_masses
-from quests_jax.numerics import overlap_tolerance
 
 BLOCK = 32  # structures whose masses are formed at a time
 

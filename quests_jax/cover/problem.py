@@ -19,10 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.checks import InputError, check_matrix, check_positive
-from quests_jax.cover.divided import Masses
-from quests_jax.cover.masses import all_masses
-from quests_jax.environments import Environments
+from quests_jax.base.checks import InputError, check_matrix, check_positive
+from quests_jax.base.environments import Environments
+from quests_jax.cover.masses.sharded import Masses
+from quests_jax.cover.masses.stored import all_masses
 from quests_jax.information import DEFAULT_BANDWIDTH, kernel_sum, self_kernel_sum
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from ase import Atoms
 
 from quests_jax.atoms.structures import read
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
 from quests_jax.datasets import carbon, metals, silicon
 from quests_jax.datasets.published import SOURCES, load_published
-from quests_jax.datasets.sampling import DECIMALS, Dynamics, Potential, Progress, Recipe, Sweep, simulate
 from quests_jax.datasets.silicon import bundled, stillinger_weber
+from quests_jax.datasets.simulation import DECIMALS, Dynamics, Potential, Progress, Recipe, Sweep, simulate
 
 SIMULATED: dict[str, tuple[Recipe, Potential]] = {
     "silicon": (silicon.RECIPE, silicon.POTENTIAL),

@@ -17,7 +17,7 @@ from ase import Atoms, units
 from ase.build import bulk, graphene, molecule, nanotube
 
 from quests_jax.datasets.jaxmd import Field, potential
-from quests_jax.datasets.sampling import VACUUM, Dynamics, Sweep
+from quests_jax.datasets.simulation import VACUUM, Dynamics, Sweep
 
 LATTICE = 3.566  # Å, of diamond at the minimum of the energy
 BOND = 1.461  # Å, in a layer of graphene at the minimum of the energy

@@ -13,7 +13,7 @@ from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from quests_jax.atoms.structures import read
-from quests_jax.checks import InputError, located
+from quests_jax.base.checks import InputError, located
 
 KCAL_PER_MOL = units.kcal / units.mol  # eV
 

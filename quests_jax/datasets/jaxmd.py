@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from ase import Atoms
 
-from quests_jax.checks import InputError
-from quests_jax.datasets.sampling import VACUUM, Potential
+from quests_jax.base.checks import InputError
+from quests_jax.datasets.simulation import VACUUM, Potential
 
 
 class Field(NamedTuple):

@@ -15,7 +15,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.md.langevin import Langevin
 
-from quests_jax.datasets.sampling import Dynamics, Potential
+from quests_jax.datasets.simulation import Dynamics, Potential
 
 MELTING = {  # K
     "Al": 933.0,

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from ase import Atoms
 
 from quests_jax.atoms.structures import whole_file
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
 from quests_jax.datasets import formats
 
 GITHUB = "https://raw.githubusercontent.com"

@@ -1,32 +1,13 @@
 """Environments become numbers: kernel sums, entropy, delta entropy, diversity, overlap."""
 
-from quests_jax.information.bandwidth import (
+from quests_jax.information.bandwidths import (
     cutoff_rule,
     elbow_bandwidth,
     gaussian_rule,
     likelihood_bandwidth,
     novelty_bandwidth,
 )
-from quests_jax.information.entropy import (
-    delta_entropy,
-    delta_entropy_of_others,
-    diversity,
-    efficiency,
-    entropy,
-    overlap,
-    overlap_matrix,
-)
-from quests_jax.information.kernels import (
-    DEFAULT_BANDWIDTH,
-    cross_kernel_sums,
-    kernel_product,
-    kernel_sum,
-    log_kernel_sum,
-    log_sum_of_others,
-    self_kernel_sum,
-    structure_masses,
-)
-from quests_jax.information.sampling import (
+from quests_jax.information.learning_curves import (
     Estimate,
     LearningCurve,
     estimated_diversity,
@@ -36,7 +17,26 @@ from quests_jax.information.sampling import (
     learning_curve,
     sampled_entropy,
 )
-from quests_jax.information.sharding import over_devices
+from quests_jax.information.measures import (
+    delta_entropy,
+    delta_entropy_of_others,
+    diversity,
+    efficiency,
+    entropy,
+    overlap,
+    overlap_matrix,
+)
+from quests_jax.information.sums.kernels import (
+    DEFAULT_BANDWIDTH,
+    cross_kernel_sums,
+    kernel_product,
+    kernel_sum,
+    log_kernel_sum,
+    log_sum_of_others,
+    self_kernel_sum,
+    structure_masses,
+)
+from quests_jax.information.sums.sharding import over_devices
 
 __all__ = [
     "DEFAULT_BANDWIDTH",

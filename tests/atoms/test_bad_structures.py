@@ -9,8 +9,8 @@ import ase
 import numpy as np
 import pytest
 
-from quests_jax.atoms.dataset import environments, get_descriptors
-from quests_jax.checks import InputError, located
+from quests_jax.atoms.describe import environments, get_descriptors
+from quests_jax.base.checks import InputError, located
 
 GOOD = ase.Atoms("C2", [[0, 0, 0], [1.5, 1.5, 1.5]], cell=[3, 3, 3], pbc=True)
 

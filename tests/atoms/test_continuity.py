@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from zoo import zoo
 
-from quests_jax.atoms.dataset import get_descriptors
+from quests_jax.atoms.describe import get_descriptors
 
 CUTOFF = 4.1
 SMALL = 1e-5  # Å, above the tolerance within which two distances are one

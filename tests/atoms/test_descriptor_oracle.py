@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoo import CRYSTALS, PARAMETERS, few, split_rows, zoo
 
-from quests_jax.atoms.dataset import get_descriptors
+from quests_jax.atoms.describe import get_descriptors
 from quests_jax.atoms.descriptors import descriptors
 from quests_jax.atoms.neighbors import find_neighbors
 

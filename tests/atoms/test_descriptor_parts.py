@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo import CRYSTALS, disturbed, zoo
 
-from quests_jax.atoms import batches, dataset
+from quests_jax.atoms import batches
+from quests_jax.atoms import describe as dataset
 from quests_jax.atoms.batches import plain_program, shared_program
-from quests_jax.atoms.dataset import environments, get_descriptors
+from quests_jax.atoms.describe import environments, get_descriptors
 from quests_jax.atoms.descriptors import descriptors, quests_descriptor, shared_descriptor, sort_descending
 from quests_jax.atoms.neighbors import find_neighbors
 from quests_jax.atoms.smooth import get_smooth_descriptors

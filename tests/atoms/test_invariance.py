@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zoo import CRYSTALS, PARAMETERS, few, split_rows, zoo
 
-from quests_jax.atoms.dataset import get_descriptors
+from quests_jax.atoms.describe import get_descriptors
 from quests_jax.information import diversity, entropy
 
 Change = Callable[[ase.Atoms, np.random.Generator], tuple[ase.Atoms, np.ndarray]]  # atoms, their old numbers

@@ -13,7 +13,7 @@ from zoo import CRYSTALS, disturbed, few, zoo
 
 from quests_jax.atoms import neighbors
 from quests_jax.atoms.neighbors import TIE_TOLERANCE, displacements, find_neighbors, find_pairs, nearest
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
 
 
 @few

@@ -14,10 +14,10 @@ from descriptor_oracle import neighbor_vectors, plain_row
 from test_continuity import CUTOFF, SMALL, at_distances
 from zoo import ZOO, zoo
 
-from quests_jax.atoms.dataset import get_descriptors
+from quests_jax.atoms.describe import get_descriptors
 from quests_jax.atoms.neighbors import find_neighbors
 from quests_jax.atoms.smooth import get_smooth_descriptors, smooth_descriptors
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
 
 K = 6
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 
-from quests_jax.atoms.dataset import environments, get_descriptors
-from quests_jax.checks import InputError
+from quests_jax.atoms.describe import environments, get_descriptors
+from quests_jax.base.checks import InputError
 
 K = 6
 

@@ -23,7 +23,7 @@ from quests_jax.atoms.structures import (
     whole_file,
     write,
 )
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
 
 
 def labeled_structures() -> list[ase.Atoms]:

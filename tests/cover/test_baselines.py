@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from quests_jax.atoms.dataset import environments
+from quests_jax.atoms.describe import environments
 from quests_jax.atoms.structures import read
-from quests_jax.checks import InputError
-from quests_jax.cover import baselines, clusters
-from quests_jax.cover.structurewise import structure_entropies
-from quests_jax.environments import Environments, make_environments
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments, make_environments
+from quests_jax.cover.rules import baselines, clusters
+from quests_jax.cover.rules.structure_means import structure_entropies
 from quests_jax.information import entropy
 
 LABELS = list("aabbbbcc")

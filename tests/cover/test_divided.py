@@ -14,8 +14,8 @@ from dataclasses import replace
 from jax.sharding import Mesh
 from test_masses import COUNTS, N, OPERATIONS, S
 from toy_covers import loop_masses, toy, toy_problem, uneven
-from quests_jax.cover.divided import AXIS, divided
-from quests_jax.cover import masses as storage
+from quests_jax.cover.masses.sharded import AXIS, divided
+from quests_jax.cover.masses import stored as storage
 assert jax.device_count() == 5
 storage.CHUNK = 4
 everything = loop_masses(toy(0))

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_covers import affordable, known, loop_coverage, toy_problem, uneven
 
-from quests_jax.checks import InputError
-from quests_jax.cover import exact, exact_cover, greedy_cover, minimum_cover_bound
+from quests_jax.base.checks import InputError
+from quests_jax.cover import exact_cover, greedy_cover, minimum_cover_bound
+from quests_jax.cover.solvers import exact
 
 seeds = st.integers(0, 10_000)
 

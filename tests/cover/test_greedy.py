@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_covers import BANDWIDTH, COUNTS, affordable, known, loop_coverage, toy, toy_problem, uneven
 
-from quests_jax.checks import InputError
-from quests_jax.cover import cover_problem, greedy_cover, masses
-from quests_jax.environments import make_environments
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import make_environments
+from quests_jax.cover import cover_problem, greedy_cover
+from quests_jax.cover.masses import stored as masses
 
 S = len(COUNTS)
 seeds = st.integers(0, 10_000)

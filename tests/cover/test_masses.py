@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from toy_covers import BANDWIDTH, COUNTS, loop_masses, toy
 
-from quests_jax.cover import masses as storage
-from quests_jax.environments import make_environments
+from quests_jax.base.environments import make_environments
+from quests_jax.cover.masses import stored as storage
 
 N, S = sum(COUNTS), len(COUNTS)
 U, ROOM, W = jnp.linspace(0, 2, N), jnp.linspace(0, 1.5, N), jnp.linspace(0, 1, S)

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from toy_covers import BANDWIDTH, COUNTS, toy
 
-from quests_jax.checks import InputError
-from quests_jax.cover import msc, novelty
-from quests_jax.environments import Environments, make_environments
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments, make_environments
+from quests_jax.cover import msc
+from quests_jax.cover.rules import msc as novelty
 from quests_jax.information import entropy
 
 S = len(COUNTS)

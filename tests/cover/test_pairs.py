@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_covers import BANDWIDTH, COUNTS, affordable, known, loop_coverage, toy_problem, uneven
 
-from quests_jax.cover import certify, cover_problem, greedy_cover, pairs, relaxed, relaxed_cover
-from quests_jax.cover.masses import DenseMasses
-from quests_jax.cover.relaxed import cap
-from quests_jax.cover.saddle import Budget, Data, Relaxation
-from quests_jax.environments import make_environments
+from quests_jax.base.environments import make_environments
+from quests_jax.cover import certify, cover_problem, greedy_cover, relaxed_cover
+from quests_jax.cover.bounds import pairwise as pairs
+from quests_jax.cover.bounds.relaxation import Budget, Data, Relaxation
+from quests_jax.cover.masses.stored import DenseMasses
+from quests_jax.cover.solvers import relaxed
+from quests_jax.cover.solvers.relaxed import cap
 
 N, S = sum(COUNTS), len(COUNTS)
 OWNER = jnp.asarray(np.repeat(np.arange(S), COUNTS), jnp.int32)

@@ -8,9 +8,10 @@ from cover.toy_covers import BANDWIDTH, COUNTS, toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quests_jax.checks import InputError
-from quests_jax.cover import msc, pareto, pareto_msc
-from quests_jax.environments import Environments, make_environments
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments, make_environments
+from quests_jax.cover import msc, pareto_msc
+from quests_jax.cover.rules import pareto
 from quests_jax.information import delta_entropy, diversity, entropy
 
 TRIED = settings(max_examples=25)  # many choices of eight structures leave nothing to exchange

@@ -7,9 +7,9 @@ import pytest
 from toy_covers import BANDWIDTH, COUNTS, toy
 
 import quests_jax.information as information
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import make_environments
 from quests_jax.cover import msc, prefix_metrics
-from quests_jax.environments import make_environments
 
 
 @pytest.mark.parametrize("reference", [False, True])

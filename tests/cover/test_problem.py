@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_covers import BANDWIDTH, COUNTS, loop_coverage, toy, toy_problem, uneven
 
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import make_environments
 from quests_jax.cover import atom_costs, cover_problem, coverage, distinct_weights
 from quests_jax.cover.problem import indicator
-from quests_jax.environments import make_environments
 from quests_jax.information import diversity
 
 seeds = st.integers(0, 10_000)

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 from toy_covers import COUNTS, affordable, known, loop_coverage, toy_problem, uneven
 
-from quests_jax.checks import InputError
-from quests_jax.cover import certify, coverage, greedy_cover, make_budget, relax, relaxed_cover, saddle
+from quests_jax.base.checks import InputError
+from quests_jax.cover import certify, coverage, greedy_cover, make_budget, relax, relaxed_cover
+from quests_jax.cover.bounds import relaxation as saddle
+from quests_jax.cover.bounds.relaxation import LOG_MASS, SATURATED, Budget
 from quests_jax.cover.problem import indicator
-from quests_jax.cover.relaxed import cap
-from quests_jax.cover.rounding import pipage_round, swap, threshold_round
-from quests_jax.cover.saddle import LOG_MASS, SATURATED, Budget
+from quests_jax.cover.solvers.relaxed import cap
+from quests_jax.cover.solvers.rounding import pipage_round, swap, threshold_round
 
 N, S = sum(COUNTS), len(COUNTS)
 seeds = st.integers(0, 10_000)

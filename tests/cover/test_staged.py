@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from toy_covers import BANDWIDTH, COUNTS, known, loop_coverage, toy, toy_problem
 
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import make_environments
 from quests_jax.cover import cover_problem, greedy_cover, staged_cover
-from quests_jax.environments import make_environments
 
 SEEDS = range(4)
 

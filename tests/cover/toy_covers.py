@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 
+from quests_jax.base.environments import Environments, make_environments
 from quests_jax.cover import CoverProblem, cover_problem
-from quests_jax.environments import Environments, make_environments
 
 BANDWIDTH = 0.1
 COUNTS = [3, 2, 4, 1, 3, 2, 3, 2]  # environments of each structure

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
 from quests_jax.information import delta_entropy, diversity, efficiency, entropy, overlap, overlap_matrix
 
 H = 0.015

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quests_jax.information import exponents as ex
+from quests_jax.information.sums import exponents as ex
 
 ALLOWED = {np.float32: 2e-5, np.float64: 2e-12}
 WAYS = {"split": ex.split_exponents, "careful": ex.careful_exponents, "exponents": ex.exponents}

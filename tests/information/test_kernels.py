@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
 from quests_jax.information import (
     cross_kernel_sums,
     kernel_product,
@@ -19,7 +19,7 @@ from quests_jax.information import (
     self_kernel_sum,
     structure_masses,
 )
-from quests_jax.information import kernels as engine
+from quests_jax.information.sums import kernels as engine
 
 H = 0.015
 EXPONENT = {np.float64: 2e-12, np.float32: 1e-5}  # relative error of a sum

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
 from quests_jax.information import delta_entropy_of_others
 
 H = 0.1

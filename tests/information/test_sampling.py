@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from quests_jax.checks import InputError
+from quests_jax.base.checks import InputError
 from quests_jax.information import (
     LearningCurve,
     entropy,

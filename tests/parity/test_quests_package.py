@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from generated import BANDWIDTH, CUTOFF, K, displaced, generated_structures
 
-from quests_jax.atoms.dataset import get_descriptors
+from quests_jax.atoms.describe import get_descriptors
 from quests_jax.atoms.neighbors import find_pairs, nearest
 from quests_jax.atoms.structures import read
 from quests_jax.information import delta_entropy, diversity, entropy

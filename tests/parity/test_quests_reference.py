@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from quests_jax.atoms.dataset import get_descriptors
+from quests_jax.atoms.describe import get_descriptors
 from quests_jax.atoms.neighbors import find_pairs, nearest
 from quests_jax.atoms.structures import read
 from quests_jax.information import diversity, entropy

@@ -1,0 +1,188 @@
+"""A data set becomes environments: host threads find the neighbors of structures and describe them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
+
+import ase
+import jax
+import numpy as np
+from ase.data import atomic_numbers
+
+from quests_jax.atoms.batches import describe_rows, plain_program, shared_program
+from quests_jax.atoms.neighbors import find_pairs, nearest, only
+from quests_jax.atoms.structures import validate
+from quests_jax.base.checks import InputError, check_count, check_positive
+from quests_jax.base.environments import Environments, make_environments
+from quests_jax.base.progress import advance
+
+ALONE = 512  # environments up to which one host thread is as fast as several
+RUN = 2048  # environments that one host thread describes at a time
+
+
+class Vectors(NamedTuple):
+    """Displacement vectors of the environments of a run of structures, ready for the device."""
+
+    plain: np.ndarray  # [n, k, 3] Å; zero rows where the environment is in `tied`
+    tied: np.ndarray  # [t] int64, environments whose k-th shell is shared
+    shared: np.ndarray  # [t, K, 3] Å
+    occupation: np.ndarray  # [t, K]
+
+
+def environments(
+    structures: Sequence[ase.Atoms],
+    *,
+    k: int = 32,
+    cutoff: float = 5.0,
+    species: Sequence[str] | None = None,
+    descriptor: Callable[[ase.Atoms], np.ndarray] | None = None,
+) -> Environments:
+    """Turn every atom of every structure into an environment (see `quests_descriptor`).
+
+    Args:
+      structures: any cells and any periodicity, mixed freely.
+      k: number of neighbors.
+      cutoff: in Å.
+      species: chemical symbols to be told apart, see `get_descriptors`.
+      descriptor: a function of one structure to use instead, one row per atom; k, cutoff and species are
+        then left alone.
+
+    Returns:
+      `Environments` with x of shape [n, (N + 1)(2k − 1)] for N species, in float64, rows in the order of
+      structures and atoms.
+
+    Raises:
+      InputError: no structures, positions or cells that are not finite, a singular periodic cell,
+        coincident atoms, parameters that are not positive, a symbol that is no element, or a descriptor
+        whose rows do not fit the atoms.
+    """
+    counts = np.asarray([len(atoms) for atoms in structures], int)
+    if descriptor is None:
+        x = get_descriptors(structures, k=k, cutoff=cutoff, species=species)
+    else:
+        x = _described_by(descriptor, structures)
+    number = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    return make_environments(x, number, len(counts))
+
+
+def get_descriptors(
+    structures: Sequence[ase.Atoms],
+    *,
+    k: int = 32,
+    cutoff: float = 5.0,
+    species: Sequence[str] | None = None,
+    first: int = 0,
+) -> np.ndarray:
+    """Descriptors of all environments in Å⁻¹; see `environments`.
+
+    Without species, chemistry does not count: shape [n, 2k − 1]. With N species, N blocks of 2k − 1 follow,
+    each the same descriptor of the neighbors of one species alone; zeros where there are none. A species may
+    be absent from a structure or from all of them, so data sets described with the same list can be compared.
+    Errors count structures from `first`.
+    """
+    k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
+    validate(structures, first=first)
+    elements = [None, *(_atomic_number(symbol) for symbol in species or ())]
+    total = sum(map(len, structures))
+    x = np.empty((total, len(elements) * (2 * k - 1)))
+    for number, element in enumerate(elements):
+        columns = slice(number * (2 * k - 1), (number + 1) * (2 * k - 1))
+        describe = partial(_describe, k=k, cutoff=cutoff, element=element)
+        done = 0
+        for block in in_runs(structures, describe, first):
+            x[done : done + len(block), columns] = block
+            done += len(block)
+            advance("descriptors", number * total + done, len(elements) * total)
+    return x
+
+
+def in_runs(
+    structures: Sequence[ase.Atoms],
+    describe: Callable[[Sequence[ase.Atoms], int], np.ndarray],
+    first: int = 0,
+) -> Iterator[np.ndarray]:
+    """`describe` of runs of structures and the number of their first one, by host threads, in order."""
+    workers = os.cpu_count() or 1
+    device = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]  # of each thread
+
+    def described(run: slice) -> np.ndarray:
+        with jax.default_device(device):
+            return describe(structures[run], first + run.start)
+
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = []
+        counts = [len(atoms) for atoms in structures]
+        for run in _runs(counts, size=_run_size(sum(counts), workers)):
+            ahead.append(pool.submit(described, run))
+            if len(ahead) > workers:
+                yield ahead.pop(0).result()
+        for waiting in ahead:
+            yield waiting.result()
+
+
+def _runs(counts: Sequence[int], size: int) -> Iterator[slice]:
+    """Slices of structures that together hold about `size` atoms."""
+    start, atoms = 0, 0
+    for stop, count in enumerate(counts, start=1):
+        atoms += count
+        if atoms >= size or stop == len(counts):
+            yield slice(start, stop)
+            start, atoms = stop, 0
+
+
+def _run_size(total: int, workers: int) -> int:
+    """Environments of a run, about `RUN`, so that all workers have equally many runs; few are not divided."""
+    rounds = max(1, -(-total // (workers * RUN)))
+    return max(ALONE, -(-total // (workers * rounds)))
+
+
+def _described_by(
+    descriptor: Callable[[ase.Atoms], np.ndarray], structures: Sequence[ase.Atoms]
+) -> np.ndarray:
+    validate(structures)
+    rows = []
+    for number, atoms in enumerate(structures):
+        x = np.asarray(descriptor(atoms))
+        if x.ndim != 2 or len(x) != len(atoms):
+            raise InputError(
+                f"structure {number}: the descriptor has shape {x.shape} for {len(atoms)} atoms; "
+                "give one row per atom."
+            )
+        rows.append(x)
+        advance("descriptors", number + 1, len(structures))
+    return np.concatenate(rows)
+
+
+def _atomic_number(symbol: str) -> int:
+    if symbol not in atomic_numbers:
+        raise InputError(f"species: {symbol!r} is no chemical symbol; write them like Na or Cl.")
+    return atomic_numbers[symbol]
+
+
+def _describe(
+    structures: Sequence[ase.Atoms], first: int, *, k: int, cutoff: float, element: int | None
+) -> np.ndarray:
+    vectors = _vectors(structures, first, k, cutoff, element)
+    x = describe_rows(plain_program, k, cutoff, vectors.plain)
+    x[vectors.tied] = describe_rows(shared_program, k, cutoff, vectors.shared, vectors.occupation)
+    return x
+
+
+def _vectors(
+    structures: Sequence[ase.Atoms], first: int, k: int, cutoff: float, element: int | None
+) -> Vectors:
+    pairs = find_pairs(structures, cutoff=cutoff, first=first, k=k if element is None else None)
+    if element is not None:
+        pairs = only(
+            pairs, np.concatenate([atoms.numbers for atoms in structures])[pairs.neighbor] == element
+        )
+    plain, shared = nearest(pairs, k=k)
+    vector = pairs.vector if len(pairs.vector) else np.zeros((1, 3))
+    full = np.zeros((pairs.n_atoms, k, 3))
+    full[plain.atoms] = vector[plain.pair] * (plain.occupation > 0)[..., None]
+    wide = vector[shared.pair] * (shared.occupation > 0)[..., None]
+    return Vectors(full, shared.atoms, wide, shared.occupation)

@@ -1,0 +1,1 @@
+"""What everybody uses and what uses nobody: checks, numerics, environments, progress, versions."""

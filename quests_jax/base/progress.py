@@ -1,0 +1,32 @@
+"""Progress: long loops say how far they are, and whoever listens shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Progress = Callable[[str, int, int], None]  # (stage, done, total)
+
+_progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
+
+
+@contextmanager
+def report_progress(callback: Progress | None) -> Iterator[None]:
+    """Send (stage, done, total) of every long loop inside the block to `callback`.
+
+    A context variable rather than an argument: how progress is shown is nobody's business between
+    the loop that makes it and the command line that draws it.
+    """
+    token = _progress.set(callback)
+    try:
+        yield
+    finally:
+        _progress.reset(token)
+
+
+def advance(stage: str, done: int, total: int) -> None:
+    """Tell whoever listens that `done` of `total` units of `stage` are finished."""
+    callback = _progress.get()
+    if callback is not None:
+        callback(stage, done, total)

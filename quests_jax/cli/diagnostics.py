@@ -1,0 +1,236 @@
+"""What a data set lacks and what is odd in it: the commands that diagnose rather than measure or choose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from ase import Atoms
+
+import quests_jax.information as information
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments
+from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.plain import plain
+from quests_jax.base.progress import advance
+from quests_jax.base.versions import versions
+from quests_jax.cli.run import Report, Run, labeled
+from quests_jax.output import page as pages
+from quests_jax.output.figures import (
+    draw_bandwidths,
+    draw_histogram,
+    draw_learning_curve,
+    draw_overlaps,
+    draw_trajectory,
+)
+from quests_jax.output.viewer import write_viewer
+from quests_jax.studies.compression import entropy_and_diversity
+
+SHOWN = 10  # structures or frames in a table; outputs hold all of them
+BANDWIDTHS = np.geomspace(0.002, 0.5, 24)  # Å⁻¹, at which H(h)/ln n is drawn
+NOVEL = 0.01  # share of held-out environments that may be novel
+CURVE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # sample sizes of a learning curve
+
+
+def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Report:
+    """δH of every atom against a reference, or against all other structures of its own file."""
+    if not 0 < quantile < 1:
+        raise InputError(f"quantile must be between 0 and 1, got {quantile}.")
+    given = run.read(file)
+    envs = run.describe(file, given)
+    known = envs if reference is None else run.describe(reference, run.read(reference))
+    if known.n_structures < 2:
+        raise InputError(f"{reference or file}: one structure has no others to compare with; give more.")
+    with run.stage("delta_entropy"):
+        group = known.structure_id
+        own = np.asarray(information.delta_entropy_of_others(known.x, group, bandwidth=run.bandwidth))
+        foreign = partial(information.delta_entropy, bandwidth=run.bandwidth)
+        dH = own if reference is None else np.asarray(foreign(np.asarray(envs.x), np.asarray(known.x)))
+    threshold = max(float(np.quantile(own, quantile)), overlap_tolerance(dH.dtype))
+    per_structure = pages.by_structure(envs, dH, threshold)
+    found = {"threshold": threshold, "quantile": quantile, "outliers": int((dH > threshold).sum())}
+    data = {"n_structures": envs.n_structures, "n_environments": len(dH)} | found
+    data |= {"structures": per_structure, "structure_id": envs.structure_id, "delta_entropy": dH}
+    cells = [
+        [row["structure"], row["max_delta_entropy"], row["atom"], row["outliers"], row["atoms"]]
+        for row in per_structure
+    ]
+    arrays = {"delta_entropy": dH, "outlier": (dH > threshold).astype(int)}
+
+    structures = labeled(given, envs, arrays)
+
+    def view(path: Path) -> None:
+        write_viewer(path, structures, np.asarray(envs.x), arrays, cutoff=run.parameters["cutoff"])
+
+    return Report(
+        data,
+        cells[:SHOWN],
+        ("structure", "largest δH", "of atom", "outliers", "atoms"),
+        structures=structures,
+        draw=partial(draw_histogram, dH, threshold, title=f"{file}: {run.caption()}"),
+        view=view,
+    )
+
+
+def bandwidth(run: Run, file: str, sample: int, seed: int) -> Report:
+    """Bandwidths by all rules, and H(h)/ln n."""
+    given = run.read(file)
+    envs = run.describe(file, given)
+    if envs.n_structures < 2:
+        raise InputError(f"{file}: one structure cannot be split into two halves; give more.")
+    y, x = _halves(envs, sample, seed)
+    with run.stage("bandwidths"):
+        rules = _rules_by_volume(given) | {"novelty": information.novelty_bandwidth(y, x, novel=NOVEL)}
+        advance("bandwidths", 1, 3)
+        rules["likelihood"] = information.likelihood_bandwidth(y, x)
+        advance("bandwidths", 2, 3)
+        rules["elbow"], share = information.elbow_bandwidth(np.concatenate([y, x]), BANDWIDTHS)
+        advance("bandwidths", 3, 3)
+    data = {"n_environments": len(y) + len(x), "seed": seed, "rules": rules, "recommended": rules["novelty"]}
+    data |= {"bandwidths": BANDWIDTHS, "entropy_over_ln_n": share}
+    rows = [(f"{name} (Å⁻¹)", value) for name, value in rules.items()]
+    rows.append(("recommended: novelty, which is what covers are about", rules["novelty"]))
+    draw = partial(draw_bandwidths, BANDWIDTHS, share, rules, title=f"{file}: {run.caption()}")
+    return Report(data, rows, draw=draw)
+
+
+def learning_curve(run: Run, file: str, repeats: int, seed: int) -> Report:
+    """Entropy of samples, the limit of the curve and the information gap."""
+    x = np.asarray(run.describe(file, run.read(file)).x)
+    sizes = sorted({max(1, round(share * len(x))) for share in CURVE})
+    with run.stage("learning curve"):
+        options = {"repeats": repeats, "bandwidth": run.bandwidth, "key": jax.random.key(seed)}
+        curve = information.learning_curve(x, sizes, **options)
+    limit = pages.limit_of(curve)
+    gap = None if limit is None else limit - float(curve.mean[-1])
+    data = {"n_environments": len(x), "seed": seed, "repeats": repeats, "sizes": curve.sizes}
+    data |= {"entropy": curve.mean, "half_width": curve.half_width, "limit": limit, "information_gap": gap}
+    rows = [
+        (f"{size:,}", mean, width)
+        for size, mean, width in plain(list(zip(curve.sizes, curve.mean, curve.half_width, strict=True)))
+    ]
+    rows += [("limit of the fit", limit, ""), ("information gap", gap, "")]
+    draw = partial(draw_learning_curve, curve, limit, title=f"{file}: {run.caption()}")
+    return Report(data, rows, ("environments", "H (nats)", "± (95 %)"), draw=draw)
+
+
+def trajectory(run: Run, file: str, reference: str | None) -> Report:
+    """H and D of each frame, and mean and largest δH against a reference."""
+    envs = run.describe(file, run.read(file))
+    known = None if reference is None else np.asarray(run.describe(reference, run.read(reference)).x)
+    frames = []
+    with run.stage("frames"):
+        blocks = np.split(np.asarray(envs.x), np.cumsum(envs.counts)[:-1])
+        for number, x in enumerate(blocks):
+            frames.append(_frame(number, x, run.bandwidth))
+            advance("frames", number + 1, len(blocks))
+        if known is not None:
+            dH = np.asarray(information.delta_entropy(np.asarray(envs.x), known, bandwidth=run.bandwidth))
+            for frame, own in zip(frames, np.split(dH, np.cumsum(envs.counts)[:-1]), strict=True):
+                tolerance = overlap_tolerance(dH.dtype)
+                novel = {"novel": float((own >= tolerance).mean()) if len(own) else None}
+                frame |= novel | {"max_delta_entropy": float(own.max(initial=-np.inf))}
+    names = list(frames[0])
+    step = -(-len(frames) // SHOWN)
+    cells = [[frame[name] for name in names] for frame in frames[::step]]
+    data = {"n_structures": envs.n_structures, "n_environments": int(envs.counts.sum()), "frames": frames}
+    draw = partial(draw_trajectory, frames, title=f"{file}: {run.caption()}")
+    return Report(data, cells, [name.replace("_", " ") for name in names], draw=draw)
+
+
+def overlap_matrix(run: Run, files: Sequence[str], by: str | None) -> Report:
+    """How much of each part of the data each other part covers, and the entropy of each."""
+    parts = dict(part for file in files for part in _parts(run, file, by, several=len(files) > 1))
+    names, x = list(parts), list(parts.values())
+    if len(names) < 2:
+        raise InputError(f"{files[0]}: is one part only; give several files, or --by a label of structures.")
+    with run.stage("overlaps"):
+        shares = information.overlap_matrix(x, bandwidth=run.bandwidth)
+    with run.stage("entropies"):
+        entropies = [float(information.entropy(rows, bandwidth=run.bandwidth)) for rows in x]
+    limits = [float(np.log(len(rows))) for rows in x]
+    data = {"names": names, "by": by, "n_environments": [len(rows) for rows in x], "entropies": entropies}
+    data |= {"max_entropies": limits, "tolerance": overlap_tolerance(x[0].dtype), "overlaps": shares}
+    apart = shares - np.eye(len(names))  # nobody is covered by itself
+    best = apart.argmax(axis=0)
+    cells = [
+        (name, len(rows), H, limit, names[r] if apart[r, t] > 0 else "none", 100 * float(apart[r, t]))
+        for t, (name, rows, H, limit, r) in enumerate(zip(names, x, entropies, limits, best, strict=True))
+    ]
+    title = f"{', '.join(files)}: {run.caption()}"
+    draw = partial(draw_overlaps, names, shares, np.array(entropies), np.array(limits), title=title)
+    header = ("part", "environments", "H (nats)", "ln n", "covered most by", "overlap (%)")
+    return Report(data, cells, header, draw=draw)
+
+
+def _parts(run: Run, file: str, by: str | None, *, several: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and environments of the parts of a file: all of it, or one for each value of a label."""
+    given = run.read(file)
+    x = run.describe(file, given)
+    if by is None:
+        yield file, np.asarray(x.x)
+        return
+    if isinstance(given, Environments) or any(by not in atoms.info for atoms in given):
+        raise InputError(f"{file}: some structures have no {by}; name a label that all of them have.")
+    labels = np.array([str(atoms.info[by]) for atoms in given])
+    for label in dict.fromkeys(labels.tolist()):
+        own = (labels == label)[np.asarray(x.structure_id)]
+        if own.any():
+            yield f"{file}: {label}" if several else label, np.asarray(x.x)[own]
+
+
+def report(run: Run, file: str, reference: str | None) -> Report:
+    """Everything on one page; the table shows which sections it has."""
+    given = run.read(file)
+    envs = run.describe(file, given)
+    known = None if reference is None else np.asarray(run.describe(reference, run.read(reference)).x)
+    structures = [] if isinstance(given, Environments) else given
+    with run.stage("report"):
+        content, numbers = pages.sections(structures, envs, bandwidth=run.bandwidth, known=known)
+    facts = [run.command, run.caption(), ", ".join(f"{k} {v}" for k, v in versions().items())]
+    data = {"n_structures": envs.n_structures, "n_environments": int(envs.counts.sum())} | numbers
+    rows = [(section.title, f"{len(section.rows)} rows") for section in content]
+
+    def draw(path: Path) -> None:
+        pages.write_page(path, f"Data set report: {file}", facts, content)
+
+    return Report(data, rows, draw=draw)
+
+
+def _halves(envs: Environments, sample: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Environments of two disjoint halves of the structures, at most `sample` in all."""
+    generator = np.random.default_rng(seed)
+    side = generator.permutation(envs.n_structures) % 2
+    halves = []
+    for half in (0, 1):
+        rows = np.flatnonzero(side[np.asarray(envs.structure_id)] == half)
+        kept = np.sort(generator.permutation(rows)[: max(1, sample // 2)])
+        if not len(kept):
+            raise InputError("half of the structures hold no atoms; give structures with atoms.")
+        halves.append(np.asarray(envs.x)[kept])
+    return halves[0], halves[1]
+
+
+def _rules_by_volume(given: Sequence[Atoms] | Environments) -> dict[str, float]:
+    """The rules that need a volume per atom, at the median over fully periodic structures."""
+    if isinstance(given, Environments):
+        return {}
+    volumes = [atoms.cell.volume / len(atoms) for atoms in given if len(atoms) and atoms.pbc.all()]
+    if not volumes:
+        return {}
+    volume = float(np.median(volumes))
+    rules = {"volume, gaussian": information.gaussian_rule(volume)}
+    return {
+        name: float(h) for name, h in (rules | {"volume, cutoff": information.cutoff_rule(volume)}).items()
+    }
+
+
+def _frame(number: int, x: np.ndarray, bandwidth: float) -> dict[str, Any]:
+    if not len(x):
+        return {"frame": number, "entropy": None, "diversity": None}
+    H, D = entropy_and_diversity(x, bandwidth=bandwidth)
+    return {"frame": number, "entropy": H, "diversity": D}

@@ -1,0 +1,92 @@
+"""The commands that make structures: new ones by gradient, and the simulated data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ase import Atoms
+
+from quests_jax.base.checks import InputError, check_count, located
+from quests_jax.base.environments import Environments
+from quests_jax.base.plain import plain
+from quests_jax.base.progress import advance
+from quests_jax.cli.run import Report, Run
+from quests_jax.datasets import generate as simulate
+from quests_jax.generate.augmentation import Goal
+from quests_jax.generate.augmentation import augment as augment_one
+from quests_jax.generate.bias import Known, known_environments
+
+
+class Asked(NamedTuple):
+    """Options of `augment`, by their names on the command line."""
+
+    number: int
+    index: int | None
+    target: float
+    pool: str
+    closest: float | None
+    max_steps: int
+    smooth: bool
+    seed: int
+
+
+def augment(run: Run, file: str, reference: str | None, asked: Asked) -> Report:
+    """New structures with the delta entropy of each atom, and from which structure each was made."""
+    given = run.read(file)
+    if isinstance(given, Environments):
+        raise InputError(f"{file}: holds descriptors; give structures to start from.")
+    starts = _starts(file, len(given), asked)
+    known = _known(run, reference or file, given if reference is None else run.read(reference), asked.smooth)
+    goal = Goal(asked.target, getattr(jnp, asked.pool), asked.closest, asked.max_steps)
+    data = asked._asdict() | {"reference_environments": np.shape(known.x)[0]}
+    made, structures, key = [], [], jax.random.key(asked.seed)
+    with run.stage("augmentation"):
+        for number, start in enumerate(starts):
+            advance("new structures", number, len(starts))
+            with located(f"{file}: structure {start}"):
+                new = augment_one(given[start], known, goal=goal, key=jax.random.fold_in(key, number))
+            known, dH = known.including([new.structure]), new.delta_entropy
+            new.structure.arrays["delta_entropy"] = dH
+            new.structure.info |= {"start": start, "closest_approach": new.closest}
+            structures.append(new.structure)
+            made.append({"start": start, "mean_delta_entropy": dH.mean(), "max_delta_entropy": dH.max()})
+            made[-1] |= {"closest": new.closest, "evaluations": len(new.history)}
+    header = ("start", "mean δH", "largest δH", "no atoms closer than (Å)", "evaluations")
+    rows = [list(row.values()) for row in plain(made)]
+    return Report(data | {"structures": made}, rows, header, structures=structures)
+
+
+def generate(run: Run, name: str, seed: int) -> Report:
+    """A simulated data set."""
+    with run.stage("simulation"):
+        structures = simulate(
+            name, seed=seed, progress=lambda _, done, total: advance("simulation", done, total)
+        )
+    atoms = sum(map(len, structures))
+    data = {"name": name, "seed": seed, "n_structures": len(structures), "n_environments": atoms}
+    return Report(data, [("structures", len(structures)), ("atoms", atoms)], structures=structures)
+
+
+def _starts(file: str, total: int, asked: Asked) -> list[int]:
+    """Numbers of the structures to start from, in turn: the one asked for, or drawn at random."""
+    check_count("number", asked.number)
+    if asked.index is None:
+        return np.random.default_rng(asked.seed).integers(total, size=asked.number).tolist()
+    if not 0 <= asked.index < total:
+        raise InputError(f"{file}: has no structure {asked.index}; give a number from 0 to {total - 1}.")
+    return [asked.index] * asked.number
+
+
+def _known(run: Run, file: str, data: Sequence[Atoms] | Environments, smooth: bool) -> Known:
+    if not isinstance(data, Environments):
+        with run.stage("descriptors"), located(file):
+            return known_environments(data, **run.parameters, smooth=smooth)
+    if smooth:
+        raise InputError(
+            f"{file}: holds descriptors of the usual kind; give structures, or leave out --smooth."
+        )
+    return Known(data.x, **run.parameters)

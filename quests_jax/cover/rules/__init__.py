@@ -1,0 +1,1 @@
+"""Rules that choose structures: MSC, its Pareto improvement, and the baselines of the field."""

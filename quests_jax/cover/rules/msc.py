@@ -1,0 +1,265 @@
+"""The paper's rule, MSC: the structure with the most novel environment and the largest entropy comes next.
+
+    S_1     = argmax_S H_S
+    S_{t+1} = argmax_S { max_{i in S} δH(x_i | C_t) + H_S }         [schwalbe-koda:25b, (1)]
+
+with H_S the entropy of one structure and δH(x | C) = −ln Σ_{y in C} K(x, y). Novelty only falls as C
+grows, so a score computed for an earlier, smaller C is an upper bound of the score now. The search is
+therefore lazy: environments sit in tiles, each tile remembers how much of C it has seen, and only the
+tiles with the largest bounds are brought up to date. The picks are those of the plain rule.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from quests_jax.base.checks import check_matrix, check_positive, check_size
+from quests_jax.base.environments import Environments
+from quests_jax.base.progress import advance
+from quests_jax.base.shapes import padded_size
+from quests_jax.cover.selection import Selection
+from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum
+
+TILE = 32  # environments that are brought up to date together
+WIDTH = 16  # tiles brought up to date at a time
+BLOCK = 256  # rows of C per step
+SEGMENT = 64  # picks between two reports of progress
+SMALL = 1e-200  # sums above this have lost nothing to underflow
+TIE = 1e-10  # nats; scores closer than this are equal, whatever the order of their sums
+
+
+class Rows(NamedTuple):
+    """Environments of all structures as tiles; padding belongs to structure S, whose entropy is -inf."""
+
+    x: jax.Array  # [g, TILE, d], centered and in units of the bandwidth
+    structure: jax.Array  # [g, TILE] int32
+    start: jax.Array  # [S + 2] int32, first row of each structure
+    entropy: jax.Array  # [S + 1], H_S in nats; -inf without environments
+
+
+class State(NamedTuple):
+    """Where the search is. C is kept as rows in order of choice."""
+
+    log_mass: jax.Array  # [g, TILE], ln Σ K(x_i, y) over the rows y of C that the tile has seen
+    seen: jax.Array  # [g] int32, how many rows of C that is; -1 before the first look
+    bound: jax.Array  # [g], upper bound of the scores in the tile; exact once it has seen all of C
+    chosen: jax.Array  # [S + 1] bool
+    cover: jax.Array  # [n + slack, d], the rows of C
+    n_cover: jax.Array  # [] int32
+    selected: jax.Array  # [size] int32
+    scores: jax.Array  # [size]
+    count: jax.Array  # [] int32
+
+
+def msc(
+    envs: Environments,
+    *,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    size: float = 0.1,
+    reference: ArrayLike | None = None,
+) -> Selection:
+    """Choose structures by the paper's rule: most novel environment plus entropy of the structure.
+
+    S_{t+1} = argmax_S {max_{i in S} δH(x_i|C_t) + H_S}, and S_1 = argmax_S H_S without a reference. Scores
+    stay finite however far apart structures are; ties go to the lowest structure number.
+
+    Args:
+      envs: environments of S structures.
+      bandwidth: h in Å⁻¹.
+      size: fraction of the structures, or a number of structures.
+      reference: environments that are known already, shape [r, d]; C_0 in the rule.
+
+    Returns:
+      `Selection` whose gains are the scores in nats. Structures without environments come last, with gain 0.
+
+    Raises:
+      InputError: a size out of range, a bandwidth that is not positive, or a reference that does not fit.
+    """
+    size, bandwidth = check_size(size, envs.n_structures), check_positive("bandwidth", bandwidth)
+    filled, empty = np.flatnonzero(envs.counts), np.flatnonzero(envs.counts == 0)
+    rest = empty[: size - (wanted := min(size, len(filled)))]
+    if not wanted:
+        return Selection(rest, np.zeros(len(rest)), "msc")
+    selected, scores = _search(envs, bandwidth, wanted, reference)
+    return Selection(np.concatenate([selected, rest]), np.concatenate([scores, np.zeros(len(rest))]), "msc")
+
+
+# --- on the host: shapes ---------------------------------------------------------------------------------
+
+
+def _search(
+    envs: Environments, bandwidth: float, size: int, reference: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first `size` picks and their scores, in segments between which progress is reported."""
+    rows = _rows(envs, bandwidth)
+    longest = padded_size(int(envs.counts.max()), smallest=TILE)
+    known = _log_mass(envs, bandwidth, reference)
+    log_mass = np.full(rows.structure.shape, -np.inf)
+    log_mass.reshape(-1)[: len(known)] = known
+    state = _initial(rows, jnp.asarray(log_mass), longest=longest, first=bool(np.isneginf(known).all()))
+    for stop in [*range(SEGMENT, size, SEGMENT), size]:
+        state = _advance(rows, state, jnp.int32(stop), longest=longest)
+        advance("selection", int(state.count), size)
+    return np.asarray(state.selected[:size], int), np.asarray(state.scores[:size])
+
+
+def _log_mass(envs: Environments, bandwidth: float, reference: ArrayLike | None) -> np.ndarray:
+    """ln Σ K(x_i, y) over the reference, shape [n]; -inf if there is none."""
+    x = np.asarray(envs.x, np.float64)
+    known = np.zeros((0, x.shape[1])) if reference is None else np.asarray(reference, np.float64)
+    check_matrix("reference", known, x.shape[1])
+    if not len(known):
+        return np.full(len(x), -np.inf)
+    return np.asarray(log_kernel_sum(x, known, bandwidth=bandwidth))
+
+
+def _rows(envs: Environments, bandwidth: float) -> Rows:
+    x, counts = np.asarray(envs.x, np.float64), envs.counts
+    n, total = len(x), padded_size(envs.n_structures, smallest=64)
+    n_tiles = padded_size(-(-n // TILE), smallest=WIDTH)
+    tiles = np.zeros((n_tiles * TILE, x.shape[1]))
+    tiles[:n] = (x - x.mean(axis=0, keepdims=True)) / bandwidth
+    structure = np.full(n_tiles * TILE, total, np.int32)
+    structure[:n] = np.asarray(envs.structure_id)
+    start = np.full(total + 2, n, np.int32)
+    start[: len(counts) + 1] = np.concatenate([[0], np.cumsum(counts)])
+    tiles, structure = jnp.asarray(tiles.reshape(n_tiles, TILE, -1)), jnp.asarray(structure.reshape(-1, TILE))
+    return Rows(tiles, structure, jnp.asarray(start), _entropies(tiles, structure, jnp.asarray(start)))
+
+
+# --- on the device: the search ---------------------------------------------------------------------------
+
+
+@jax.jit
+def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Array:
+    """H_S = ln n_S − (1/n_S) Σ_i ln Σ_{j in S} K(x_i, x_j); a tile meets only the tiles of its structures."""
+
+    def log_sums(number):
+        own = structure[number]
+
+        def add(j, total):
+            itself = (number.astype(j.dtype) == j) & jnp.eye(
+                TILE, dtype=bool
+            )  # exactly 1, however far from the origin
+            kernel = jnp.exp(jnp.where(itself, 0.0, _exponents(x[number], x[j])))
+            return total + jnp.sum(jnp.where(own[:, None] == structure[j][None], kernel, 0.0), axis=1)
+
+        stop = jnp.minimum(-(-start[own[-1] + 1] // TILE), len(x))
+        return jnp.log(jax.lax.fori_loop(start[own[0]] // TILE, stop, add, jnp.zeros(TILE, x.dtype)))
+
+    real = jnp.arange(structure.size, dtype=jnp.int32) < start[-1]
+    logs = jnp.where(real, jax.lax.map(log_sums, jnp.arange(len(x))).reshape(-1), 0.0)
+    count = jnp.diff(start).astype(x.dtype)
+    mean = jax.ops.segment_sum(logs, structure.reshape(-1), len(count)) / jnp.maximum(count, 1.0)
+    return jnp.where(count > 0, jnp.log(jnp.maximum(count, 1.0)) - mean, -jnp.inf)
+
+
+@partial(jax.jit, static_argnames=("longest", "first"))
+def _initial(rows: Rows, log_mass: jax.Array, *, longest: int, first: bool) -> State:
+    n_tiles, _, d = rows.x.shape
+    state = State(
+        log_mass=log_mass,
+        seen=jnp.full(n_tiles, -1, jnp.int32),
+        bound=jnp.full(n_tiles, jnp.inf),
+        chosen=jnp.zeros(len(rows.entropy), bool),
+        cover=jnp.zeros((rows.structure.size + max(longest, BLOCK), d)),
+        n_cover=jnp.int32(0),
+        selected=jnp.zeros(len(rows.entropy), jnp.int32),
+        scores=jnp.zeros(len(rows.entropy)),
+        count=jnp.int32(0),
+    )
+    best = jnp.argmax(_rounded(rows.entropy))
+    return _pick(rows, state, best, rows.entropy[best], longest) if first else state
+
+
+@partial(jax.jit, static_argnames="longest", donate_argnames="state")
+def _advance(rows: Rows, state: State, stop: jax.Array, *, longest: int) -> State:
+    """Pick until `stop` structures are chosen."""
+
+    def step(state):
+        state = _look(rows, state, jnp.argmax(state.bound))
+        tile = jnp.argmax(state.bound)
+        row = jnp.argmax(_scores(rows, state.chosen, rows.structure[tile], state.log_mass[tile]))
+        best = rows.structure[tile, row]
+        score = rows.entropy[best] - state.log_mass[tile, row]
+        return _pick(rows, state, best, score, longest, state.seen[tile] == state.n_cover)
+
+    return jax.lax.while_loop(lambda state: state.count < stop, step, state)
+
+
+def _look(rows: Rows, state: State, tile: jax.Array) -> State:
+    """Show the rest of C to a tile and to the best of those that have seen as much of C as it has."""
+    seen = state.seen[tile]
+    bound, tiles = jax.lax.top_k(jnp.where(state.seen == seen, state.bound, -jnp.inf), WIDTH)
+    x, begin = rows.x[tiles].reshape(WIDTH * TILE, -1), jnp.maximum(seen, 0)
+
+    def absorb(block, log_mass):
+        first = begin + block * BLOCK
+        exponent = _exponents(x, jax.lax.dynamic_slice_in_dim(state.cover, first, BLOCK))
+        real = first + jnp.arange(BLOCK, dtype=jnp.int32) < state.n_cover
+        return jnp.logaddexp(log_mass, _log_sums(exponent, real))
+
+    blocks = -(-(state.n_cover - begin) // BLOCK)
+    log_mass = jax.lax.fori_loop(0, blocks, absorb, state.log_mass[tiles].reshape(-1)).reshape(-1, TILE)
+    score = jnp.max(_scores(rows, state.chosen, rows.structure[tiles], log_mass), axis=1)
+    tiles = jnp.where(bound > -jnp.inf, tiles, len(rows.x))
+    return state._replace(
+        log_mass=state.log_mass.at[tiles].set(log_mass, mode="drop"),
+        seen=state.seen.at[tiles].set(state.n_cover, mode="drop"),
+        bound=state.bound.at[tiles].set(score, mode="drop"),
+    )
+
+
+def _pick(
+    rows: Rows, state: State, best: jax.Array, score: jax.Array, longest: int, now: jax.Array | bool = True
+) -> State:
+    """Append a structure to C, if `now`.
+
+    Whatever is written behind the last pick is overwritten by the next: without a branch, the large
+    arrays of the state stay where they are.
+    """
+    flat = rows.x.reshape(-1, rows.x.shape[-1])
+    first = jnp.minimum(rows.start[best], len(flat) - longest)
+    block = jnp.roll(jax.lax.dynamic_slice_in_dim(flat, first, longest), first - rows.start[best], axis=0)
+    return state._replace(
+        chosen=state.chosen.at[best].set(state.chosen[best] | now),
+        cover=jax.lax.dynamic_update_slice_in_dim(state.cover, block, state.n_cover, axis=0),
+        n_cover=state.n_cover + jnp.where(now, rows.start[best + 1] - rows.start[best], 0),
+        selected=state.selected.at[state.count].set(best.astype(jnp.int32)),
+        scores=state.scores.at[state.count].set(score),
+        count=state.count + jnp.where(now, 1, 0).astype(jnp.int32),
+    )
+
+
+def _scores(rows: Rows, chosen: jax.Array, structure: jax.Array, log_mass: jax.Array) -> jax.Array:
+    """δH + H of each environment, -inf where its structure is chosen or it is padding."""
+    entropy = rows.entropy[structure]
+    open_ = ~chosen[structure] & (entropy > -jnp.inf)
+    return jnp.where(open_, _rounded(jnp.where(open_, entropy, 0.0) - log_mass), -jnp.inf)
+
+
+def _rounded(scores: jax.Array) -> jax.Array:
+    return jnp.round(scores / TIE) * TIE
+
+
+def _log_sums(exponent: jax.Array, real: jax.Array) -> jax.Array:
+    """ln Σ_j exp(s_ij) over real columns j; shifted by the largest term only where a sum underflows."""
+    total = jnp.exp(exponent) @ real.astype(exponent.dtype)
+
+    def shifted(exponent):
+        return jax.nn.logsumexp(jnp.where(real[None], exponent, -jnp.inf), axis=1)
+
+    return jax.lax.cond(total.min() > SMALL, lambda _: jnp.log(total), shifted, exponent)
+
+
+def _exponents(x: jax.Array, y: jax.Array) -> jax.Array:
+    """−|x − y|²/2 of rows x [t, d] against rows y [s, d], shape [t, s], never above 0."""
+    inner = jnp.dot(x, y.T, precision="highest")
+    half = 0.5 * jnp.sum(x**2, -1)[:, None] + 0.5 * jnp.sum(y**2, -1)[None]
+    return jnp.minimum(inner - half, 0.0)

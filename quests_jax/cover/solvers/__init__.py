@@ -1,0 +1,1 @@
+"""Solvers of the cover problem: greedy, relaxed, exact, staged and differentiable."""

@@ -1,0 +1,223 @@
+"""Proven optima by mixed-integer programming (HiGHS through SciPy), for some hundreds of structures.
+
+A full cover has one row per environment, but few rows matter: the program starts with the environments
+that are hardest to cover and grows by those that its own answer leaves uncovered, until there are none.
+Its optimum is then the optimum of the whole, and what it proves is proven at every stage.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sp
+from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
+
+from quests_jax.base.checks import InputError, check_positive
+from quests_jax.cover.masses.sharded import Masses
+from quests_jax.cover.problem import CoverProblem
+from quests_jax.cover.selection import Selection
+from quests_jax.cover.solvers.greedy import COVERED, greedy_cover
+from quests_jax.cover.solvers.relaxed import cap, in_greedy_order, make_budget, relaxed_cover
+
+FIRST, MORE = 500, 300  # environments in the first program, and the most that join at a time
+NEGLIGIBLE = 1e-6  # masses below this are left out of a program, in favor of its bound
+ROUNDING = 1e-6  # of the solver: sums of whole costs are rounded up from this much above
+WHOLE = 0.5  # a solver's 0 and 1 are rounded here
+
+
+class Program(NamedTuple):
+    """Rows of a covering program: A w ≥ b."""
+
+    a: sp.csr_matrix  # [rows, S]
+    b: np.ndarray  # [rows]
+
+
+def exact_cover(
+    problem: CoverProblem,
+    *,
+    size: float | None = None,
+    cost_budget: float | None = None,
+    coverage: float | None = None,
+    time_limit: float = 60.0,
+) -> Selection:
+    """The best choice of a size or a cost, or the cheapest that reaches a coverage.
+
+        max f(w)  s.t.  c·w ≤ B        or        min c·w  s.t.  f(w) ≥ coverage,        w in {0, 1}^S
+
+    Args:
+      problem: from `cover_problem`.
+      size: number or fraction of structures; or else
+      cost_budget: largest sum of costs; or else
+      coverage: fraction of the weighted environments; 1 means that every environment has mass 1.
+      time_limit: of the solver, in seconds; when it is over, the best known choice is returned.
+
+    Returns:
+      `Selection` in greedy order with `upper_bound` (size, cost_budget) or `cost_bound` (coverage): the
+      choice is optimal where its coverage or cost equals them.
+
+    Raises:
+      InputError: none or several of the three, or one out of range.
+    """
+    if sum(limit is not None for limit in (size, cost_budget, coverage)) != 1:
+        raise InputError("give one of size, cost_budget and coverage.")
+    time_limit = check_positive("time_limit", time_limit)
+    if coverage is not None:
+        return _cheapest(problem, coverage, time_limit)
+    return _fullest(problem, size, cost_budget, time_limit)
+
+
+def minimum_cover_bound(problem: CoverProblem, *, capped: bool = True) -> float:
+    """Cost that no full cover can undercut: min c·w s.t. M w ≥ 1 − r, 0 ≤ w ≤ 1, through its dual.
+
+        D(y) = Σ_i y_i (1 − r_i) + Σ_s min(0, c_s − Σ_i M_si y_i),    y ≥ 0
+
+    D(y) is such a cost for any y ≥ 0; it is evaluated here at the multipliers that the solver reports.
+
+    Args:
+      problem: from `cover_problem`.
+      capped: whether masses are capped at 1 − r_i first, which makes the bound tighter.
+    """
+    bound = 0.0
+
+    def solve(program: Program) -> np.ndarray:
+        nonlocal bound
+        result = linprog(_cost(problem), A_ub=-program.a, b_ub=-program.b, bounds=(0, 1), method="highs")
+        y = np.maximum(-result.ineqlin.marginals, 0.0)
+        bound = max(bound, float(y @ program.b + np.minimum(0.0, _cost(problem) - program.a.T @ y).sum()))
+        return result.x
+
+    _grow(problem, cap(problem) if capped else problem.masses, solve)
+    return bound
+
+
+# --- cheapest choice that covers -------------------------------------------------------------------------
+
+
+def _cheapest(problem: CoverProblem, coverage: float, time_limit: float) -> Selection:
+    known = greedy_cover(problem, coverage=coverage)
+    solve = _full_cover if coverage == 1 else _partial_cover
+    w, bound = solve(problem, coverage, time_limit)
+    found = greedy_cover(problem, coverage=coverage, include=np.flatnonzero(w > WHOLE).tolist())
+    best = min(found, known, key=lambda answer: _cost(problem)[answer.selected].sum())
+    whole = np.all(_cost(problem) == np.round(_cost(problem)))
+    bound = float(np.ceil(bound - ROUNDING)) if whole and np.isfinite(bound) else bound
+    return in_greedy_order(problem, best.selected)._replace(method="exact", cost_bound=bound)
+
+
+def _full_cover(problem: CoverProblem, coverage: float, time_limit: float) -> tuple[np.ndarray, float]:
+    del coverage
+    bound, end = 0.0, time.monotonic() + time_limit
+
+    def solve(program: Program) -> np.ndarray | None:
+        nonlocal bound
+        if (left := end - time.monotonic()) <= 0:
+            return None
+        # SciPy's default for lb is a number, so pyright takes arrays for a mistake.
+        limits = LinearConstraint(program.a, lb=program.b)  # pyright: ignore[reportArgumentType]
+        result = _milp(_cost(problem), [limits], problem.n_structures, left)
+        bound = max(bound, _proven(result))
+        return result.x
+
+    w = _grow(problem, cap(problem), solve)
+    return w, bound
+
+
+def _grow(problem: CoverProblem, masses: Masses, solve: Callable[[Program], np.ndarray | None]) -> np.ndarray:
+    """Solve on more and more environments until the answer covers all; zeros if the solver gives up."""
+    room = np.where(np.asarray(problem.weights) > 0, 1.0 - np.asarray(problem.reference_mass), 0.0)
+    short, w, rows = room > COVERED, np.zeros(problem.n_structures), np.zeros(0, int)
+    ease = np.asarray(masses.total(jnp.ones(problem.n_structures)))
+    fresh = np.argsort(np.where(short, ease, np.inf))[: min(FIRST, int(short.sum()))]
+    while len(fresh):
+        rows = np.concatenate([rows, fresh])
+        if (answer := solve(_program(problem, masses, rows, room[rows]))) is None:
+            break
+        w = answer
+        missing = room - np.asarray(masses.total(jnp.asarray(w))) - float(problem.dropped)
+        missing[rows] = 0.0
+        fresh = np.argsort(-missing)[:MORE]
+        fresh = fresh[missing[fresh] > COVERED]
+    return w
+
+
+def _program(problem: CoverProblem, masses: Masses, rows: np.ndarray, room: np.ndarray) -> Program:
+    """Rows of some environments; what is left out of them is taken off what they demand."""
+    a = np.asarray(masses.columns(jnp.asarray(rows))).T
+    small = a < NEGLIGIBLE
+    left_out = np.where(small, a, 0.0).sum(axis=1) + float(problem.dropped) + COVERED
+    return Program(sp.csr_matrix(np.where(small, 0.0, a)), room - left_out)
+
+
+# --- choices by coverage: one variable per environment ---------------------------------------------------
+
+
+def _fullest(
+    problem: CoverProblem, size: float | None, cost_budget: float | None, time_limit: float
+) -> Selection:
+    budget = make_budget(problem, size=size, cost_budget=cost_budget)
+    known = relaxed_cover(problem, size=size, cost_budget=cost_budget)
+    link, gain, offset = _coverage_program(problem)
+    price = np.concatenate([np.asarray(budget.price), np.zeros(len(gain))])
+    within = LinearConstraint(sp.csr_matrix(price), ub=float(budget.limit))
+    objective = np.concatenate([np.zeros(problem.n_structures), -gain])
+    result = _milp(objective, [link, within], problem.n_structures, time_limit)
+    bound = min(known.upper_bound or 1.0, offset - _proven(result) + float(problem.dropped))
+    chosen = [] if result.x is None else np.flatnonzero(result.x[: problem.n_structures] > WHOLE)
+    found = greedy_cover(problem, size=size, cost_budget=cost_budget, include=[int(s) for s in chosen])
+    best = max(found, known, key=lambda answer: answer.coverage or 0.0)
+    return in_greedy_order(problem, best.selected)._replace(method="exact", upper_bound=min(1.0, bound))
+
+
+def _partial_cover(problem: CoverProblem, coverage: float, time_limit: float) -> tuple[np.ndarray, float]:
+    link, gain, offset = _coverage_program(problem)
+    least = coverage - offset - COVERED - float(problem.dropped)
+    enough = LinearConstraint(sp.csr_matrix(np.concatenate([np.zeros(problem.n_structures), gain])), lb=least)
+    objective = np.concatenate([_cost(problem), np.zeros(len(gain))])
+    result = _milp(objective, [link, enough], problem.n_structures, time_limit)
+    w = np.zeros(problem.n_structures) if result.x is None else result.x[: problem.n_structures]
+    return w, max(0.0, _proven(result))
+
+
+def _coverage_program(problem: CoverProblem) -> tuple[LinearConstraint, np.ndarray, float]:
+    """Covered parts y_i in [0, 1] of the rooms: room_i y_i ≤ Σ_s min(M_si, room_i) w_s.
+
+    Returns the rows, what y_i = 1 adds to the coverage, and the coverage of the reference plus what the
+    masses that are left out could add.
+    """
+    u = np.asarray(problem.weights) / float(np.sum(problem.weights))
+    room = np.maximum(1.0 - np.asarray(problem.reference_mass), 0.0)
+    rows = np.flatnonzero((u > 0) & (room > COVERED))
+    a = np.asarray(cap(problem).columns(jnp.asarray(rows))).T
+    small = a < NEGLIGIBLE
+    link = sp.hstack([sp.csr_matrix(np.where(small, 0.0, a)), -sp.diags_array(room[rows])], format="csr")
+    left_out = u[rows] @ np.where(small, a, 0.0).sum(axis=1)
+    offset = float(u @ (1.0 - room) + u[room <= COVERED] @ room[room <= COVERED] + left_out)
+    return LinearConstraint(link, lb=0.0), u[rows] * room[rows], offset
+
+
+# --- HiGHS -----------------------------------------------------------------------------------------------
+
+
+def _milp(
+    objective: np.ndarray, rows: list[LinearConstraint], n_whole: int, time_limit: float
+) -> OptimizeResult:
+    """Minimize over [0, 1]^k with the first `n_whole` variables in {0, 1}."""
+    whole = np.arange(len(objective)) < n_whole
+    options = {"time_limit": time_limit, "mip_rel_gap": 0.0}
+    return milp(
+        objective, integrality=whole.astype(int), bounds=Bounds(0, 1), constraints=rows, options=options
+    )
+
+
+def _proven(result: OptimizeResult) -> float:
+    """Lower bound of the objective; -inf where the time ran out before there was one."""
+    bound = result.get("mip_dual_bound")
+    return -np.inf if bound is None else float(bound)
+
+
+def _cost(problem: CoverProblem) -> np.ndarray:
+    return np.asarray(problem.cost)

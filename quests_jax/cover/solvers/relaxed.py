@@ -1,0 +1,178 @@
+"""Relaxed covers: the choice may be fractional, which gives a bound; rounding gives a choice back.
+
+For choices in {0, 1} the masses may be capped first, M_si → min(M_si, 1 − r_i): no coverage of a choice
+changes, and the relaxation becomes much tighter. Where its bound is still far from the choice, `pairs` has a
+better one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from quests_jax.base.checks import InputError, check_positive, check_size
+from quests_jax.base.progress import advance
+from quests_jax.cover.bounds import relaxation as saddle
+from quests_jax.cover.bounds.pairwise import MOST, pair_bound
+from quests_jax.cover.bounds.relaxation import SATURATED, Budget, Data, Measure, Relaxation
+from quests_jax.cover.masses.sharded import Masses
+from quests_jax.cover.problem import CoverProblem, coverage, indicator
+from quests_jax.cover.selection import Selection
+from quests_jax.cover.solvers.greedy import SLACK, greedy_cover
+from quests_jax.cover.solvers.rounding import pipage_round, swap, threshold_round
+
+TOLERANCE = 5e-4  # relative gap between relaxed value and bound that is good enough
+DRAWS = 4  # random roundings
+CLOSE = 0.99  # of the bound: a choice that reaches it needs no better bound
+
+
+def relaxed_cover(
+    problem: CoverProblem,
+    *,
+    size: float | None = None,
+    cost_budget: float | None = None,
+    key: jax.Array | None = None,
+) -> Selection:
+    """Choose structures by relaxing, rounding and swapping, with a proof of how good the choice is.
+
+    The relaxed choice is rounded several times (by threshold, and at random within the budget) and filled up
+    greedily. The greedy choice and the best of these are improved by swaps until no swap helps, so the
+    answer never covers less than greedy.
+
+    Args:
+      problem: from `cover_problem`.
+      size: fraction or number of structures; or else
+      cost_budget: largest sum of costs.
+      key: of the random roundings; `jax.random.key(0)` where not given.
+
+    Returns:
+      `Selection` in greedy order, with upper_bound, certified_ratio and the relaxed weights [S].
+
+    Raises:
+      InputError: both limits or none, or one out of range.
+    """
+    budget = make_budget(problem, size=size, cost_budget=cost_budget)
+    relaxation = relax(problem, budget)
+    fill = partial(greedy_cover, problem, size=size, cost_budget=cost_budget)
+    w, draws = (
+        np.asarray(relaxation.weights),
+        jax.random.split(jax.random.key(0) if key is None else key, DRAWS),
+    )
+    rounded = [threshold_round(w, budget), *(pipage_round(w, budget, key=draw) for draw in draws)]
+    starts = fill(), max((fill(include=chosen) for chosen in rounded), key=_covered)
+    best = max((_swapped(problem, budget, fill, start) for start in starts), key=_covered)
+    ordered = in_greedy_order(problem, best.selected)
+    bound = _bound(problem, budget, relaxation, _covered(ordered))
+    return ordered._replace(method="relaxed", upper_bound=bound, weights=w)
+
+
+def certify(problem: CoverProblem, selection: Selection, *, max_steps: int = 500) -> Selection:
+    """The selection with its coverage, and with a bound on what any choice of the same cost could cover.
+
+    The bound is a proof (see `saddle` and `pairs`), whatever rule made the selection.
+
+    Args:
+      problem: from `cover_problem`; its costs say what "the same cost" means.
+      selection: of structures of this problem.
+      max_steps: of the solver; more steps bring the bound closer to that of the relaxation.
+    """
+    w = indicator(problem, selection.selected)
+    budget = Budget(problem.cost, jnp.sum(problem.cost * w) * (1 + SLACK))
+    relaxation = relax(problem, budget, max_steps=max_steps, start=w)
+    covered = float(coverage(problem, w))
+    return selection._replace(coverage=covered, upper_bound=_bound(problem, budget, relaxation, covered))
+
+
+def make_budget(
+    problem: CoverProblem, *, size: float | None = None, cost_budget: float | None = None
+) -> Budget:
+    """The constraint that `size` (number or fraction of structures) or else `cost_budget` stands for."""
+    if (size is None) == (cost_budget is None):
+        raise InputError("give either size or cost_budget, and not both.")
+    if size is not None:
+        count = check_size(size, problem.n_structures)
+        return Budget(jnp.ones_like(problem.cost), jnp.asarray(float(count)))
+    return Budget(problem.cost, jnp.asarray(check_positive("cost_budget", cost_budget) * (1 + SLACK)))
+
+
+def relax(
+    problem: CoverProblem,
+    budget: Budget,
+    *,
+    measure: Measure = SATURATED,
+    max_steps: int = 2000,
+    start: jax.Array | None = None,
+) -> Relaxation:
+    """Solve the relaxed cover by the primal-dual hybrid gradient method [chambolle:11, pock:11].
+
+        w ← Π[w + τ M(uθ)],      θ ← argmin_t { t m̄ + ψ(t) + (t − θ)²/2σ },   m̄ = r + M(2w − w_old)
+
+    with Π the projection onto the budget, diagonal steps τ and σ, and restarts from averages. Matrix-free:
+    one product with M and one with its transpose per step.
+
+    Args:
+      problem: from `cover_problem`.
+      budget: from `make_budget`.
+      measure: SATURATED (whose masses are capped) or LOG_MASS.
+      max_steps: after which the best bound so far is returned; it holds all the same.
+      start: first w, shape [S]; the even choice where not given.
+    """
+    data = _data(problem, budget, measure)
+    even = jnp.full_like(problem.cost, jnp.minimum(budget.limit / jnp.sum(budget.price), 1.0))
+    best, iterate = saddle.begin(data, even if start is None else start, measure=measure)
+    for done in range(0, max_steps, saddle.STEPS):
+        best, iterate = saddle.improve(data, best, iterate, measure=measure)
+        advance("relaxation", done + saddle.STEPS, max_steps)
+        if best.upper_bound - best.value <= TOLERANCE * abs(best.upper_bound):
+            break
+    rounding = len(problem.weights) * jnp.finfo(problem.weights.dtype).eps * jnp.abs(best.upper_bound)
+    return best._replace(upper_bound=best.upper_bound + rounding)
+
+
+@jax.jit
+def cap(problem: CoverProblem) -> Masses:
+    """Masses min(M_si, 1 − r_i), with which every choice in {0, 1} covers the same."""
+    return problem.masses.capped(jnp.maximum(1.0 - problem.reference_mass, 0.0))
+
+
+def _data(problem: CoverProblem, budget: Budget, measure: Measure) -> Data:
+    masses = cap(problem) if measure.capped else problem.masses
+    return Data(masses, problem.weights / jnp.sum(problem.weights), problem.reference_mass, budget)
+
+
+def _bound(problem: CoverProblem, budget: Budget, relaxation: Relaxation, reached: float) -> float:
+    """Upper bound of the coverage with all masses, also those that pruning dropped.
+
+    That of the relaxation, or that of pairs where the first is far from what was reached.
+    """
+    bound = float(relaxation.upper_bound)
+    owner = np.repeat(np.arange(problem.n_structures, dtype=np.int32), problem.counts)
+    if reached < CLOSE * bound and problem.n_structures <= MOST and len(owner) == len(problem.weights):
+        bound = min(bound, pair_bound(_data(problem, budget, SATURATED), jnp.asarray(owner), relaxation))
+    return min(1.0, bound + float(problem.dropped))
+
+
+def _covered(selection: Selection) -> float:
+    return selection.coverage or 0.0
+
+
+def _swapped(
+    problem: CoverProblem, budget: Budget, fill: Callable[..., Selection], best: Selection
+) -> Selection:
+    """Swap and fill until nothing is gained."""
+    while _covered(better := fill(include=swap(problem, budget, best.selected))) > _covered(best):
+        best = better
+    return best
+
+
+def in_greedy_order(problem: CoverProblem, selected: np.ndarray) -> Selection:
+    """The same structures in the order in which greedy would choose among them, with gains and coverage."""
+    if not len(selected):
+        nothing = jnp.zeros_like(problem.cost)
+        return Selection(np.zeros(0, int), np.zeros(0), "cover", float(coverage(problem, nothing)))
+    others = np.setdiff1d(np.arange(problem.n_structures), selected)
+    return greedy_cover(problem, size=len(selected), exclude=others.tolist())

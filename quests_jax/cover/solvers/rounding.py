@@ -1,0 +1,76 @@
+"""From a relaxed choice to a real one: rounding that keeps the budget, and swaps that only improve."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from quests_jax.cover.bounds.relaxation import Budget
+from quests_jax.cover.problem import CoverProblem, indicator, mass
+
+WHOLE = 1e-9  # weights this close to 0 or 1 are whole
+WORTH = 1e-9  # relative gain below which a swap is rounding noise
+
+
+def threshold_round(w: np.ndarray, budget: Budget) -> list[int]:
+    """The structures of largest weight, as many as the budget pays for; none of weight 0."""
+    price, left, chosen = np.asarray(budget.price), float(budget.limit), []
+    for s in np.argsort(-w, kind="stable"):
+        if w[s] > WHOLE and price[s] <= left:
+            chosen.append(int(s))
+            left -= price[s]
+    return chosen
+
+
+def pipage_round(w: np.ndarray, budget: Budget, *, key: jax.Array) -> list[int]:
+    """Random rounding in which each structure is chosen with probability w_s and the budget is kept.
+
+    Two fractional weights at a time trade along price_a δw_a = −price_b δw_b until one is whole, in the
+    direction that keeps both expectations [ageev:04]. A last fractional weight is rounded down.
+    """
+    price, w = np.asarray(budget.price), np.array(w, np.float64)
+    draws = np.asarray(jax.random.uniform(key, (len(w),)))
+    open_ = [int(s) for s in np.flatnonzero((w > WHOLE) & (w < 1 - WHOLE))]
+    while len(open_) > 1:
+        a, b = open_.pop(), open_.pop()
+        up = min((1 - w[a]) * price[a], w[b] * price[b])  # money that could move from b to a
+        down = min(w[a] * price[a], (1 - w[b]) * price[b])
+        moved = up if draws[len(open_)] < down / (up + down) else -down
+        w[a], w[b] = w[a] + moved / price[a], w[b] - moved / price[b]
+        open_ += [s for s in (b, a) if WHOLE < w[s] < 1 - WHOLE]
+    return [int(s) for s in np.flatnonzero(w >= 1 - WHOLE)]
+
+
+def swap(problem: CoverProblem, budget: Budget, selected: np.ndarray) -> np.ndarray:
+    """Offer every chosen structure once for its best affordable replacement; take those that gain coverage.
+
+    Coverage never falls. One product with all masses per chosen structure.
+    """
+    order = np.zeros(problem.n_structures, np.int32)
+    order[: len(selected)] = selected
+    w, count = indicator(problem, selected), jnp.int32(len(selected))
+    return np.asarray(_swap(problem, budget, w, jnp.asarray(order), count))[: len(selected)]
+
+
+@jax.jit
+def _swap(
+    problem: CoverProblem, budget: Budget, w: jax.Array, order: jax.Array, count: jax.Array
+) -> jax.Array:
+    def visit(k, state):
+        order, w, m = state
+        leaving = order[k]
+        without = problem.masses.add(leaving, m, jnp.array(-1.0))
+        gains = problem.masses.gains(problem.weights, jnp.maximum(1.0 - without, 0.0))
+        left = budget.limit - jnp.sum(budget.price * w) + budget.price[leaving]
+        offered = jnp.where((w == 0) & (budget.price <= left), gains, -jnp.inf)
+        best = jnp.argmax(offered).astype(order.dtype)
+        better = offered[best] > gains[leaving] + WORTH * jnp.sum(problem.weights)
+        entering = jnp.where(better, best, leaving)
+        return (
+            order.at[k].set(entering),
+            w.at[leaving].set(0.0).at[entering].set(1.0),
+            problem.masses.add(entering, without, jnp.array(1.0)),
+        )
+
+    return jax.lax.fori_loop(0, count, visit, (order, w, mass(problem, w)))[0]

@@ -1,0 +1,95 @@
+"""A file becomes environments on disk, shard by shard; a shard is a run of whole structures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from quests_jax.atoms.describe import get_descriptors
+from quests_jax.base.checks import InputError, located
+from quests_jax.disk.frames import Frames, open_frames, shards_of
+from quests_jax.disk.work import Stage, Work, digest
+
+SHARD_ROWS = 32_768  # environments in a shard, at most: 17 MB of descriptors for k = 32
+SHARD_STRUCTURES = 512
+
+
+class Shards(NamedTuple):
+    """Environments of a data set in the order of its file."""
+
+    frames: Frames
+    runs: list[range]  # structures of each shard
+    stage: Stage
+    parameters: dict[str, Any]  # what the descriptors depend on
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Environments of each structure, shape [S]."""
+        return self.frames.counts
+
+    @property
+    def n_environments(self) -> int:
+        """n."""
+        return int(self.counts.sum())
+
+    @property
+    def width(self) -> int:
+        """d."""
+        return (1 + len(self.parameters["species"] or ())) * (2 * self.parameters["k"] - 1)
+
+    def x(self, shard: int) -> np.ndarray:
+        """Descriptors of a shard, shape [rows, d], Å⁻¹."""
+        return self.stage.load(shard, "x")["x"]
+
+    def first_row(self, shard: int) -> int:
+        """Number of the first environment of a shard."""
+        return int(self.counts[: self.runs[shard].start].sum())
+
+    def structure_id(self, shard: int) -> np.ndarray:
+        """Structure of each row of a shard, counted from the first of the shard."""
+        own = self.counts[self.runs[shard].start : self.runs[shard].stop]
+        return np.repeat(np.arange(len(own), dtype=np.int32), own)
+
+    def rows(self, wanted: np.ndarray) -> np.ndarray:
+        """Descriptors of environments with ascending numbers, shape [len(wanted), d]."""
+        parts = [np.zeros((0, self.width))]
+        for shard, run in enumerate(self.runs):
+            start, size = self.first_row(shard), int(self.counts[run.start : run.stop].sum())
+            own = wanted[(wanted >= start) & (wanted < start + size)] - start
+            if len(own):
+                parts.append(self.x(shard)[own])
+        return np.concatenate(parts)
+
+
+def describe_file(
+    work: Work, file: Path, *, k: int, cutoff: float, species: Sequence[str] | None = None
+) -> Shards:
+    """Descriptors of an extended xyz file, kept in `work`; those that are there already are not made again.
+
+    Raises:
+      InputError: what `open_frames` and `get_descriptors` refuse; the message names file, structure, atom.
+    """
+    identity = digest(file)
+    frames = open_frames(work, file, identity)
+    if not frames.counts.sum():
+        raise InputError(f"{file}: holds no atoms; give structures with at least one.")
+    runs = shards_of(frames.counts, rows=SHARD_ROWS, structures=SHARD_STRUCTURES)
+    made_with = {"k": k, "cutoff": cutoff, "species": None if species is None else list(species)}
+    parameters = {"file": identity, "shard_rows": SHARD_ROWS} | made_with
+    stage = work.stage("descriptors", parameters)
+
+    def describe(shard: int) -> dict[str, np.ndarray]:
+        structures = frames.read(runs[shard])
+        if not any(map(len, structures)):
+            return {"x": np.zeros((0, shards.width))}
+        with located(file):
+            return {
+                "x": get_descriptors(structures, k=k, cutoff=cutoff, species=species, first=runs[shard].start)
+            }
+
+    shards = Shards(frames, runs, stage, parameters)
+    stage.complete(len(runs), describe)
+    return shards

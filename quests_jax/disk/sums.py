@@ -1,0 +1,161 @@
+"""Kernel sums of environments on disk: entropy and diversity exactly, or from a sample with an interval.
+
+For the exact sums, rows are ordered once along principal axes and cut into blocks, so that most pairs of
+blocks are provably out of reach. Every near pair is formed once; its two sums are added in a fixed order,
+so the result does not depend on how many processes made them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from quests_jax.disk.shards import Shards
+from quests_jax.disk.work import Stage
+from quests_jax.information import (
+    Estimate,
+    cross_kernel_sums,
+    estimated_diversity,
+    estimated_entropy,
+    kernel_product,
+    self_kernel_sum,
+)
+from quests_jax.information.sums.tiles import BOX_AXES, FAR, TILE, reach, split_order
+
+BLOCK = 32_768  # rows
+GROUP = 8  # blocks gathered in one pass over the shards
+SKIPPED = 1e-12  # what all skipped blocks together may add to a sum of at least 1
+
+
+class Blocks(NamedTuple):
+    """Environments in the order of principal-axis splits, in principal axes: distances stay the same."""
+
+    stage: Stage
+    n: int
+
+    @property
+    def number(self) -> int:
+        """How many blocks there are."""
+        return -(-self.n // BLOCK)
+
+    def load(self, block: int, *names: str) -> dict[str, np.ndarray]:
+        """Arrays x [rows, d], low [d] and high [d] of a block."""
+        group = self.stage.load(block // GROUP, *(f"{name}_{block}" for name in names))
+        return {name: group[f"{name}_{block}"] for name in names}
+
+
+def self_sums(shards: Shards, *, bandwidth: float) -> np.ndarray:
+    """p_i = Σ_j K(x_i, x_j) over the whole data set, in no particular order, shape [n].
+
+    Blocks further apart than a reach are skipped, which changes no sum by more than 1e-12.
+    """
+    blocks = ordered_blocks(shards)
+    stage = shards.stage.work.stage("sums", shards.parameters | {"block": BLOCK, "bandwidth": bandwidth})
+    cut = float(reach(jnp.asarray(bandwidth), blocks.n, SKIPPED))
+    stage.complete(blocks.number, partial(_sums_of, blocks, bandwidth, cut))
+    total = np.zeros((blocks.number, BLOCK))
+    for number in range(blocks.number):
+        for name, part in stage.load(number).items():
+            total[int(name), : len(part)] += part
+    return total.reshape(-1)[: blocks.n]
+
+
+def sample_sums(shards: Shards, *, rows: int, bandwidth: float, seed: int) -> np.ndarray:
+    """p_i of a random sample of `rows` environments against the whole data set, shape [rows].
+
+    One environment is drawn from each of `rows` equal runs of the file, so every part is represented.
+    """
+    rows = min(rows, shards.n_environments)
+    edges = np.linspace(0, shards.n_environments, rows + 1).astype(int)
+    wanted = np.random.default_rng(seed).integers(edges[:-1], edges[1:])
+    chosen = {"rows": rows, "seed": seed}
+    drawn = shards.stage.work.stage("sample", shards.parameters | chosen)
+    drawn.complete(1, lambda _: {"x": shards.rows(wanted)})
+    y = drawn.load(0)["x"]
+    stage = shards.stage.work.stage("sample-sums", shards.parameters | chosen | {"bandwidth": bandwidth})
+
+    def against(shard: int) -> dict[str, np.ndarray]:
+        if not len(x := shards.x(shard)):
+            return {"p": np.zeros(rows)}
+        sums = kernel_product(y, x, np.ones((len(x), 1)), bandwidth=bandwidth)
+        return {"p": np.asarray(sums)[:, 0]}
+
+    stage.complete(len(shards.runs), against)
+    return sum((stage.load(shard)["p"] for shard in range(len(shards.runs))), np.zeros(rows))
+
+
+def estimate(shards: Shards, *, rows: int, bandwidth: float, seed: int) -> tuple[Estimate, Estimate]:
+    """Entropy and diversity of the whole data set from the sums of a sample of its environments."""
+    p = sample_sums(shards, rows=rows, bandwidth=bandwidth, seed=seed)
+    n = shards.n_environments
+    return estimated_entropy(p, n), estimated_diversity(p, n)
+
+
+def ordered_blocks(shards: Shards) -> Blocks:
+    """Order all rows, rotate them to principal axes, and cut them into blocks."""
+    work, n = shards.stage.work, shards.n_environments
+    order_stage = work.stage("order", shards.parameters)
+    order_stage.complete(1, lambda _: _order(shards))
+    found = order_stage.load(0)
+    blocks = Blocks(work.stage("blocks", shards.parameters | {"block": BLOCK, "group": GROUP}), n)
+
+    def gather(group: int) -> dict[str, np.ndarray]:
+        own = found["order"][group * GROUP * BLOCK : (group + 1) * GROUP * BLOCK]
+        ascending = np.argsort(own)
+        x = np.empty((len(own), found["axes"].shape[1]))
+        x[ascending] = (shards.rows(own[ascending]) - found["origin"]) @ found["axes"]
+        arrays = {}
+        for number, start in enumerate(range(0, len(own), BLOCK), start=group * GROUP):
+            rows = x[start : start + BLOCK]
+            arrays |= {
+                f"x_{number}": rows,
+                f"low_{number}": rows.min(axis=0),
+                f"high_{number}": rows.max(axis=0),
+            }
+        return arrays
+
+    blocks.stage.complete(-(-blocks.number // GROUP), gather)
+    return blocks
+
+
+def _order(shards: Shards) -> dict[str, np.ndarray]:
+    """Principal frame of all rows, and their order by recursive splits along its first axes."""
+    n, d = shards.n_environments, shards.x(0).shape[1]
+    sums, products = np.zeros(d), np.zeros((d, d))
+    for shard in range(len(shards.runs)):
+        x = shards.x(shard)
+        sums, products = sums + x.sum(axis=0), products + x.T @ x
+    origin = sums / n
+    _, axes = np.linalg.eigh(products / n - np.outer(origin, origin))
+    axes = axes[:, ::-1]
+    leading = [(shards.x(shard) - origin) @ axes[:, :BOX_AXES] for shard in range(len(shards.runs))]
+    padding = -n % TILE
+    rows = np.concatenate([*leading, np.full((padding, leading[0].shape[1]), FAR)])
+    order = np.asarray(jax.jit(split_order)(rows, np.arange(n + padding) < n))
+    return {"order": order[:n], "origin": origin, "axes": axes}
+
+
+def _sums_of(blocks: Blocks, bandwidth: float, cut: float, block: int) -> dict[str, np.ndarray]:
+    """What pairs of a block with itself and with the next half of all blocks, in a circle, add to each."""
+    number = blocks.number
+    own = blocks.load(block, "x", "low", "high")
+    total = np.asarray(self_kernel_sum(own["x"], bandwidth=bandwidth))
+    others = {}
+    for step in range(1, number // 2 + 1):
+        if 2 * step == number and block >= number // 2:
+            continue  # opposite blocks meet once
+        other = (block + step) % number
+        if _gap(own, blocks.load(other, "low", "high")) < cut:
+            x = blocks.load(other, "x")["x"]
+            here, there = cross_kernel_sums(own["x"], x, bandwidth=bandwidth)
+            total, others[str(other)] = total + np.asarray(here), np.asarray(there)
+    return others | {str(block): total}
+
+
+def _gap(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> float:
+    """Distance between bounding boxes."""
+    return float(np.linalg.norm(np.maximum(np.maximum(a["low"] - b["high"], b["low"] - a["high"]), 0)))

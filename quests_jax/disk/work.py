@@ -1,0 +1,199 @@
+"""A folder of results: each is made once, checked when it is read, and shared by all who work on it.
+
+A stage is a folder named after what it holds and a digest of the parameters that its results depend on;
+a result is one file of arrays, `00012.npz`, with the checksums of that format. It appears whole or not at
+all, so a run that was killed goes on where it stopped. Processes that share the folder divide a stage:
+result t is made by process t modulo their number, or by all of them together, and read by everybody.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import json
+import time
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from quests_jax.atoms.structures import whole_file
+from quests_jax.base.checks import InputError
+from quests_jax.base.progress import advance
+from quests_jax.base.versions import versions
+from quests_jax.cover.masses.sharded import AXIS
+
+Arrays = dict[str, Any]
+T = TypeVar("T")
+
+PAUSE = 0.1  # s between two looks at whether others have finished
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Damaged(Exception):
+    """A result that cannot be read back; it has been removed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """A folder to work in, and which of several processes this is."""
+
+    folder: Path
+    process: int = 0
+    processes: int = 1
+    repairs: set[Path] = dataclasses.field(default_factory=set)  # this process makes these, whosever they are
+
+    @property
+    def signs(self) -> Path:
+        """Folder where processes show each other where they are."""
+        return self.folder / "processes"
+
+    def stage(self, name: str, parameters: dict[str, Any]) -> Stage:
+        """The stage of that name with these parameters, which it writes down in its manifest."""
+        text = json.dumps(parameters, sort_keys=True)
+        manifest = parameters | {"versions": versions()}
+        folder = self.folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        with _space(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / "manifest.json").exists():
+                with whole_file(folder / "manifest.json") as unfinished:
+                    unfinished.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        return Stage(name, folder, self)
+
+
+class Stage(NamedTuple):
+    """Results of one kind."""
+
+    name: str
+    folder: Path
+    work: Work
+
+    def path(self, number: int) -> Path:
+        """Where result `number` is or will be."""
+        return self.folder / f"{number:05d}.npz"
+
+    def save(self, number: int, arrays: Arrays) -> None:
+        """Write a result, whole or not at all; raises `InputError` where there is no space left."""
+        with _space(self.folder), whole_file(self.path(number)) as unfinished:
+            np.savez(unfinished, **arrays)
+
+    def load(self, number: int, *names: str) -> Arrays:
+        """The arrays of a result, all of them or those named.
+
+        Raises `Damaged` if the file is gone, cut short, or fails a checksum; then it is removed.
+        """
+        try:
+            with open(self.path(number), "rb") as stream, np.load(stream) as arrays:
+                return {name: arrays[name] for name in names or arrays.files}
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+            self.path(number).unlink(missing_ok=True)
+            self.work.repairs.add(self.path(number))
+            raise Damaged(str(self.path(number))) from None
+
+    def complete(self, count: int, make: Callable[[int], Arrays]) -> None:
+        """Make the results 0 … count − 1 that are missing, this process its share; wait for the others.
+
+        Every device of this process works on results of its own.
+        """
+        missing = [t for t in range(count) if self._mine(t) and not self.path(t).exists()]
+        devices, done = jax.local_devices(), []
+
+        def share(number: int) -> None:
+            with jax.default_device(devices[number]):
+                for t in missing[number :: len(devices)]:
+                    self.save(t, make(t))
+                    done.append(t)
+                    advance(self.name, len(done), len(missing))
+
+        with ThreadPoolExecutor(len(devices)) as pool:
+            others = [pool.submit(share, number) for number in range(1, len(devices))]
+            share(0)
+            for other in others:
+                other.result()
+        self._wait(range(count))
+
+    def together(self, number: int, load: Callable[[Mesh], T], make: Callable[[T], Arrays]) -> None:
+        """Make a result on all devices of all processes at once, if it is missing.
+
+        Whoever has found it damaged makes it again alone, on its own devices.
+
+        Args:
+          number: of the result.
+          load: what this process holds when the work is divided over a mesh of devices; it may find damage,
+            so nobody is asked to work before all have loaded.
+          make: the arrays, by operations that all processes take part in.
+        """
+        if not self.path(number).exists():
+            alone = self.work.processes == 1 or self.path(number) in self.work.repairs
+            devices = jax.local_devices() if alone else jax.devices()
+            loaded = load(Mesh(np.asarray(devices), (AXIS,)))
+            if alone or self._met(number):
+                arrays = make(loaded)
+                self._sign(number, self.work.process).unlink(missing_ok=True)
+                if alone or self.work.process == 0:
+                    self.save(number, arrays)
+        self._wait([number])
+
+    def _met(self, number: int) -> bool:
+        """Wait until every process is ready to make a result; false if it appears meanwhile."""
+        self.work.signs.mkdir(parents=True, exist_ok=True)
+        self._sign(number, self.work.process).touch()
+        while not all(self._sign(number, process).exists() for process in range(self.work.processes)):
+            if self.path(number).exists():
+                self._sign(number, self.work.process).unlink(missing_ok=True)
+                return False
+            time.sleep(PAUSE)
+        return True
+
+    def _wait(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            while not self.path(number).exists():
+                time.sleep(PAUSE)
+
+    def _sign(self, number: int, process: int) -> Path:
+        return self.work.signs / f"{process}.{self.folder.name}.{number}"
+
+    def _mine(self, number: int) -> bool:
+        return number % self.work.processes == self.work.process or self.path(number) in self.work.repairs
+
+
+def persevere(pipeline: Callable[[], T]) -> T:
+    """The result of a pipeline over stages, begun again whenever it meets a damaged result."""
+    met: set[str] = set()
+    while True:
+        try:
+            return pipeline()
+        except Damaged as damaged:
+            if str(damaged) in met:
+                raise InputError(f"{damaged}: cannot be read back once written; check the disk.") from None
+            met.add(str(damaged))
+            warnings.warn(f"{damaged} was damaged or gone; it is made again", stacklevel=2)
+
+
+@contextmanager
+def _space(folder: Path) -> Iterator[None]:
+    """A full disk becomes a clear error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise InputError(
+            f"{folder}: no space left on this disk; free some and run the same command again, "
+            "what is finished is kept."
+        ) from None
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,141 @@
+"""Delta entropy of a structure against what is known, as a differentiable function of positions and cell.
+
+Kernel sums are smooth everywhere and their logarithm is finite however foreign the structure is. The QUESTS
+descriptor is smooth wherever no neighbors k and k + 1 swap inside the cutoff; there it jumps, by up to a few
+bandwidths in dense matter. `Known(smooth=True)` uses the descriptor of `atoms.smooth`, which has no jumps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import ase
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from quests_jax.atoms.describe import get_descriptors
+from quests_jax.atoms.descriptors import descriptors
+from quests_jax.atoms.neighbors import Neighbors
+from quests_jax.atoms.smooth import get_smooth_descriptors, smooth_descriptors
+from quests_jax.base.checks import InputError
+from quests_jax.base.shapes import padded_size
+from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum
+
+Pool = Callable[[jax.Array], jax.Array]  # δH [n] of all atoms to a number, such as jnp.mean
+Energy = Callable[[jax.Array], jax.Array]  # positions [n, 3] in Å to eV
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """What counts as known, and how environments are described."""
+
+    x: ArrayLike  # [r, 2k − 1] Å⁻¹, see `known_environments`
+    weights: ArrayLike | None = None  # [r] of the rows of x, 1 each where not given
+    bandwidth: float = DEFAULT_BANDWIDTH  # Å⁻¹
+    k: int = dataclasses.field(default=32, metadata={"static": True})
+    cutoff: float = dataclasses.field(default=5.0, metadata={"static": True})  # Å
+    smooth: bool = dataclasses.field(default=False, metadata={"static": True})
+
+    def including(self, structures: Sequence[ase.Atoms]) -> Known:
+        """The same with the environments of more structures, each of weight 1."""
+        more = _described(structures, self.k, self.cutoff, self.smooth)
+        weights = None if self.weights is None else np.append(self.weights, np.ones(len(more)))
+        return dataclasses.replace(self, x=np.concatenate([self.x, more]), weights=weights)
+
+    def padded(self) -> Known:
+        """The same with rows that weigh nothing, so that references of nearby sizes share a program."""
+        x = np.asarray(self.x)
+        weights = np.ones(len(x), x.dtype) if self.weights is None else np.asarray(self.weights)
+        extra = padded_size(len(x), smallest=256) - len(x)
+        rows = np.concatenate([x, np.broadcast_to(x[:1], (extra, x.shape[1]))])
+        return dataclasses.replace(
+            self, x=jnp.asarray(rows), weights=jnp.asarray(np.pad(weights, (0, extra)))
+        )
+
+
+def known_environments(
+    structures: Sequence[ase.Atoms],
+    *,
+    k: int = 32,
+    cutoff: float = 5.0,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    smooth: bool = False,
+) -> Known:
+    """Environments of these structures as what counts as known; smooth ones if asked for."""
+    x = _described(structures, k, cutoff, smooth)
+    return Known(x, bandwidth=bandwidth, k=k, cutoff=cutoff, smooth=smooth)
+
+
+def delta_entropies(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors, known: Known) -> jax.Array:
+    """δH(X_i(R) | x) of every atom i of one structure, differentiable in `positions` and `cell`.
+
+    Args:
+      positions: shape [n, 3], in Å.
+      cell: lattice vectors as rows, shape [3, 3], in Å.
+      neighbors: from `find_neighbors`; if smooth, candidates as `smooth_descriptors` takes them.
+      known: reference environments.
+
+    Returns:
+      Shape [n], in nats.
+    """
+    if known.smooth:
+        y = smooth_descriptors(positions, cell, neighbors, k=known.k, cutoff=known.cutoff)
+    else:
+        y = descriptors(positions, cell, neighbors, cutoff=known.cutoff)
+    return -log_kernel_sum(y, known.x, bandwidth=known.bandwidth, weights=known.weights)
+
+
+@partial(jax.jit, static_argnames="pool")
+def pooled_with_slope(
+    positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors, known: Known, pool: Pool
+) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+    """((pool δH, δH [n]), d pool δH / dR [n, 3]) in nats and nats/Å; arguments as in `delta_entropies`."""
+
+    def pooled(positions: jax.Array) -> tuple[jax.Array, jax.Array]:
+        dH = delta_entropies(positions, cell, neighbors, known)
+        return pool(dH), dH
+
+    return jax.value_and_grad(pooled, has_aux=True)(positions)
+
+
+def biased(
+    energy: Energy, known: Known, cell: ArrayLike, *, target: float, stiffness: float, pool: Pool = jnp.mean
+) -> Callable[..., jax.Array]:
+    """Energy with a harmonic bias on delta entropy, to drive a simulation to where the data have not been.
+
+        E_b(R) = E(R) + (κ/2) (pool δH(X(R) | x) − δH*)²
+
+    Args:
+      energy: E in eV of positions, shape [n, 3], in Å.
+      known: reference environments; smooth ones, since where the descriptor jumps the energy would.
+      cell: lattice vectors as rows, shape [3, 3], in Å.
+      target: δH* in nats.
+      stiffness: κ in eV/nat².
+      pool: δH of all atoms, shape [n], to a number.
+
+    Returns:
+      E_b in eV as a function of positions and, by keyword, `neighbors`: candidates found within a larger
+      cutoff than that of `known`, which hold until an atom has moved by half of the difference. It fits
+      `jax_md.simulate` in real-space coordinates.
+
+    Raises:
+      InputError: descriptors that are not smooth.
+    """
+    if not known.smooth:
+        raise InputError("a bias needs smooth descriptors; use known_environments(..., smooth=True).")
+
+    def total(positions: jax.Array, *, neighbors: Neighbors) -> jax.Array:
+        value = pool(delta_entropies(positions, cell, neighbors, known))
+        return energy(positions) + 0.5 * stiffness * (value - target) ** 2
+
+    return total
+
+
+def _described(structures: Sequence[ase.Atoms], k: int, cutoff: float, smooth: bool) -> np.ndarray:
+    describe = get_smooth_descriptors if smooth else get_descriptors
+    return describe(structures, k=k, cutoff=cutoff)

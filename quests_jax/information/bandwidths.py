@@ -1,0 +1,116 @@
+"""Rules for the bandwidth h: two from the density of atoms, three from the environments themselves.
+
+No rule is the right one: h says which differences matter. The rules by volume are those of QUESTS; the
+others look for the h at which the data set stops telling its environments apart (elbow), at which unseen
+environments are mostly known (novelty), or at which one part of the data best predicts another (likelihood).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from quests_jax.base.checks import InputError, check_matrix
+from quests_jax.information.measures import delta_entropy, entropy
+
+SMALLEST, LARGEST = 1e-4, 1.0  # Å⁻¹, between which a bandwidth is sought
+GRID = 12  # bandwidths per pass over the distances
+PASSES = 3  # each narrows the bracket by GRID − 1: to 0.7 % of h in the end
+HALVINGS = 14  # of the bracket for the likelihood, in ln h
+
+
+def gaussian_rule(volume: ArrayLike) -> np.ndarray:
+    """h(V) = 0.0897141 exp[−(V/10.896)²/2] + 0.0119417 in Å⁻¹, [schwalbe-koda:25, (10)].
+
+    V is the volume in Å³ per atom.
+    """
+    return 0.0897141 * np.exp(-0.5 * (_volume(volume) / 10.896) ** 2) + 0.0119417
+
+
+def cutoff_rule(volume: ArrayLike) -> np.ndarray:
+    """h(V) = 0.086164 f(ln² V) + 0.016 in Å⁻¹, [schwalbe-koda:25, (11)].
+
+    f(z) = (1 − z²/11.61172²)², 0 beyond; V is the volume in Å³ per atom.
+    """
+    z = np.log(_volume(volume)) ** 2 / 11.61172
+    return 0.086164 * np.where(z <= 1, (1 - z**2) ** 2, 0.0) + 0.016
+
+
+def elbow_bandwidth(x: ArrayLike, bandwidths: Sequence[float] | np.ndarray) -> tuple[float, np.ndarray]:
+    """Bandwidth at which H(h)/ln n, from 1 to 0 in ln h, lies furthest below or above its chord.
+
+    Args:
+      x: environments, shape [n, d], Å⁻¹, n > 1.
+      bandwidths: ascending, shape [H], Å⁻¹.
+
+    Returns:
+      The bandwidth, and H(h)/ln n at each bandwidth.
+    """
+    h = np.asarray(bandwidths, float)
+    if len(np.shape(x)) != 2 or np.shape(x)[0] < 2 or len(h) < 3:
+        raise InputError("an elbow needs two environments and three bandwidths at least.")
+    share = np.asarray(entropy(x, bandwidth=h)) / np.log(np.shape(x)[0])
+    place = (np.log(h) - np.log(h[0])) / (np.log(h[-1]) - np.log(h[0]))
+    chord = share[0] + place * (share[-1] - share[0])
+    return float(h[np.abs(share - chord).argmax()]), share
+
+
+def novelty_bandwidth(y: ArrayLike, x: ArrayLike, *, novel: float = 0.01) -> float:
+    """Bandwidth at which the share `novel` of y has δH(y|x) > 0.
+
+    The share falls as h grows, so the answer is unique up to the steps of 1/m.
+
+    Args:
+      y: environments held out, shape [m, d], Å⁻¹.
+      x: environments that are known, shape [n, d], Å⁻¹.
+      novel: share in (0, 1).
+
+    Raises:
+      InputError: a share out of range, or sets that do not fit.
+    """
+    if not 0 < novel < 1:
+        raise InputError(f"novel must be between 0 and 1, got {novel}.")
+    low, high = SMALLEST, LARGEST
+    for _ in range(PASSES):
+        h = np.geomspace(low, high, GRID)
+        share = np.mean(np.asarray(delta_entropy(y, x, bandwidth=h)) > 0, axis=1)
+        above = int(np.sum(share > novel))  # these are too small
+        low, high = h[max(above - 1, 0)], h[min(above, GRID - 1)]
+    return float(np.sqrt(low * high))
+
+
+def likelihood_bandwidth(y: ArrayLike, x: ArrayLike) -> float:
+    """Bandwidth that maximizes the likelihood of each half of the data under the other, by its gradient.
+
+        L(h) = −mean_i δH(y_i|x; h) − mean_j δH(x_j|y; h) − 2 d ln h
+
+    Args:
+      y: one half of the environments, shape [m, d], Å⁻¹.
+      x: the other half, shape [n, d], Å⁻¹.
+    """
+    y, x = jnp.asarray(y), jnp.asarray(x)
+    check_matrix("x", x)
+    check_matrix("y", y, x.shape[1])
+
+    def loss(log_h: jax.Array) -> jax.Array:
+        h = jnp.exp(log_h)
+        crossed = jnp.mean(delta_entropy(y, x, bandwidth=h)) + jnp.mean(delta_entropy(x, y, bandwidth=h))
+        return crossed + 2 * x.shape[1] * log_h
+
+    slope = jax.jit(jax.grad(loss))
+    low, high = np.log(SMALLEST), np.log(LARGEST)
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if float(slope(jnp.asarray(middle, x.dtype))) > 0 else (middle, high)
+    return float(np.exp(0.5 * (low + high)))
+
+
+def _volume(volume: ArrayLike) -> np.ndarray:
+    volume = np.asarray(volume, float)
+    if not np.all(np.isfinite(volume) & (volume > 0)):
+        raise InputError(f"volume per atom must be positive and finite, got {volume}.")
+    return volume

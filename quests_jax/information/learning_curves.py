@@ -1,0 +1,155 @@
+"""What a part of the data says about the whole: learning curves, their limit, and quick estimates.
+
+Samples are drawn without replacement: a sample as large as the data set is the data set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+from scipy.optimize import curve_fit
+from scipy.special import stdtrit
+
+from quests_jax.base.checks import InputError, check_count, check_matrix
+from quests_jax.base.progress import advance
+from quests_jax.information.measures import entropy
+from quests_jax.information.sums.kernels import DEFAULT_BANDWIDTH, kernel_sum
+
+CONFIDENCE = 0.95
+INFINITE = 1e12  # environments at which the fitted curve counts as converged, as in [schwalbe-koda:25]
+
+
+class LearningCurve(NamedTuple):
+    """Entropy of samples of growing size."""
+
+    sizes: np.ndarray  # [t] int, environments
+    entropies: np.ndarray  # [repeats, t], nats
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean entropy at each size, shape [t]."""
+        return self.entropies.mean(axis=0)
+
+    @property
+    def half_width(self) -> np.ndarray:
+        """Half of the 95 % confidence interval of the mean at each size, shape [t]."""
+        repeats = len(self.entropies)
+        if repeats < 2:
+            return np.full(len(self.sizes), np.nan)
+        spread = self.entropies.std(axis=0, ddof=1) / np.sqrt(repeats)
+        return stdtrit(repeats - 1, 0.5 + CONFIDENCE / 2) * spread
+
+
+def learning_curve(
+    x: ArrayLike,
+    sizes: Sequence[int],
+    *,
+    repeats: int = 5,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    key: jax.Array | None = None,
+) -> LearningCurve:
+    """Entropy against the number of environments, for samples without replacement.
+
+    Each repeat shuffles the environments once; its samples are the beginnings of that order.
+
+    Args:
+      x: environments, shape [n, d], Å⁻¹.
+      sizes: numbers of environments, at most n.
+      repeats: number of orders.
+      bandwidth: h in Å⁻¹.
+      key: of the orders, `jax.random.key(0)` where not given.
+
+    Raises:
+      InputError: sizes out of range, or x no matrix.
+    """
+    x, repeats = np.asarray(x), check_count("repeats", repeats)
+    check_matrix("x", x)
+    counts = np.asarray(sizes, int)
+    if not len(counts) or counts.min() < 1 or counts.max() > len(x):
+        raise InputError(f"sizes must be from 1 to the {len(x)} environments, got {list(sizes)}.")
+    keys = jax.random.split(jax.random.key(0) if key is None else key, repeats)
+    found = np.empty((repeats, len(counts)))
+    for number, each in enumerate(keys):
+        shuffled = x[np.asarray(jax.random.permutation(each, len(x)))]
+        for column, count in enumerate(counts):
+            found[number, column] = entropy(shuffled[:count], bandwidth=bandwidth)
+            advance("learning curve", number * len(counts) + column + 1, found.size)
+    return LearningCurve(counts, found)
+
+
+def largest_entropy(curve: LearningCurve) -> float:
+    """Limit of a learning curve by the fit H(n) = a − b exp(−c ln² n) at n = 1e12, [schwalbe-koda:25, (9)].
+
+    Raises `InputError` if there are fewer than four sizes, or the fit does not converge.
+    """
+    if len(curve.sizes) < 4:
+        raise InputError(f"a fit of three numbers needs four sizes, got {len(curve.sizes)}.")
+    z, H = np.log(curve.sizes) ** 2, curve.mean
+    start = (H.max(), np.ptp(H) + 1e-6, 1 / max(np.median(z), 1e-6))
+    model = lambda z, a, b, c: a - b * np.exp(-c * z)  # noqa: E731
+    try:
+        fitted, _ = curve_fit(model, z, H, p0=start, bounds=(0, np.inf), maxfev=20_000)
+    except RuntimeError as reason:
+        raise InputError("the learning curve cannot be fitted; give more sizes.") from reason
+    return float(model(np.log(INFINITE) ** 2, *fitted))
+
+
+def information_gap(curve: LearningCurve) -> float:
+    """H_max − H(n) in nats: what more environments of the same kind would add, [schwalbe-koda:25, (9)]."""
+    return largest_entropy(curve) - float(curve.mean[np.argmax(curve.sizes)])
+
+
+class Estimate(NamedTuple):
+    """A number known from a sample."""
+
+    value: float
+    half_width: float  # of its 95 % confidence interval; 0 where nothing was left to chance
+
+
+def sampled_entropy(
+    x: ArrayLike, rows: int = 1000, *, bandwidth: float = DEFAULT_BANDWIDTH, key: jax.Array | None = None
+) -> Estimate:
+    """Entropy of the whole set from the kernel sums of a sample of its rows, see `estimated_entropy`.
+
+    Args:
+      x: environments, shape [n, d], Å⁻¹.
+      rows: in the sample, drawn without replacement; n at most.
+      bandwidth: h in Å⁻¹.
+      key: of the sample, `jax.random.key(0)` where not given.
+    """
+    x, rows = np.asarray(x), check_count("rows", rows, minimum=2)
+    check_matrix("x", x)
+    key = jax.random.key(0) if key is None else key
+    sample = np.asarray(jax.random.permutation(key, len(x)))[: min(rows, len(x))]
+    return estimated_entropy(np.asarray(kernel_sum(x[sample], x, bandwidth=bandwidth), float), len(x))
+
+
+def estimated_entropy(p: np.ndarray, n: int) -> Estimate:
+    """H ≈ ln n − mean ln p from the kernel sums p_i = Σ_j K(x_i, x_j) of a sample, shape [r], of n rows.
+
+    Unbiased, at a cost of r·n pairs instead of n²/2; in nats.
+    """
+    mean, half_width = _mean(-np.log(p), n)
+    return Estimate(float(np.log(n) + mean), half_width)
+
+
+def estimated_diversity(p: np.ndarray, n: int) -> Estimate:
+    """D ≈ ln(n · mean 1/p) from the kernel sums p_i of a sample, shape [r], of n rows; in nats.
+
+    Rare environments dominate 1/p in a redundant data set: then the sample must be large enough to hold a
+    good number of them for the interval to be trusted.
+    """
+    mean, half_width = _mean(1 / p, n)
+    return Estimate(float(np.log(n * mean)), half_width / mean)
+
+
+def _mean(values: np.ndarray, n: int) -> tuple[float, float]:
+    """Mean of a sample without replacement from n values, and half of its 95 % confidence interval."""
+    rows = len(values)
+    left_out = np.sqrt(max(1 - rows / n, 0.0))  # nothing is unknown once all rows are in the sample
+    quantile = stdtrit(rows - 1, 0.5 + CONFIDENCE / 2)
+    return float(values.mean()), float(quantile * values.std(ddof=1) / np.sqrt(rows) * left_out)

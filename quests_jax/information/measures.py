@@ -1,0 +1,167 @@
+"""Information measures of environments, each a line or two over the kernel sums; all in nats.
+
+Arrays in, arrays out, differentiable in every argument; descriptors may come from anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from quests_jax.base.checks import InputError, check_matrix, check_positive
+from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.progress import advance
+from quests_jax.information.sums.kernels import (
+    DEFAULT_BANDWIDTH,
+    log_kernel_sum,
+    log_sum_of_others,
+    self_kernel_sum,
+)
+
+
+def entropy(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+    """Information entropy of a set of environments, [schwalbe-koda:25, (4)].
+
+        H = −(1/n) Σ_i ln[(1/n) Σ_j K(x_i, x_j)],    0 ≤ H ≤ ln n
+
+    0 when all environments are the same, ln n when no two are within reach of the bandwidth.
+
+    Args:
+      x: environments, shape [n, d], Å⁻¹.
+      bandwidth: h in Å⁻¹, a number or shape [H].
+
+    Returns:
+      A number, or shape [H]; in nats.
+
+    Raises:
+      InputError: x is empty or not a matrix, or the bandwidth is not positive.
+    """
+    return _mean_surprise(self_kernel_sum(x, bandwidth=bandwidth))
+
+
+@jax.jit
+def _mean_surprise(p: jax.Array) -> jax.Array:
+    return jnp.log(p.shape[-1]).astype(p.dtype) - jnp.mean(jnp.log(p), axis=-1)
+
+
+def delta_entropy(y: ArrayLike, x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+    """Differential entropy of each environment of y against the reference x, [schwalbe-koda:25, (5)].
+
+        δH(y|x) = −ln Σ_j K(y, x_j)
+
+    Above 0 the environment is novel at this bandwidth, at or below 0 it is covered. Finite for any
+    finite input. (A surprise relative to x; not Shannon's differential entropy.)
+
+    Args:
+      y: queries, shape [m, d], Å⁻¹.
+      x: reference, shape [n, d], Å⁻¹.
+      bandwidth: h in Å⁻¹, a number or shape [H].
+
+    Returns:
+      Shape [m] or [H, m], in nats.
+    """
+    return -log_kernel_sum(y, x, bandwidth=bandwidth)
+
+
+def delta_entropy_of_others(
+    x: ArrayLike, group: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH
+) -> jax.Array:
+    """δH of each environment against those of all other groups: how foreign it is within its own set.
+
+        δH_i = −ln Σ_{j: g_j ≠ g_i} K(x_i, x_j)
+
+    Args:
+      x: environments, shape [n, d], Å⁻¹.
+      group: number of the group of each, such as its structure, shape [n].
+      bandwidth: h in Å⁻¹, a number or shape [H].
+
+    Returns:
+      Shape [n] or [H, n], in nats; infinite if there is one group only. Not differentiable.
+
+    Raises:
+      InputError: groups that do not fit x, or are no whole numbers.
+    """
+    return -log_sum_of_others(x, group, bandwidth=bandwidth)
+
+
+def diversity(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+    """Logarithm of the effective number of distinct environments, [schwalbe-koda:25, (6)].
+
+        D = ln Σ_i 1 / Σ_j K(x_i, x_j),    0 ≤ D ≤ ln n
+
+    Unlike the entropy it does not fall when copies of common environments are added.
+
+    Args:
+      x: environments, shape [n, d], Å⁻¹.
+      bandwidth: h in Å⁻¹, a number or shape [H].
+    """
+    return jax.nn.logsumexp(-jnp.log(self_kernel_sum(x, bandwidth=bandwidth)), axis=-1)
+
+
+def overlap(
+    y: ArrayLike,
+    x: ArrayLike,
+    *,
+    bandwidth: ArrayLike = DEFAULT_BANDWIDTH,
+    tolerance: float | None = None,
+) -> jax.Array:
+    """Fraction of y that x covers: mean of [δH(y|x) < tolerance], [schwalbe-koda:25, (7)].
+
+    Args:
+      y: queries, shape [m, d], Å⁻¹.
+      x: reference, shape [n, d], Å⁻¹.
+      bandwidth: h in Å⁻¹, a number or shape [H].
+      tolerance: nats; 1e-5 where not given (see `overlap_tolerance`).
+    """
+    dH = delta_entropy(y, x, bandwidth=bandwidth)
+    tolerance = overlap_tolerance(dH.dtype) if tolerance is None else tolerance
+    return jnp.mean(dH < tolerance, axis=-1, dtype=dH.dtype)
+
+
+def overlap_matrix(
+    parts: Sequence[ArrayLike],
+    *,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    tolerance: float | None = None,
+) -> np.ndarray:
+    """Overlap of every part of a data set with every other: entry [r, t] is the share of t that r covers.
+
+    The diagonal is 1: δH(x|x) ≤ 0. Not differentiable.
+
+    Args:
+      parts: environments of each part, shapes [n_p, d], Å⁻¹.
+      bandwidth: h in Å⁻¹.
+      tolerance: nats; 1e-5 where not given (see `overlap_tolerance`).
+
+    Returns:
+      Shape [P, P].
+
+    Raises:
+      InputError: no parts, or what `delta_entropy` raises.
+    """
+    if not len(parts):
+        raise InputError("parts: none; give the environments of one part at least.")
+    bandwidth = check_positive("bandwidth", bandwidth)
+    for number, part in enumerate(parts):
+        check_matrix(f"part {number}", part, np.shape(parts[0])[-1] if number else None)
+    shares = np.eye(len(parts))
+    for r, x in enumerate(parts):  # the others in one call: a program for each size of x, not of each pair
+        others = [t for t in range(len(parts)) if t != r]
+        if others:
+            dH = np.asarray(delta_entropy(np.concatenate([parts[t] for t in others]), x, bandwidth=bandwidth))
+            limit = overlap_tolerance(dH.dtype) if tolerance is None else tolerance
+            borders = np.cumsum([np.shape(parts[t])[0] for t in others])[:-1]
+            shares[r, others] = [np.mean(part < limit) for part in np.split(dH, borders)]
+        advance("overlaps", r + 1, len(parts))
+    return shares
+
+
+def efficiency(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+    """Share of the largest entropy, 100·H / ln n in percent, [schwalbe-koda:25, (8)]; 100 for n = 1."""
+    H = entropy(x, bandwidth=bandwidth)
+    n = jnp.shape(x)[0]
+    return 100 * H / jnp.log(n).astype(H.dtype) if n > 1 else jnp.full_like(H, 100)

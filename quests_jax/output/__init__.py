@@ -1,0 +1,1 @@
+"""What a person sees and keeps: tables, figures, the page, viewer files, files."""

@@ -1,0 +1,102 @@
+"""The files of the command line: descriptors in and out, JSON out, and outputs checked before any work."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quests_jax.atoms.structures import STRUCTURE_SUFFIXES, XYZ_SUFFIXES, check_output, whole_file
+from quests_jax.base.checks import InputError, located
+from quests_jax.base.environments import Environments, make_environments
+from quests_jax.base.plain import plain
+from quests_jax.output.viewer import SUFFIX as VIEWER_SUFFIX
+from quests_jax.output.viewer import check_viewer
+
+DESCRIPTOR_SUFFIXES = (".npz", ".npy")
+FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
+DRAWN_SUFFIXES = (*FIGURE_SUFFIXES, ".html")
+OUTPUT_SUFFIXES = {  # by what a command can write beside numbers
+    "numbers": (".json",),
+    "descriptors": (".json", *DESCRIPTOR_SUFFIXES),
+    "atoms": (".json", *XYZ_SUFFIXES),
+    "structures": (".json", *STRUCTURE_SUFFIXES),
+    "figures": (".json", *FIGURE_SUFFIXES),
+    "report": (".json", ".html"),
+    "diagnosis": (
+        ".json",
+        *FIGURE_SUFFIXES,
+        *XYZ_SUFFIXES,
+        VIEWER_SUFFIX,
+    ),
+}
+
+
+def check_outputs(outputs: Sequence[Path], inputs: Sequence[str], *, kind: str, overwrite: bool) -> None:
+    """Raise `InputError` unless each output can be written, is no input, and is named once."""
+    for number, path in enumerate(outputs):
+        check_output(path, overwrite=overwrite, suffixes=OUTPUT_SUFFIXES[kind])
+        check_viewer(path)
+        if path.resolve() in {Path(file).resolve() for file in inputs}:
+            raise InputError(f"{path}: is an input of this command; write to another file.")
+        if path.resolve() in {other.resolve() for other in outputs[:number]}:
+            raise InputError(f"{path}: given twice as output; name each file once.")
+        needs_structures = path.suffix not in (".json", *DESCRIPTOR_SUFFIXES, *DRAWN_SUFFIXES)
+        if needs_structures and inputs and inputs[0].endswith(DESCRIPTOR_SUFFIXES):
+            raise InputError(f"{path}: {inputs[0]} holds no structures to write; give a structure file.")
+
+
+def to_json(data: dict[str, Any]) -> str:
+    """Strict JSON, a line per entry; what is not finite becomes null."""
+    lines = (
+        f"  {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in plain(data).items()
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write `data` as JSON, whole or not at all."""
+    with whole_file(path) as unfinished:
+        unfinished.write_text(to_json(data), encoding="utf-8")
+
+
+def write_descriptors(path: Path, envs: Environments, parameters: dict[str, Any]) -> None:
+    """Write `x` alone (.npy), or `x`, `structure_id`, `n_structures` and `parameters` as JSON (.npz)."""
+    with whole_file(path) as unfinished, open(unfinished, "wb") as stream:
+        if path.suffix == ".npy":
+            np.save(stream, envs.x)
+        else:
+            made_with = json.dumps(parameters)
+            arrays = {"x": envs.x, "structure_id": envs.structure_id, "n_structures": envs.n_structures}
+            np.savez(stream, parameters=made_with, **arrays)
+
+
+def read_descriptors(path: Path) -> tuple[Environments, dict[str, Any]]:
+    """Environments of a .npz or .npy file, and the parameters that made them ({} where it does not say).
+
+    A .npy file holds a matrix only: all its environments count as one structure.
+
+    Raises:
+      InputError: the file is missing or not such a file, or its arrays are not those of environments.
+    """
+    arrays = _arrays(path)
+    if "x" not in arrays:
+        raise InputError(f"{path}: holds no array called x; write it with `quests-jax descriptors`.")
+    numbers = arrays.get("structure_id", np.zeros(len(arrays["x"]), np.int32))
+    total = int(arrays["n_structures"]) if "n_structures" in arrays else None
+    with located(path):
+        envs = make_environments(arrays["x"], numbers, total)
+    return envs, json.loads(str(arrays.get("parameters", "{}")))
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with open(path, "rb") as stream:
+            loaded = np.load(stream)
+            return {"x": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        raise InputError(f"{path}: not a complete .npy or .npz file; write it again.") from None

@@ -1,0 +1,75 @@
+"""What a person sees in a terminal: progress on stderr, tables on stdout, and versions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+from rich import progress as bars
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from quests_jax.base.progress import report_progress
+from quests_jax.base.versions import versions
+
+
+@contextmanager
+def show_progress(quiet: bool) -> Iterator[None]:
+    """Draw a bar with rate and time left for every long loop of the block, on a terminal only."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield
+        return
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[rate]}"),
+        bars.TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with bars.Progress(*columns, console=console, transient=True) as drawn, report_progress(_drawer(drawn)):
+        yield
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: str) -> None:
+    """Print a small table on stdout; numbers are aligned to the right, None is shown as unknown."""
+    table = Table(show_header=any(header), caption=Text(caption), caption_justify="left")
+    for number, name in enumerate(header):
+        table.add_column(name, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    Console(file=sys.stdout).print(table)
+
+
+def version_text() -> str:
+    """Versions of the package and of what it stands on, the backend and its devices."""
+    numbers = ", ".join(f"{name} {number}" for name, number in versions().items())
+    devices = ", ".join(str(device) for device in jax.devices())
+    return f"{numbers}\nbackend {jax.default_backend()}: {devices}"
+
+
+def _drawer(drawn: bars.Progress) -> Callable[[str, int, int], None]:
+    tasks: dict[str, bars.TaskID] = {}
+
+    def draw(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            for task in drawn.tasks:  # a stage of unknown length is over when the next one begins
+                drawn.update(task.id, visible=task.total is not None)
+            tasks[stage] = drawn.add_task(stage, total=None, rate="")
+        speed = drawn.tasks[tasks[stage]].speed
+        rate = f"{speed:,.0f}/s" if speed else ""
+        drawn.update(tasks[stage], completed=done, total=total or None, rate=rate)
+
+    return draw
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, (bool, str)):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

@@ -1,0 +1,207 @@
+"""Every rule of choice at several sizes on one data set: rows of numbers for a table, a figure or a study."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from scipy.special import logsumexp
+
+from quests_jax.atoms.describe import environments
+from quests_jax.base.checks import check_size
+from quests_jax.base.environments import Environments
+from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.plain import plain
+from quests_jax.base.progress import advance
+from quests_jax.cover import CoverProblem, Selection, certify, cover_problem, greedy_cover
+from quests_jax.cover.problem import coverage, indicator
+from quests_jax.cover.rules.baselines import stratified
+from quests_jax.information import DEFAULT_BANDWIDTH
+from quests_jax.studies.compression import METHODS, NESTED, find_method
+
+SIZES = (0.05, 0.1, 0.25, 0.5)
+TAIL = 0.999  # quantile of all forces above which a structure belongs to the force tail
+CUTOFF = 1e-12  # what the masses of a problem may lack, besides what pruning dropped
+TRUSTED = 1e3  # a mass this many times larger is right to 0.001 nats; smaller ones are summed again
+ROWS = 1024  # environments whose masses are summed again at a time
+
+COLUMNS = {  # of the table: heading and digits
+    "size": ("size", 0),
+    "overlap": ("overlap", 3),
+    "certified_ratio": ("ratio", 3),
+    "entropy": ("H", 2),
+    "diversity": ("D", 2),
+    "max_delta_entropy": ("max δH", 1),
+    "force_tail": ("tail", 2),
+    "seconds": ("s", 1),
+}
+
+Rule = Callable[..., Selection]
+
+
+def compare(
+    structures: Sequence[Atoms] | Environments,
+    *,
+    sizes: Sequence[float] = SIZES,
+    methods: Sequence[str] | None = None,
+    k: int = 32,
+    cutoff: float = 5.0,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+) -> list[dict[str, Any]]:
+    """Measure what each method keeps of a data set at each size.
+
+    Args:
+      structures: the data set, or its environments if they are known already.
+      sizes: fractions (floats) or numbers of structures (ints).
+      methods: names in `METHODS`, or "stratified" (by `info["config_type"]`); all that apply where not given.
+      k: number of neighbors of the descriptor.
+      cutoff: of the descriptor, in Å.
+      bandwidth: of the kernel, in Å⁻¹.
+
+    Returns:
+      One row per size and method, with these numbers of the choice: `size` and `fraction` (structures),
+      `environments`, `overlap`, `coverage` (saturated), `entropy`, `diversity`, `max_delta_entropy` and
+      `delta_entropy_999` (its 99.9 % quantile over all environments), in nats; `force_tail`, the share kept
+      of the structures with a force above the 99.9 % quantile of all forces (None without forces);
+      `upper_bound`, which no choice of this size can cover more than, and `certified_ratio`; `seconds`.
+      A method whose smaller choices are prefixes of its larger ones runs once, for all its sizes.
+
+    Raises:
+      InputError: an unknown method, or a size, parameter or structure that `environments` refuses.
+    """
+    if isinstance(structures, Environments):
+        return compare_environments(structures, sizes=sizes, methods=methods, bandwidth=bandwidth)
+    return compare_environments(
+        environments(structures, k=k, cutoff=cutoff),
+        sizes=sizes,
+        methods=methods,
+        bandwidth=bandwidth,
+        tail=force_tail(structures),
+        labels=config_types(structures),
+    )
+
+
+def compare_environments(
+    envs: Environments,
+    *,
+    sizes: Sequence[float] = SIZES,
+    methods: Sequence[str] | None = None,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    tail: np.ndarray | None = None,
+    labels: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """`compare` for environments, with what is known of their structures: `force_tail`, `config_types`."""
+    rules, counts = (
+        find_rules(methods, labels),
+        sorted({check_size(size, envs.n_structures) for size in sizes}),
+    )
+    problem = cover_problem(envs, bandwidth=bandwidth)
+    bounds = _bounds(problem, counts)
+    rows = []
+    for name, rule in rules.items():
+        choose = partial(rule, envs, bandwidth=bandwidth, reference=None)
+        for count, selection, seconds in _choices(choose, counts, name in NESTED):
+            found = measure(problem, envs, selection.selected)
+            bound = min(bounds[count], selection.upper_bound or 1.0)
+            row = {"method": name, "size": count, "fraction": count / envs.n_structures} | found
+            row |= {"force_tail": _kept(tail, selection.selected), "upper_bound": bound}
+            row |= {"certified_ratio": min(1.0, found["coverage"] / bound), "seconds": seconds}
+            rows.append(plain(row))
+            advance("comparison", len(rows), len(rules) * len(counts))
+    return sorted(rows, key=lambda row: row["size"])
+
+
+def find_rules(methods: Sequence[str] | None, labels: Sequence[str] | None) -> dict[str, Rule]:
+    """The rules of these names, or all; "stratified" is one if there are labels."""
+    by_label = {} if labels is None else {"stratified": partial(stratified, labels=labels)}
+    available = METHODS | by_label
+    return {name: available.get(name) or find_method(name) for name in methods or available}
+
+
+def measure(problem: CoverProblem, envs: Environments, selected: np.ndarray) -> dict[str, Any]:
+    """What a choice keeps of a data set, from masses that are known already.
+
+        overlap = mean [δH_i ≤ tolerance],    H = ln n_C + mean_{i in C} δH_i,    D = ln Σ_{i in C} exp δH_i
+
+    with δH_i = −ln Σ_{s in C} M_si. A problem with a reference is not meant here.
+    """
+    x, chosen = np.asarray(envs.x, np.float64), np.isin(envs.structure_id, selected)
+    w = indicator(problem, selected)
+    mass = np.array(problem.masses.total(w))
+    far = mass < TRUSTED * (CUTOFF + float(problem.dropped))
+    dH = -np.log(np.where(far, 1.0, mass))
+    dH[far] = _delta_entropy(x[far], x[chosen], float(problem.bandwidth))
+    return {
+        "environments": chosen.sum(),
+        "overlap": (dH < overlap_tolerance(x.dtype)).mean(),
+        "coverage": float(coverage(problem, w)),
+        "entropy": np.log(chosen.sum()) + dH[chosen].mean(),
+        "diversity": np.logaddexp.reduce(dH[chosen]),
+        "max_delta_entropy": dH.max(),
+        "delta_entropy_999": np.quantile(dH, TAIL),
+    }
+
+
+def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Heading and cells of a table that fits a terminal; the rows hold more."""
+
+    def cell(value: float | None, digits: int) -> str:
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    cells = [
+        [row["method"], *(cell(row[name], digits) for name, (_, digits) in COLUMNS.items())] for row in rows
+    ]
+    return ["method", *(heading for heading, _ in COLUMNS.values())], cells
+
+
+def force_tail(structures: Sequence[Atoms]) -> np.ndarray | None:
+    """Numbers of the structures with a force above the 99.9 % quantile of all; None if forces are missing."""
+    forces = [atoms.calc.results.get("forces") if atoms.calc else None for atoms in structures]
+    norms = [np.linalg.norm(force, axis=1) for force in forces if force is not None]
+    if len(norms) < len(structures) or not any(map(len, norms)):
+        return None
+    largest = np.array([norm.max(initial=0.0) for norm in norms])
+    return np.flatnonzero(largest > np.quantile(np.concatenate(norms), TAIL))
+
+
+def config_types(structures: Sequence[Atoms]) -> list[str] | None:
+    """`info["config_type"]` of each structure; None if some have none or all have the same."""
+    labels = [str(atoms.info.get("config_type", "")) for atoms in structures]
+    return labels if all(labels) and len(set(labels)) > 1 else None
+
+
+def _choices(rule: Rule, counts: Sequence[int], nested: bool) -> Iterator[tuple[int, Selection, float]]:
+    """Size, choice and seconds, for each size."""
+    selection, seconds = None, 0.0
+    for count in sorted(counts, reverse=nested):
+        if selection is None or not nested:
+            start = time.perf_counter()
+            selection = rule(size=count)
+            seconds = round(time.perf_counter() - start, 3)
+        yield count, selection._replace(selected=selection.selected[:count]), seconds
+
+
+def _bounds(problem: CoverProblem, counts: Sequence[int]) -> dict[int, float]:
+    """What no choice of each size can cover more than."""
+    greedy = greedy_cover(problem, size=max(counts))
+    prefixes = {count: greedy._replace(selected=greedy.selected[:count]) for count in counts}
+    return {count: certify(problem, prefix).upper_bound or 1.0 for count, prefix in prefixes.items()}
+
+
+def _delta_entropy(y: np.ndarray, x: np.ndarray, bandwidth: float) -> np.ndarray:
+    """δH(y|x) on the host: the numbers of rows vary too much for compiled programs."""
+    y, x = ((rows - x.mean(axis=0)) / bandwidth for rows in (y, x))
+    half, dH = 0.5 * (x**2).sum(axis=1), np.empty(len(y))
+    for first in range(0, len(y), ROWS):
+        block = slice(first, first + ROWS)
+        exponent = y[block] @ x.T - half - 0.5 * (y[block] ** 2).sum(axis=1, keepdims=True)
+        dH[block] = -logsumexp(np.minimum(exponent, 0.0), axis=1)
+    return dH
+
+
+def _kept(tail: np.ndarray | None, selected: np.ndarray) -> float | None:
+    return None if tail is None or not len(tail) else float(np.isin(tail, selected).mean())

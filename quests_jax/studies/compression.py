@@ -1,0 +1,185 @@
+"""The main job as one function: structures in, the chosen structures and a summary out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+
+from quests_jax.atoms.describe import environments
+from quests_jax.base.checks import InputError, check_positive, check_size
+from quests_jax.base.environments import Environments
+from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.plain import plain
+from quests_jax.base.progress import advance
+from quests_jax.base.versions import versions
+from quests_jax.cover import (
+    Selection,
+    certify,
+    cover_problem,
+    distinct_weights,
+    greedy_cover,
+    msc,
+    pareto_msc,
+    relaxed_cover,
+)
+from quests_jax.cover.rules import baselines, clusters
+from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy, self_kernel_sum
+
+
+def _cover(envs: Environments, *, size: float, bandwidth: float, reference: Any) -> Selection:
+    return greedy_cover(cover_problem(envs, bandwidth=bandwidth, reference=reference), size=size)
+
+
+def _diversity_cover(envs: Environments, *, size: float, bandwidth: float, reference: Any) -> Selection:
+    u = distinct_weights(envs, bandwidth=bandwidth)
+    problem = cover_problem(envs, bandwidth=bandwidth, weights=u, reference=reference)
+    return greedy_cover(problem, size=size)._replace(coverage=None)
+
+
+def _relaxed(envs: Environments, *, size: float, bandwidth: float, reference: Any) -> Selection:
+    return relaxed_cover(cover_problem(envs, bandwidth=bandwidth, reference=reference), size=size)
+
+
+# The one place where a name stands for an algorithm; the command line offers what is listed here.
+METHODS: dict[str, Callable[..., Selection]] = {
+    "msc": msc,
+    "pareto": pareto_msc,
+    "cover": _cover,
+    "diversity": _diversity_cover,
+    "relaxed": _relaxed,
+    "random": baselines.random_choice,
+    "fps": baselines.farthest_point,
+    "mean-fps": baselines.mean_farthest_point,
+    "k-means": clusters.k_means,
+    "k-means-H": clusters.k_means_entropy,
+    "direct": clusters.direct,
+    "facility": baselines.facility_location,
+}
+# Methods whose smaller choices are the first picks of larger ones.
+NESTED = frozenset({"msc", "cover", "diversity", "random", "fps", "mean-fps", "facility"})
+
+
+class Compression(NamedTuple):
+    """What `compress` returns."""
+
+    selection: Selection
+    structures: list[Atoms]  # the chosen ones, in order of choice; empty if environments were given
+    summary: dict[str, Any]  # plain numbers, lists and None: ready for JSON
+
+
+def compress(
+    structures: Sequence[Atoms] | Environments,
+    *,
+    size: float = 0.1,
+    method: str = "msc",
+    reference: Sequence[Atoms] | Environments | None = None,
+    k: int = 32,
+    cutoff: float = 5.0,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+) -> Compression:
+    """Choose the structures that keep the most of a data set, and say how much they keep.
+
+    Args:
+      structures: the data set, or its environments if they are known already.
+      size: a fraction in (0, 1] as a float, or a number of structures as an int.
+      method: a name in `METHODS`.
+      reference: structures or environments that are there already; the choice complements them.
+      k: number of neighbors of the descriptor.
+      cutoff: of the descriptor, in Å.
+      bandwidth: of the kernel, in Å⁻¹.
+
+    Returns:
+      `Compression`. In its summary, overlap is the share of all environments whose delta entropy against
+      the chosen structures (and the reference) is below `tolerance`; entropies are in nats.
+
+    Raises:
+      InputError: an unknown method, or a size, parameter or structure that `environments` refuses.
+    """
+    select, bandwidth, seconds = find_method(method), check_positive("bandwidth", bandwidth), {}
+    described = isinstance(structures, Environments)
+    count = check_size(size, structures.n_structures if described else len(structures))
+    with timed(seconds, "descriptors"):
+        envs = _described(structures, k, cutoff)
+        known = None if reference is None else np.asarray(_described(reference, k, cutoff).x)
+    with timed(seconds, "selection"):
+        selection = select(envs, size=count, bandwidth=bandwidth, reference=known)
+    with timed(seconds, "certificate"):
+        if selection.upper_bound is None:
+            selection = certify(cover_problem(envs, bandwidth=bandwidth, reference=known), selection)
+    with timed(seconds, "metrics"):
+        kept = _metrics(envs, selection, known, bandwidth)
+    made_with = {"k": None, "cutoff": None} if described else {"k": k, "cutoff": cutoff}
+    summary = {"method": method, "bandwidth": bandwidth} | made_with | _counts(envs, selection, known) | kept
+    summary |= {"seconds": seconds, "versions": versions()}
+    chosen = [] if isinstance(structures, Environments) else [structures[i] for i in selection.selected]
+    return Compression(selection, chosen, plain(summary))
+
+
+def entropy_and_diversity(x: np.ndarray, *, bandwidth: float) -> tuple[float, float]:
+    """H = ln n + mean δH and D = ln Σ exp δH of x [n, d] in nats, from one kernel sum instead of two."""
+    return measures_of(np.asarray(self_kernel_sum(x, bandwidth=bandwidth)))
+
+
+def measures_of(p: np.ndarray) -> tuple[float, float]:
+    """H and D in nats, from the kernel sums p_i = Σ_j K(x_i, x_j), shape [n]."""
+    dH = -np.log(p)
+    return float(np.log(len(p)) + dH.mean()), float(np.logaddexp.reduce(dH))
+
+
+def find_method(name: str) -> Callable[..., Selection]:
+    """The selection function called `name`; raises `InputError` with the names that exist."""
+    if name not in METHODS:
+        raise InputError(f"method {name!r} is not known; choose one of {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Announce the stage and add the wall time of the block to `seconds[stage]`."""
+    advance(stage, 0, 0)  # of unknown length, unless a loop inside knows better
+    start = time.perf_counter()
+    yield
+    seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - start, 3)
+
+
+def _described(data: Sequence[Atoms] | Environments, k: int, cutoff: float) -> Environments:
+    return data if isinstance(data, Environments) else environments(data, k=k, cutoff=cutoff)
+
+
+def _metrics(envs: Environments, selection: Selection, known: Any, bandwidth: float) -> dict[str, Any]:
+    """Entropies of the whole and of the chosen part, and how well the part covers the whole."""
+    x = np.asarray(envs.x)
+    chosen = x[np.isin(envs.structure_id, selection.selected)]
+    covering = chosen if known is None else np.concatenate([known, chosen])
+    dH, tolerance = np.asarray(delta_entropy(x, covering, bandwidth=bandwidth)), overlap_tolerance(x.dtype)
+    entropy, diversity = entropy_and_diversity(chosen, bandwidth=bandwidth)
+    entropy_full, diversity_full = entropy_and_diversity(x, bandwidth=bandwidth)
+    return {
+        "entropy": entropy,
+        "diversity": diversity,
+        "entropy_full": entropy_full,
+        "diversity_full": diversity_full,
+        "overlap": (dH < tolerance).mean(),
+        "tolerance": tolerance,
+        "max_delta_entropy": dH.max(),
+    }
+
+
+def _counts(envs: Environments, selection: Selection, known: Any) -> dict[str, Any]:
+    return {
+        "size": len(selection.selected),
+        "selected": selection.selected,
+        "gains": selection.gains,
+        "n_structures": envs.n_structures,
+        "n_environments": envs.counts.sum(),
+        "selected_environments": envs.counts[selection.selected].sum(),
+        "reference_environments": None if known is None else len(known),
+        "coverage": selection.coverage,
+        "upper_bound": selection.upper_bound,
+        "certified_ratio": selection.certified_ratio,
+    }

@@ -1,0 +1,233 @@
+"""Data sets on disk give the numbers of data sets in memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from driver import HERE, crystals, small_shards
+
+import quests_jax as qj
+from quests_jax.base.checks import InputError
+from quests_jax.cover.problem import coverage, indicator
+from quests_jax.disk import (
+    Shards,
+    Work,
+    compress_shards,
+    describe_file,
+    estimate,
+    large_cover,
+    processes,
+    self_sums,
+    sums,
+)
+from quests_jax.disk import (
+    shards as dataset,
+)
+from quests_jax.disk.targets import ask, draw_targets
+from quests_jax.information import estimated_diversity, estimated_entropy
+
+H, NARROW = 0.015, 0.004  # Å⁻¹; within the narrow one, hardly anything covers anything
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in (
+        (dataset, "SHARD_ROWS"),
+        (dataset, "SHARD_STRUCTURES"),
+        (sums, "BLOCK"),
+        (sums, "GROUP"),
+        (processes, "LOST"),
+    ):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    small_shards()
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Shards:
+    qj.write(tmp_path / "data.xyz", crystals(90, atoms=8))
+    return describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+
+
+def envs_of(shards: Shards) -> qj.Environments:
+    return qj.environments(qj.read(shards.frames.file))
+
+
+def test_descriptors_are_those_of_the_file(shards: Shards) -> None:
+    envs = envs_of(shards)
+    assert len(shards.runs) > 4
+    np.testing.assert_allclose(shards.rows(np.arange(shards.n_environments)), envs.x, atol=1e-13)
+    wanted = np.array([3, 500, 501, 719])
+    np.testing.assert_allclose(shards.rows(wanted), np.asarray(envs.x)[wanted], atol=1e-13)
+
+
+def test_sums_in_blocks_are_the_sums(shards: Shards) -> None:
+    expected = np.asarray(qj.information.self_kernel_sum(envs_of(shards).x, bandwidth=H))
+    found = self_sums(shards, bandwidth=H)
+    np.testing.assert_allclose(np.sort(found), np.sort(expected), rtol=1e-11)
+
+
+def test_a_sample_of_everything_is_exact(shards: Shards) -> None:
+    x = envs_of(shards).x
+    entropy, diversity = estimate(shards, rows=10_000, bandwidth=H, seed=0)
+    assert entropy.half_width == diversity.half_width == 0
+    assert entropy.value == pytest.approx(float(qj.entropy(x)), rel=1e-11)
+    assert diversity.value == pytest.approx(float(qj.diversity(x)), rel=1e-11)
+
+
+def test_intervals_hold_as_often_as_they_say() -> None:
+    random = np.random.default_rng(0)
+    p = np.concatenate([random.uniform(1, 500, 3000), random.uniform(1, 3, 1000)])
+    exact = np.log(len(p)) - np.log(p).mean(), np.log(np.sum(1 / p))
+    held = np.zeros(2)
+    for _ in range(1000):
+        sample = p[random.permutation(len(p))[:200]]
+        found = estimated_entropy(sample, len(p)), estimated_diversity(sample, len(p))
+        held += [abs(f.value - e) <= f.half_width for f, e in zip(found, exact, strict=True)]
+    assert np.all(held / 1000 > 0.93)  # 0.95 promised, 0.007 is the noise of 1000 trials
+
+
+def test_a_cover_of_all_targets_is_certified_like_one_in_memory(shards: Shards) -> None:
+    problem = qj.cover_problem(envs_of(shards), bandwidth=H)
+    inside = qj.certify(problem, qj.greedy_cover(problem, size=15))
+    selection, dH = large_cover(shards, count=15, bandwidth=H)
+    found = float(coverage(problem, indicator(problem, selection.selected)))
+    assert selection.coverage == pytest.approx(found, abs=1e-9)
+    assert selection.coverage >= 0.99 * inside.coverage
+    assert inside.coverage <= selection.upper_bound <= 1.05 * inside.upper_bound
+    assert dH.shape == (shards.n_environments,)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_bound_of_a_sample_holds_for_every_choice(tmp_path: Path, seed: int) -> None:
+    qj.write(tmp_path / "data.xyz", crystals(9, atoms=40))
+    shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+    problem = qj.cover_problem(envs_of(shards), bandwidth=H)
+    best = max(float(coverage(problem, indicator(problem, chosen))) for chosen in combinations(range(9), 2))
+    selection, _ = large_cover(shards, count=2, bandwidth=H, targets=90, seed=seed)
+    assert selection.coverage <= best + 1e-9
+    assert selection.upper_bound >= best
+
+
+def test_a_reference_is_complemented_as_in_memory(shards: Shards) -> None:
+    envs = envs_of(shards)
+    known = np.asarray(envs.x)[:80]
+    problem = qj.cover_problem(envs, bandwidth=NARROW, reference=known)
+    inside = qj.certify(problem, qj.greedy_cover(problem, size=12))
+    selection, dH = large_cover(shards, count=12, bandwidth=NARROW, reference=known)
+    found = float(coverage(problem, indicator(problem, selection.selected)))
+    assert selection.coverage == pytest.approx(found, abs=1e-9)
+    assert 0.99 > selection.coverage >= 0.99 * inside.coverage
+    assert inside.coverage <= selection.upper_bound <= 1.05 * inside.upper_bound
+    assert np.all(dH[:80] < 1e-9)
+    assert selection.gains[-1] > 0
+    assert not np.isin(selection.selected, np.arange(10)).any()  # known already
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_bound_of_a_sample_holds_beside_a_reference(tmp_path: Path, seed: int) -> None:
+    qj.write(tmp_path / "data.xyz", crystals(9, atoms=40))
+    shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+    known = np.asarray(envs_of(shards).x)[:60]
+    problem = qj.cover_problem(envs_of(shards), bandwidth=NARROW, reference=known)
+    best = max(float(coverage(problem, indicator(problem, chosen))) for chosen in combinations(range(9), 2))
+    options = {"count": 2, "bandwidth": NARROW, "targets": 90, "seed": seed}
+    selection, _ = large_cover(shards, reference=known, **options)
+    assert selection.coverage <= best + 1e-9
+    assert selection.upper_bound >= best
+    assert large_cover(shards, **options)[0].gains[0] > selection.gains[0]  # results are not mixed up
+
+
+@pytest.mark.parametrize("empty_first", [False, True])
+def test_a_reference_that_covers_everything_leaves_nothing_to_gain(tmp_path: Path, empty_first: bool) -> None:
+    structures = [qj.atoms.structures.ase.Atoms()] * empty_first + crystals(20)
+    qj.write(tmp_path / "data.xyz", structures)
+    shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+    x = np.asarray(envs_of(shards).x)
+    summary = compress_shards(shards, count=3, bandwidth=H, reference=x)
+    assert summary["coverage"] == summary["overlap"] == summary["upper_bound"] == 1
+    assert summary["size"] == 3
+    assert summary["reference_environments"] == len(x)
+
+
+def test_a_reference_of_another_kind_is_refused(shards: Shards) -> None:
+    with pytest.raises(InputError, match="reference: expected 63 features"):
+        large_cover(shards, count=2, bandwidth=H, reference=np.zeros((3, 5)))
+
+
+def test_targets_represent_every_structure(shards: Shards) -> None:
+    targets = draw_targets(ask(shards, 15, H, 300, 0, None))
+    assert targets.weights.sum() == pytest.approx(shards.n_environments)
+    assert len(targets.weights) == 90 * 3  # of 8 atoms each, nearest to 300 of 720
+    assert targets.slack > 0
+
+
+def test_the_summary_has_the_keys_and_numbers_of_compress(shards: Shards) -> None:
+    inside = qj.compress(qj.read(shards.frames.file), size=15, method="cover").summary
+    found = compress_shards(shards, count=15, bandwidth=H)
+    assert inside.keys() <= found.keys()
+    kept = qj.environments([qj.read(shards.frames.file)[number] for number in found["selected"]]).x
+    assert found["entropy"] == pytest.approx(float(qj.entropy(kept)))
+    assert found["overlap"] == pytest.approx(float(qj.overlap(envs_of(shards).x, kept)))
+    assert found["entropy_full"] == pytest.approx(inside["entropy_full"], abs=1e-9)
+
+
+def test_empty_structures_are_kept_in_count_and_never_chosen(tmp_path: Path) -> None:
+    structures = crystals(20)
+    structures.insert(3, qj.atoms.structures.ase.Atoms())
+    (tmp_path / "data.xyz").write_text("")
+    qj.write(tmp_path / "data.xyz", structures)
+    shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+    selection, _ = large_cover(shards, count=6, bandwidth=H)
+    assert len(shards.counts) == 21
+    assert 3 not in selection.selected
+
+
+def test_atoms_at_one_place_are_named_by_the_number_in_the_file(tmp_path: Path) -> None:
+    text = "2\n\nCu 0 0 0\nCu 0 0 2\n" * 30 + "2\n\nCu 0 0 0\nCu 0 0 0\n"
+    (tmp_path / "data.xyz").write_text(text)
+    with pytest.raises(InputError, match=r"data.xyz: structure 30"):
+        describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+
+
+SHARES = """
+import sys
+from functools import partial
+from pathlib import Path
+import jax, numpy as np
+import quests_jax as qj
+from driver import crystals, small_shards
+from jax.sharding import Mesh
+from quests_jax.cover.masses.sharded import AXIS
+from quests_jax.cover.masses.stored import DenseMasses, SparseMasses
+from quests_jax.disk import Work, cover, describe_file
+from quests_jax.disk.targets import ask, draw_targets
+folder, h, candidates = Path(sys.argv[1]), 0.0005, np.array([3, 11, 12, 23])
+small_shards()
+qj.write(folder / "data.xyz", crystals(24, atoms=8))
+shards = describe_file(Work(folder / "work"), folder / "data.xyz", k=32, cutoff=5.0)
+question = ask(shards, 3, h, 300, 0, None)
+wanted = draw_targets(question)
+stage = question.stage("masses")
+stage.complete(len(shards.runs), partial(cover._masses_of, question, wanted))
+envs, n = qj.environments(qj.read(folder / "data.xyz")), len(wanted.weights)
+whole = qj.information.structure_masses(wanted.x, envs.x, envs.structure_id, 24, bandwidth=h)
+for kind, most in ((DenseMasses, 10**9), (SparseMasses, 0)):
+    cover.DENSE = most
+    masses = cover._divided_masses(question, stage, n, candidates, Mesh(np.asarray(jax.devices()), (AXIS,)))
+    assert isinstance(masses.parts, kind) and masses.mesh.size == 3
+    np.testing.assert_allclose(masses.columns(np.arange(n)), np.minimum(whole, 1)[candidates], atol=1e-6)
+"""
+
+
+def test_candidates_are_divided_though_some_devices_get_none(tmp_path: Path) -> None:
+    forced = {"XLA_FLAGS": "--xla_force_host_platform_device_count=3", "JAX_PLATFORMS": "cpu"}
+    forced["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE.parents[2])])
+    program = [sys.executable, "-c", SHARES, str(tmp_path)]
+    done = subprocess.run(program, env=os.environ | forced, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
