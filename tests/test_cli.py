@@ -97,6 +97,13 @@ def test_compress_writes_structures_in_order_of_choice(call: Call) -> None:
         np.testing.assert_allclose(atoms.positions, STRUCTURES[number].positions, atol=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"), [("1", 1), ("1.0", 8), ("100%", 8), ("25%", 2), ("0.25", 2), ("3", 3), ("3.0", 3)]
+)
+def test_a_size_is_a_fraction_a_share_in_percent_or_a_number(call: Call, size: str, expected: int) -> None:
+    assert json_of(call("compress", "data.xyz", "-s", size, "-m", "random", "--json"))["size"] == expected
+
+
 def test_compress_measures_every_prefix_where_asked(call: Call) -> None:
     found = json_of(call("compress", "data.xyz", "-s", "0.5", "--prefixes", "--json"))
     assert found["prefixes"]["n_environments"] == [4, 8, 12, 16]
@@ -180,6 +187,7 @@ REFUSED = [
     ("compress data.xyz -s 2.5 -o out.xyz", "size as a fraction"),
     ("compress data.xyz -s many -o out.xyz", "size must be a number, got 'many'"),
     ("compress data.xyz -s nan -o out.xyz", "size must be"),
+    ("compress data.xyz -s 200% -o out.xyz", "size in percent must be"),
     ("compress data.xyz -m magic -o out.xyz", "method 'magic' is not known"),
     ("entropy data.xyz -b 0", "bandwidth must be a positive number"),
     ("entropy data.xyz -b -0.1", "bandwidth must be a positive number"),

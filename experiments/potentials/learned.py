@@ -11,7 +11,7 @@ from bilevel import Quadratic, learn
 from ridge import ENERGY, Equations, Rows, equations, predict, solve
 from study import Linear, Plan
 
-from quests_jax.base.checks import check_size
+from quests_jax.base.sizes import check_size
 from quests_jax.cover.bounds.relaxation import Budget
 from quests_jax.cover.solvers.rounding import threshold_round
 

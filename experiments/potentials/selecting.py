@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 import quests_jax as qj
-from quests_jax.base.checks import check_size
+from quests_jax.base.sizes import check_size
 from quests_jax.studies.compression import METHODS, NESTED
 
 LARGEST = {"pareto": 0.2}  # sizes up to which methods are tried that take long

@@ -14,7 +14,7 @@ class InputError(ValueError):
 
 def check_positive(name: str, value: Any) -> float:
     """Return `value` as a float; raise `InputError` unless it is a finite number above zero."""
-    number = _number(name, value)
+    number = check_number(name, value)
     if not (math.isfinite(number) and number > 0):
         raise InputError(f"{name} must be a positive number, got {value}.")
     return number
@@ -22,32 +22,10 @@ def check_positive(name: str, value: Any) -> float:
 
 def check_count(name: str, value: Any, *, minimum: int = 1) -> int:
     """Return `value` as an int; raise `InputError` unless it is a whole number of at least `minimum`."""
-    number = _number(name, value)
+    number = check_number(name, value)
     if not math.isfinite(number) or number != int(number) or number < minimum:
         raise InputError(f"{name} must be a whole number of at least {minimum}, got {value}.")
     return int(number)
-
-
-def check_size(size: Any, n_structures: int) -> int:
-    """Turn `size` into a number of structures between 1 and `n_structures`.
-
-    A float in (0, 1] is a fraction of the data, rounded half to even and at least one structure; an
-    int is a number of structures. Raises `InputError` for anything else.
-    """
-    number = _number("size", size)
-    if isinstance(size, bool) or not math.isfinite(number) or number <= 0:
-        raise InputError(f"size must be a fraction in (0, 1] or a number of structures, got {size}.")
-    if isinstance(size, int) or (hasattr(size, "dtype") and size.dtype.kind in "iu"):
-        count = int(size)
-    elif number <= 1:
-        count = max(1, round(number * n_structures))
-    else:
-        raise InputError(
-            f"size as a fraction must be in (0, 1], got {size}; give a whole number for a count."
-        )
-    if count > n_structures:
-        raise InputError(f"size {count} is larger than the data set of {n_structures} structures; lower it.")
-    return count
 
 
 def check_matrix(name: str, x: Any, n_features: int | None = None) -> None:
@@ -59,7 +37,8 @@ def check_matrix(name: str, x: Any, n_features: int | None = None) -> None:
         raise InputError(f"{name}: expected {n_features} features per environment, got {shape[1]}.")
 
 
-def _number(name: str, value: Any) -> float:
+def check_number(name: str, value: Any) -> float:
+    """Return `value` as a float; raise `InputError` unless it is a number."""
     try:
         return float(value)
     except (TypeError, ValueError):

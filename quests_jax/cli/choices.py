@@ -10,6 +10,7 @@ from quests_jax.cli.options import FILE, KERNEL, SIZE, WORK, parse_sizes
 from quests_jax.cli.shell import command
 
 if TYPE_CHECKING:
+    from quests_jax.base.sizes import Size
     from quests_jax.cli.run import Report, Run
 
 
@@ -35,9 +36,7 @@ if TYPE_CHECKING:
         "compress large.xyz.gz -s 0.05 -m cover --work folder -o small.xyz",
     ),
 )
-def compress(
-    run: Run, file: str, size: int | float, method: str, reference: str | None, prefixes: bool
-) -> Report:
+def compress(run: Run, file: str, size: Size, method: str, reference: str | None, prefixes: bool) -> Report:
     """Choose the most informative structures of FILE.
 
     Structures are written in order of choice, so the first n of them are the choice of size n. With --work
@@ -69,7 +68,7 @@ def compress(
         "compare data.xyz -s 0.1 -s 100 -m msc -m cover -m random",
     ),
 )
-def compare(run: Run, file: str, sizes: list[int | float], methods: tuple[str, ...]) -> Report:
+def compare(run: Run, file: str, sizes: list[Size], methods: tuple[str, ...]) -> Report:
     """Compare rules of choice on FILE at several sizes.
 
     Overlap, ratio of the coverage to a bound that no choice can exceed, entropy H, diversity D, largest

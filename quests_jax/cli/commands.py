@@ -13,9 +13,10 @@ from ase import Atoms
 
 import quests_jax.information as information
 from quests_jax.atoms.structures import XYZ_SUFFIXES
-from quests_jax.base.checks import InputError, check_size, located
+from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.sizes import Size, check_size
 from quests_jax.cli.run import Report, Run, labeled
 from quests_jax.cover import prefix_metrics
 from quests_jax.disk import Work, compress_shards, estimate, persevere, self_sums
@@ -124,9 +125,7 @@ def overlap(run: Run, test: str, reference: str) -> Report:
     return Report(data, rows)
 
 
-def compress(
-    run: Run, file: str, size: int | float, method: str, reference: str | None, prefixes: bool
-) -> Report:
+def compress(run: Run, file: str, size: Size, method: str, reference: str | None, prefixes: bool) -> Report:
     """The choice, its summary, and the chosen structures in order of choice."""
     find_method(method)
     _refuse_bare_matrix(file)
@@ -151,9 +150,7 @@ def compress(
     return _compressed(summary, method, chosen)
 
 
-def large_compress(
-    run: Run, file: str, work: Work, size: int | float, method: str, reference: str | None
-) -> Report:
+def large_compress(run: Run, file: str, work: Work, size: Size, method: str, reference: str | None) -> Report:
     """`compress` of environments on disk."""
     if method != "cover":
         raise InputError("with --work, use -m cover; other rules need the data in memory.")
@@ -185,7 +182,7 @@ def _compressed(summary: dict[str, Any], method: str, chosen: Sequence[Atoms]) -
     return Report(data, rows, ("", "all", method), structures=chosen)
 
 
-def compare(run: Run, file: str, sizes: Sequence[int | float], methods: Sequence[str]) -> Report:
+def compare(run: Run, file: str, sizes: Sequence[Size], methods: Sequence[str]) -> Report:
     """Rows of numbers, one per size and method, and a figure of them."""
     _refuse_bare_matrix(file)
     given = run.read(file)

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
-from quests_jax.base.checks import check_size
+from quests_jax.base.sizes import Size, parse_size
 
 
-def _parse_size(context: click.Context, _: click.Parameter, text: str) -> Any:
-    """An int for a number of structures, a float for a fraction; anything else is refused here."""
+def _parse_size(context: click.Context, _: click.Parameter, text: str) -> Size:
     del context
-    size: Any = text
-    for kind in (float, int):
-        try:
-            size = kind(text)
-        except ValueError:
-            continue
-    check_size(size, sys.maxsize)  # the number of structures is not known yet
-    return size
+    return parse_size(text)
 
 
-def parse_sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[Any]:
-    """Each of several sizes by `_parse_size`."""
+def parse_sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[Size]:
+    """Each of several sizes."""
     return [_parse_size(context, parameter, text) for text in texts]
 
 
@@ -48,7 +38,11 @@ BANDWIDTH = click.option(
 KERNEL = (*DESCRIPTOR, BANDWIDTH)
 PLAIN_KERNEL = (*DESCRIPTOR[:2], BANDWIDTH)  # elements are not told apart
 SIZE = click.option(
-    "-s", "--size", default="0.1", show_default=True, callback=_parse_size, help="Fraction or number to keep."
+    *("-s", "--size"),
+    default="0.1",
+    show_default=True,
+    callback=_parse_size,
+    help="What to keep: 0.1 or 10% is a fraction, 100 a number of structures, 1.0 everything.",
 )
 WORK = (
     click.option(

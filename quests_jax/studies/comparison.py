@@ -12,11 +12,11 @@ from ase import Atoms
 from scipy.special import logsumexp
 
 from quests_jax.atoms.describe import environments
-from quests_jax.base.checks import check_size
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
+from quests_jax.base.sizes import Size, check_size
 from quests_jax.cover import CoverProblem, Selection, certify, cover_problem, greedy_cover
 from quests_jax.cover.problem import coverage, indicator
 from quests_jax.cover.rules.baselines import stratified
@@ -46,7 +46,7 @@ Rule = Callable[..., Selection]
 def compare(
     structures: Sequence[Atoms] | Environments,
     *,
-    sizes: Sequence[float] = SIZES,
+    sizes: Sequence[float | Size] = SIZES,
     methods: Sequence[str] | None = None,
     k: int = 32,
     cutoff: float = 5.0,
@@ -88,7 +88,7 @@ def compare(
 def compare_environments(
     envs: Environments,
     *,
-    sizes: Sequence[float] = SIZES,
+    sizes: Sequence[float | Size] = SIZES,
     methods: Sequence[str] | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
     tail: np.ndarray | None = None,

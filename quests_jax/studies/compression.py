@@ -11,11 +11,12 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax.atoms.describe import environments
-from quests_jax.base.checks import InputError, check_positive, check_size
+from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
+from quests_jax.base.sizes import Size, check_size
 from quests_jax.base.versions import versions
 from quests_jax.cover import (
     Selection,
@@ -75,7 +76,7 @@ class Compression(NamedTuple):
 def compress(
     structures: Sequence[Atoms] | Environments,
     *,
-    size: float = 0.1,
+    size: float | Size = 0.1,
     method: str = "msc",
     reference: Sequence[Atoms] | Environments | None = None,
     k: int = 32,

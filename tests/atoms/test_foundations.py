@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from zoo import zoo
 
 from quests_jax.atoms.describe import get_descriptors
-from quests_jax.base.checks import InputError, check_count, check_matrix, check_positive, check_size, located
+from quests_jax.base.checks import InputError, check_count, check_matrix, check_positive, located
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.base.numerics import overlap_tolerance, safe_log, safe_reciprocal, safe_sqrt
 from quests_jax.base.progress import advance, report_progress
 from quests_jax.base.shapes import padded_size
+from quests_jax.base.sizes import check_size
 
 
 @given(st.integers(1, 10**7), st.sampled_from([1, 2, 8, 16, 64, 100]))

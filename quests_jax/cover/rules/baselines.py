@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import InputError, check_size
+from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
+from quests_jax.base.sizes import check_size
 from quests_jax.cover.rules.structure_means import (
     checked,
     distances,

@@ -13,8 +13,8 @@ from jax.typing import ArrayLike
 from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import cdist
 
-from quests_jax.base.checks import check_size
 from quests_jax.base.environments import Environments
+from quests_jax.base.sizes import check_size
 from quests_jax.cover.rules.structure_means import (
     distances,
     generator_of,

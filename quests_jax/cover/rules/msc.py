@@ -19,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import check_matrix, check_positive, check_size
+from quests_jax.base.checks import check_matrix, check_positive
 from quests_jax.base.environments import Environments
 from quests_jax.base.progress import advance
 from quests_jax.base.shapes import padded_size
+from quests_jax.base.sizes import check_size
 from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum
 

@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quests_jax.base.checks import InputError, check_positive, check_size
+from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.progress import advance
+from quests_jax.base.sizes import check_size
 from quests_jax.cover.bounds import relaxation as saddle
 from quests_jax.cover.bounds.pairwise import MOST, pair_bound
 from quests_jax.cover.bounds.relaxation import SATURATED, Budget, Data, Measure, Relaxation

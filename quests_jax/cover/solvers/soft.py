@@ -18,8 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import InputError, check_positive, check_size
+from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.environments import Environments
+from quests_jax.base.sizes import check_size
 from quests_jax.information import DEFAULT_BANDWIDTH, kernel_product, structure_masses
 
 MAX_STEPS = 200  # of Newton's method: several times what it has needed anywhere

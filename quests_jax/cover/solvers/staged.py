@@ -11,9 +11,10 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from quests_jax.base.checks import InputError, check_count, check_size
+from quests_jax.base.checks import InputError, check_count
 from quests_jax.base.environments import Environments
 from quests_jax.base.progress import advance
+from quests_jax.base.sizes import check_size
 from quests_jax.cover.problem import cover_problem
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
