@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from quests_jax.atoms.describe import environments
 from quests_jax.base.checks import InputError
 from quests_jax.base.plain import plain
+from quests_jax.cover.rules.registry import RULES
 from quests_jax.information import delta_entropy, diversity, entropy
-from quests_jax.studies.compression import METHODS, NESTED, compress, entropy_and_diversity
+from quests_jax.studies.compression import compress, entropy_and_diversity
 
-HEEDLESS = {"random", "k-means", "k-means-entropy", "direct"}  # rules that know no reference
 WIDE = 0.1  # a bandwidth at which these few environments cover one another in part
 
 
@@ -32,7 +32,7 @@ STRUCTURES = [rattled(0.05 * (1 + number % 3), seed=number) for number in range(
 ENVS = environments(STRUCTURES)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", RULES)
 @pytest.mark.parametrize(("size", "expected"), [(0.25, 3), (5, 5), (1, 1), (1.0, 12)])
 def test_size_is_kept_and_structures_are_in_order_of_choice(method: str, size: float, expected: int) -> None:
     result = compress(STRUCTURES, size=size, method=method)
@@ -41,13 +41,13 @@ def test_size_is_kept_and_structures_are_in_order_of_choice(method: str, size: f
     assert all(atoms is STRUCTURES[i] for atoms, i in zip(result.structures, selected, strict=True))
 
 
-@pytest.mark.parametrize("method", sorted(NESTED))
+@pytest.mark.parametrize("method", [name for name, rule in RULES.items() if rule.nested])
 def test_smaller_choices_are_prefixes_of_larger_ones(method: str) -> None:
     small, large = (compress(ENVS, size=size, method=method, bandwidth=WIDE) for size in (3, 7))
     assert large.summary["selected"][:3] == small.summary["selected"]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", RULES)
 def test_summary_agrees_with_the_measures_it_names(method: str) -> None:
     summary = compress(ENVS, size=4, method=method, bandwidth=WIDE).summary
     x = np.asarray(ENVS.x)
@@ -68,7 +68,7 @@ def test_entropy_and_diversity_agree_with_the_separate_measures(bandwidth: float
     np.testing.assert_allclose(entropy_and_diversity(x, bandwidth=bandwidth), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", RULES)
 def test_environments_stand_for_structures(method: str) -> None:
     from_structures, from_environments = (
         compress(data, size=3, method=method) for data in (STRUCTURES, ENVS)
@@ -77,14 +77,14 @@ def test_environments_stand_for_structures(method: str) -> None:
     assert from_environments.structures == []
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", RULES)
 def test_everything_is_covered_by_a_reference_that_holds_everything(method: str) -> None:
     summary = compress(STRUCTURES, size=1, method=method, reference=STRUCTURES).summary
     assert summary["overlap"] == 1.0
     assert summary["reference_environments"] == summary["n_environments"]
 
 
-@pytest.mark.parametrize("method", sorted(METHODS.keys() - HEEDLESS))
+@pytest.mark.parametrize("method", [name for name, rule in RULES.items() if rule.complements])
 def test_what_the_reference_holds_is_not_chosen_first(method: str) -> None:
     novel = rattled(0.4, seed=99)
     summary = compress([*STRUCTURES[:5], novel], size=1, method=method, reference=STRUCTURES[:5]).summary

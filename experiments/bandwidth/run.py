@@ -18,11 +18,11 @@ from scipy.stats import spearmanr
 import quests_jax as qj
 from quests_jax.base.plain import plain
 from quests_jax.base.versions import versions
+from quests_jax.cover.rules.registry import find_rule
 from quests_jax.datasets import bundled
 from quests_jax.information import cutoff_rule, gaussian_rule
 from quests_jax.output.figures import COLORS, LINES
 from quests_jax.studies.comparison import measure
-from quests_jax.studies.compression import find_method
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 BANDWIDTHS = (0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.045, 0.06, 0.09)  # Å⁻¹
@@ -88,7 +88,7 @@ def _choices(envs: qj.Environments, h: float) -> dict[str, dict[str, Any]]:
     problem = qj.cover_problem(envs, bandwidth=h)
     found = {}
     for name in RULES:
-        chosen = find_method(name)(envs, size=SIZE, bandwidth=h, reference=None).selected
+        chosen = find_rule(name).choose(envs, size=SIZE, bandwidth=h, reference=None).selected
         kept = measure(problem, envs, chosen)
         found[name] = {key: float(kept[key]) for key in ("overlap", "entropy", "diversity")}
         found[name]["selected"] = chosen

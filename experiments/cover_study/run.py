@@ -22,9 +22,9 @@ import quests_jax as qj
 from quests_jax.base.checks import InputError
 from quests_jax.base.versions import versions
 from quests_jax.cover import minimum_cover_bound
+from quests_jax.cover.rules.registry import RULES
 from quests_jax.datasets import bundled
 from quests_jax.studies.comparison import compare_environments, config_types, find_rules, force_tail
-from quests_jax.studies.compression import METHODS
 
 SIZES = (0.05, 0.1, 0.25, 0.5)
 ENVIRONMENTS = 21_000  # of a file, at most
@@ -131,7 +131,7 @@ def _header(options: argparse.Namespace) -> dict[str, Any]:
         "limits": {"environments": ENVIRONMENTS, "pareto": EXCHANGES, "exact": EXACT},
         "dtype": "float64",
         "device": {"backend": jax.default_backend(), "cores": os.cpu_count()},
-        "methods": list(METHODS),
+        "methods": list(RULES),
         "versions": versions(),
     }
 

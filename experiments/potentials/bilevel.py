@@ -24,7 +24,8 @@ import numpy as np
 import optax
 
 from quests_jax.base.progress import advance
-from quests_jax.cover.bounds.relaxation import Budget, project
+from quests_jax.cover.bounds.relaxation import project
+from quests_jax.cover.budget import Budget
 
 RATE = 0.05  # of Adam
 SHARPEN = 10.0  # γ at the end

@@ -12,7 +12,7 @@ from ridge import ENERGY, Equations, Rows, equations, predict, solve
 from study import Linear, Plan
 
 from quests_jax.base.sizes import check_size
-from quests_jax.cover.bounds.relaxation import Budget
+from quests_jax.cover.budget import Budget
 from quests_jax.cover.solvers.rounding import threshold_round
 
 SIZES = (0.1, 0.2)  # shares of the structures

@@ -10,7 +10,7 @@ import numpy as np
 
 import quests_jax as qj
 from quests_jax.base.sizes import check_size
-from quests_jax.studies.compression import METHODS, NESTED
+from quests_jax.cover.rules.registry import RULES
 
 LARGEST = {"pareto": 0.2}  # sizes up to which methods are tried that take long
 SEEDED = ("random", "k-means")  # methods that draw lots
@@ -36,7 +36,7 @@ def choices(
     """
     budgets = ("structures", "atoms") if np.ptp(envs.counts) else ("structures",)
     for method in methods:
-        order = _chosen(envs, method, envs.n_structures, seed) if method in NESTED else None
+        order = _chosen(envs, method, envs.n_structures, seed) if RULES[method].nested else None
         for budget in budgets if method != "pareto" else ("structures",):
             for size in (size for size in sizes if size <= LARGEST.get(method, 1.0)):
                 selected = _within(envs, method, budget, size, seed) if order is None else order
@@ -47,7 +47,8 @@ def choices(
 
 def _chosen(envs: qj.Environments, method: str, count: int, seed: int) -> np.ndarray:
     drawn = {"key": jax.random.key(seed)} if method in SEEDED else {}
-    return METHODS[method](envs, size=count, bandwidth=qj.DEFAULT_BANDWIDTH, reference=None, **drawn).selected
+    choose = RULES[method].choose
+    return choose(envs, size=count, bandwidth=qj.DEFAULT_BANDWIDTH, reference=None, **drawn).selected
 
 
 def _within(envs: qj.Environments, method: str, budget: str, size: float, seed: int) -> np.ndarray:

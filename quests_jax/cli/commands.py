@@ -19,11 +19,12 @@ from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.sizes import Size, check_size
 from quests_jax.cli.run import Report, Run, labeled
 from quests_jax.cover import prefix_metrics
+from quests_jax.cover.rules.registry import find_rule
 from quests_jax.disk import Work, compress_shards, estimate, persevere, self_sums
 from quests_jax.output.figures import draw_comparison
 from quests_jax.studies.comparison import compare_environments, config_types, find_rules, force_tail, table
 from quests_jax.studies.compression import compress as choose
-from quests_jax.studies.compression import entropy_and_diversity, find_method, measures_of
+from quests_jax.studies.compression import entropy_and_diversity, measures_of
 
 MANY = 200_000  # environments of which pairs take minutes and masses gigabytes
 LABELS = {
@@ -127,7 +128,7 @@ def overlap(run: Run, test: str, reference: str) -> Report:
 
 def compress(run: Run, file: str, size: Size, method: str, reference: str | None, prefixes: bool) -> Report:
     """The choice, its summary, and the chosen structures in order of choice."""
-    find_method(method)
+    find_rule(method)
     _refuse_bare_matrix(file)
     if run.work is not None:
         if prefixes:

@@ -1,6 +1,7 @@
 """Numbers choose a subset: one cover problem, several solvers, one result."""
 
-from quests_jax.cover.bounds.relaxation import LOG_MASS, SATURATED, Budget, Relaxation
+from quests_jax.cover.bounds.relaxation import LOG_MASS, SATURATED, Relaxation
+from quests_jax.cover.budget import Budget
 from quests_jax.cover.prefixes import Prefixes, prefix_metrics
 from quests_jax.cover.problem import CoverProblem, atom_costs, cover_problem, coverage, distinct_weights
 from quests_jax.cover.rules.msc import msc

@@ -24,7 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from quests_jax.cover.bounds.relaxation import Budget, best_fill
+from quests_jax.cover.bounds.relaxation import best_fill
+from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import DividedMasses, Masses, divided
 from quests_jax.cover.masses.stored import DENSE, DROPPED, DenseMasses, dense_masses, sparse_masses
 from quests_jax.cover.problem import CoverProblem

@@ -21,9 +21,10 @@ from quests_jax import information
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.cover.rules.registry import find_rule
 from quests_jax.output import figures
 from quests_jax.studies.comparison import compare_environments, config_types, force_tail, table
-from quests_jax.studies.compression import entropy_and_diversity, find_method
+from quests_jax.studies.compression import entropy_and_diversity
 from quests_jax.studies.force_tails import compare_tails, force_norms
 
 METHODS = ("msc", "cover", "relaxed", "random")
@@ -198,7 +199,7 @@ def _compression(
 def _tails(norms: np.ndarray, envs: Environments, bandwidth: float) -> tuple[Section, dict[str, Any]]:
     rows, kept, number = [], {}, np.asarray(envs.structure_id)
     for method in ("msc", "cover", "random"):
-        choice = find_method(method)(envs, size=KEPT, bandwidth=bandwidth, reference=None)
+        choice = find_rule(method).choose(envs, size=KEPT, bandwidth=bandwidth, reference=None)
         kept[method] = norms[np.isin(number, choice.selected)]
         found = compare_tails(kept[method], norms)
         shares = [found["quantiles"][q] for q in ("0.5", "0.99", "0.999")]

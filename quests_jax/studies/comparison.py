@@ -20,8 +20,8 @@ from quests_jax.base.sizes import Size, check_size
 from quests_jax.cover import CoverProblem, Selection, certify, cover_problem, greedy_cover
 from quests_jax.cover.problem import coverage, indicator
 from quests_jax.cover.rules.baselines import stratified
+from quests_jax.cover.rules.registry import RULES, Rule, find_rule
 from quests_jax.information import DEFAULT_BANDWIDTH
-from quests_jax.studies.compression import METHODS, NESTED, find_method
 
 SIZES = (0.05, 0.1, 0.25, 0.5)
 TAIL = 0.999  # quantile of all forces above which a structure belongs to the force tail
@@ -40,8 +40,6 @@ COLUMNS = {  # of the table: heading and digits
     "seconds": ("s", 1),
 }
 
-Rule = Callable[..., Selection]
-
 
 def compare(
     structures: Sequence[Atoms] | Environments,
@@ -57,7 +55,7 @@ def compare(
     Args:
       structures: the data set, or its environments if they are known already.
       sizes: fractions (floats) or numbers of structures (ints).
-      methods: names in `METHODS`, or "stratified" (by `info["config_type"]`); all that apply where not given.
+      methods: names of rules, or "stratified" (by `info["config_type"]`); all that apply where not given.
       k: number of neighbors of the descriptor.
       cutoff: of the descriptor, in Å.
       bandwidth: of the kernel, in Å⁻¹.
@@ -103,8 +101,8 @@ def compare_environments(
     bounds = _bounds(problem, counts)
     rows = []
     for name, rule in rules.items():
-        choose = partial(rule, envs, bandwidth=bandwidth, reference=None)
-        for count, selection, seconds in _choices(choose, counts, name in NESTED):
+        choose = partial(rule.choose, envs, bandwidth=bandwidth, reference=None)
+        for count, selection, seconds in _choices(choose, counts, rule.nested):
             found = measure(problem, envs, selection.selected)
             bound = min(bounds[count], selection.upper_bound or 1.0)
             row = {"method": name, "size": count, "fraction": count / envs.n_structures} | found
@@ -117,9 +115,14 @@ def compare_environments(
 
 def find_rules(methods: Sequence[str] | None, labels: Sequence[str] | None) -> dict[str, Rule]:
     """The rules of these names, or all; "stratified" is one if there are labels."""
-    by_label = {} if labels is None else {"stratified": partial(stratified, labels=labels)}
-    available = METHODS | by_label
-    return {name: available.get(name) or find_method(name) for name in methods or available}
+    by_label = {} if labels is None else {"stratified": _stratified_by(labels)}
+    available = RULES | by_label
+    return {name: available.get(name) or find_rule(name) for name in methods or available}
+
+
+def _stratified_by(labels: Sequence[str]) -> Rule:
+    choose = partial(stratified, labels=labels)
+    return Rule(choose, "structures at random, of each label in proportion", seeded=True)
 
 
 def measure(problem: CoverProblem, envs: Environments, selected: np.ndarray) -> dict[str, Any]:
@@ -174,13 +177,15 @@ def config_types(structures: Sequence[Atoms]) -> list[str] | None:
     return labels if all(labels) and len(set(labels)) > 1 else None
 
 
-def _choices(rule: Rule, counts: Sequence[int], nested: bool) -> Iterator[tuple[int, Selection, float]]:
+def _choices(
+    choose: Callable[..., Selection], counts: Sequence[int], nested: bool
+) -> Iterator[tuple[int, Selection, float]]:
     """Size, choice and seconds, for each size."""
     selection, seconds = None, 0.0
     for count in sorted(counts, reverse=nested):
         if selection is None or not nested:
             start = time.perf_counter()
-            selection = rule(size=count)
+            selection = choose(size=count)
             seconds = round(time.perf_counter() - start, 3)
         yield count, selection._replace(selected=selection.selected[:count]), seconds
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -11,58 +11,16 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax.atoms.describe import environments
-from quests_jax.base.checks import InputError, check_positive
+from quests_jax.base.checks import check_positive
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import Size, check_size
 from quests_jax.base.versions import versions
-from quests_jax.cover import (
-    Selection,
-    certify,
-    cover_problem,
-    distinct_weights,
-    greedy_cover,
-    msc,
-    pareto_msc,
-    relaxed_cover,
-)
-from quests_jax.cover.rules import baselines, clusters
+from quests_jax.cover import Selection, certify, cover_problem
+from quests_jax.cover.rules.registry import find_rule
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy, self_kernel_sum
-
-
-def _cover(envs: Environments, *, size: float, bandwidth: float, reference: Any) -> Selection:
-    return greedy_cover(cover_problem(envs, bandwidth=bandwidth, reference=reference), size=size)
-
-
-def _diversity_cover(envs: Environments, *, size: float, bandwidth: float, reference: Any) -> Selection:
-    u = distinct_weights(envs, bandwidth=bandwidth)
-    problem = cover_problem(envs, bandwidth=bandwidth, weights=u, reference=reference)
-    return greedy_cover(problem, size=size)._replace(coverage=None)
-
-
-def _relaxed(envs: Environments, *, size: float, bandwidth: float, reference: Any) -> Selection:
-    return relaxed_cover(cover_problem(envs, bandwidth=bandwidth, reference=reference), size=size)
-
-
-# The one place where a name stands for an algorithm; the command line offers what is listed here.
-METHODS: dict[str, Callable[..., Selection]] = {
-    "msc": msc,
-    "pareto": pareto_msc,
-    "cover": _cover,
-    "diversity": _diversity_cover,
-    "relaxed": _relaxed,
-    "random": baselines.random_choice,
-    "fps": baselines.farthest_point,
-    "mean-fps": baselines.mean_farthest_point,
-    "k-means": clusters.k_means,
-    "k-means-H": clusters.k_means_entropy,
-    "direct": clusters.direct,
-    "facility": baselines.facility_location,
-}
-# Methods whose smaller choices are the first picks of larger ones.
-NESTED = frozenset({"msc", "cover", "diversity", "random", "fps", "mean-fps", "facility"})
 
 
 class Compression(NamedTuple):
@@ -88,7 +46,7 @@ def compress(
     Args:
       structures: the data set, or its environments if they are known already.
       size: a fraction in (0, 1] as a float, or a number of structures as an int.
-      method: a name in `METHODS`.
+      method: the name of a rule, see `cover.rules.registry`.
       reference: structures or environments that are there already; the choice complements them.
       k: number of neighbors of the descriptor.
       cutoff: of the descriptor, in Å.
@@ -101,7 +59,7 @@ def compress(
     Raises:
       InputError: an unknown method, or a size, parameter or structure that `environments` refuses.
     """
-    select, bandwidth, seconds = find_method(method), check_positive("bandwidth", bandwidth), {}
+    select, bandwidth, seconds = find_rule(method).choose, check_positive("bandwidth", bandwidth), {}
     described = isinstance(structures, Environments)
     count = check_size(size, structures.n_structures if described else len(structures))
     with timed(seconds, "descriptors"):
@@ -130,13 +88,6 @@ def measures_of(p: np.ndarray) -> tuple[float, float]:
     """H and D in nats, from the kernel sums p_i = Σ_j K(x_i, x_j), shape [n]."""
     dH = -np.log(p)
     return float(np.log(len(p)) + dH.mean()), float(np.logaddexp.reduce(dH))
-
-
-def find_method(name: str) -> Callable[..., Selection]:
-    """The selection function called `name`; raises `InputError` with the names that exist."""
-    if name not in METHODS:
-        raise InputError(f"method {name!r} is not known; choose one of {', '.join(METHODS)}.")
-    return METHODS[name]
 
 
 @contextmanager

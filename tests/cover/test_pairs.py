@@ -14,7 +14,8 @@ from toy_covers import BANDWIDTH, COUNTS, affordable, known, loop_coverage, toy_
 from quests_jax.base.environments import make_environments
 from quests_jax.cover import certify, cover_problem, greedy_cover, relaxed_cover
 from quests_jax.cover.bounds import pairwise as pairs
-from quests_jax.cover.bounds.relaxation import Budget, Data, Relaxation
+from quests_jax.cover.bounds.relaxation import Data, Relaxation
+from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.stored import DenseMasses
 from quests_jax.cover.solvers import relaxed
 from quests_jax.cover.solvers.relaxed import cap

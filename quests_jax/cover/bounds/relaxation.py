@@ -21,6 +21,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import Masses
 
 STEPS = 50  # steps between two looks at the bound
@@ -49,13 +50,6 @@ LOG_MASS = Measure(
     step=lambda theta, sigma, m: _positive_root(theta - sigma * m, sigma),
     capped=False,
 )
-
-
-class Budget(NamedTuple):
-    """Σ_s price_s w_s ≤ limit."""
-
-    price: jax.Array  # [S]
-    limit: jax.Array  # []
 
 
 class Data(NamedTuple):
@@ -149,32 +143,32 @@ def best_fill(value: jax.Array, budget: Budget) -> jax.Array:
 
 
 def best_weights(value: jax.Array, budget: Budget) -> jax.Array:
-    """The w of the largest Σ_s value_s w_s within the budget: by value per price, the last one in part."""
-    order = jnp.argsort(-value / budget.price)
-    price = budget.price[order]
-    left = budget.limit - (jnp.cumsum(price) - price)
-    filled = jnp.where(value[order] > 0, jnp.clip(left / price, 0.0, 1.0), 0.0)
+    """The w of the largest Σ_s value_s w_s within the budget: by value per cost, the last one in part."""
+    order = jnp.argsort(-value / budget.cost)
+    cost = budget.cost[order]
+    left = budget.limit - (jnp.cumsum(cost) - cost)
+    filled = jnp.where(value[order] > 0, jnp.clip(left / cost, 0.0, 1.0), 0.0)
     return jnp.zeros_like(value).at[order].set(filled)
 
 
 def project(z: jax.Array, tau: jax.Array, budget: Budget) -> jax.Array:
-    """Nearest point to z of {0 ≤ w ≤ 1, Σ price·w ≤ limit} in the metric 1/τ.
+    """Nearest point to z of {0 ≤ w ≤ 1, Σ cost·w ≤ limit} in the metric 1/τ.
 
-    w = clip(z − μ τ price, 0, 1) with the smallest μ ≥ 0 that fits, found by bisection.
+    w = clip(z − μ τ cost, 0, 1) with the smallest μ ≥ 0 that fits, found by bisection.
     """
 
     def halve(_, bracket):
         low, high = bracket
         middle = 0.5 * (low + high)
-        over = jnp.sum(budget.price * cut(middle)) > budget.limit
+        over = jnp.sum(budget.cost * cut(middle)) > budget.limit
         return jnp.where(over, middle, low), jnp.where(over, high, middle)
 
     def cut(mu):
-        return jnp.clip(z - mu * tau * budget.price, 0.0, 1.0)
+        return jnp.clip(z - mu * tau * budget.cost, 0.0, 1.0)
 
-    highest = jnp.maximum(jnp.max(z / (tau * budget.price)), 0.0)
+    highest = jnp.maximum(jnp.max(z / (tau * budget.cost)), 0.0)
     _, mu = jax.lax.fori_loop(0, BISECTIONS, halve, (jnp.zeros_like(highest), highest))
-    fits = jnp.sum(budget.price * cut(0.0)) <= budget.limit
+    fits = jnp.sum(budget.cost * cut(0.0)) <= budget.limit
     return jnp.where(fits, cut(0.0), cut(mu))
 
 

@@ -35,8 +35,8 @@ from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH, kernel_sum
 
 WIDTHS = (8, 32)  # candidates of each kind; the wide look comes when the narrow one finds nothing
-WORTH = 1e-3  # an exchange must add this much to Σ g
-SLACK = 1e-4  # measures that differ by less than this factor are equal
+SMALLEST_GAIN = 1e-3  # an exchange must add this much to Σ g
+INDIFFERENCE = 1e-4  # measures that differ by less than this factor are equal
 RARITY = 0.75  # weights p^−RARITY of the coverage that proposes candidates
 TILE = 256  # rows whose kernels with all environments are formed at a time
 
@@ -95,7 +95,7 @@ def pareto_msc(
     base, value, width = _measures(landscape, chosen, _mass(landscape, chosen)), 0.0, 0
     while width < len(WIDTHS):
         best = _best_exchange(landscape, chosen, base, width=min(WIDTHS[width], envs.n_structures))
-        if not float(best.value) > value + WORTH:
+        if not float(best.value) > value + SMALLEST_GAIN:
             width += 1
             continue
         leaves, enters = int(best.leaves), int(best.enters)
@@ -186,7 +186,7 @@ def _best_exchange(landscape: Landscape, chosen: jax.Array, base: jax.Array, *, 
         def value(enters):
             after = rest.at[enters].set(True)
             g = _measures(landscape, after, mass + landscape.masses[enters]) - base
-            allowed = chosen[leaves] & ~chosen[enters] & jnp.all(g >= -SLACK)
+            allowed = chosen[leaves] & ~chosen[enters] & jnp.all(g >= -INDIFFERENCE)
             return jnp.where(allowed, jnp.sum(g), -jnp.inf)
 
         return jax.lax.map(value, entering)

@@ -161,7 +161,7 @@ def _fullest(
     budget = make_budget(problem, size=size, cost_budget=cost_budget)
     known = relaxed_cover(problem, size=size, cost_budget=cost_budget)
     link, gain, offset = _coverage_program(problem)
-    price = np.concatenate([np.asarray(budget.price), np.zeros(len(gain))])
+    price = np.concatenate([np.asarray(budget.cost), np.zeros(len(gain))])
     within = LinearConstraint(sp.csr_matrix(price), ub=float(budget.limit))
     objective = np.concatenate([np.zeros(problem.n_structures), -gain])
     result = _milp(objective, [link, within], problem.n_structures, time_limit)

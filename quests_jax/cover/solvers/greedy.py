@@ -17,12 +17,12 @@ import numpy as np
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import check_size
+from quests_jax.cover.budget import COST_ROUNDING
 from quests_jax.cover.problem import CoverProblem, saturated
 from quests_jax.cover.selection import Selection
 
 SEGMENT = 64  # picks between two reports of progress
 COVERED = 1e-9  # an environment whose mass is this close to 1 is covered
-SLACK = 1e-9  # relative room for rounding in sums of costs
 
 
 class Rules(NamedTuple):
@@ -139,14 +139,14 @@ def _rules(
     if coverage is not None and not 0 < check_positive("coverage", coverage) <= 1:
         raise InputError(f"coverage must be in (0, 1], got {coverage}.")
     budget = np.inf if cost_budget is None else check_positive("cost_budget", cost_budget)
-    if (needed := float(problem.cost[first].sum())) > budget * (1 + SLACK):
+    if (needed := float(problem.cost[first].sum())) > budget * (1 + COST_ROUNDING):
         raise InputError(f"include costs {needed:g}, more than cost_budget {budget:g}; raise the budget.")
     only_size = coverage is cost_budget is min_gain is None
     least = 0.0 if min_gain is None else check_positive("min_gain", min_gain)
     by_cost = coverage is not None or cost_budget is not None
     return Rules(
         price=problem.cost if by_cost else jnp.ones_like(problem.cost),
-        budget=jnp.asarray(budget * (1 + SLACK)),
+        budget=jnp.asarray(budget * (1 + COST_ROUNDING)),
         target=jnp.asarray(2.0 if coverage is None else float(coverage)),
         min_gain=jnp.asarray(-1.0 if only_size else least),
     )

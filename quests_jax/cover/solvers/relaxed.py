@@ -19,11 +19,12 @@ from quests_jax.base.progress import advance
 from quests_jax.base.sizes import check_size
 from quests_jax.cover.bounds import relaxation as saddle
 from quests_jax.cover.bounds.pairwise import MOST, pair_bound
-from quests_jax.cover.bounds.relaxation import SATURATED, Budget, Data, Measure, Relaxation
+from quests_jax.cover.bounds.relaxation import SATURATED, Data, Measure, Relaxation
+from quests_jax.cover.budget import COST_ROUNDING, Budget
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.problem import CoverProblem, coverage, indicator
 from quests_jax.cover.selection import Selection
-from quests_jax.cover.solvers.greedy import SLACK, greedy_cover
+from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.rounding import pipage_round, swap, threshold_round
 
 TOLERANCE = 5e-4  # relative gap between relaxed value and bound that is good enough
@@ -82,7 +83,7 @@ def certify(problem: CoverProblem, selection: Selection, *, max_steps: int = 500
       max_steps: of the solver; more steps bring the bound closer to that of the relaxation.
     """
     w = indicator(problem, selection.selected)
-    budget = Budget(problem.cost, jnp.sum(problem.cost * w) * (1 + SLACK))
+    budget = Budget(problem.cost, jnp.sum(problem.cost * w) * (1 + COST_ROUNDING))
     relaxation = relax(problem, budget, max_steps=max_steps, start=w)
     covered = float(coverage(problem, w))
     return selection._replace(coverage=covered, upper_bound=_bound(problem, budget, relaxation, covered))
@@ -97,7 +98,7 @@ def make_budget(
     if size is not None:
         count = check_size(size, problem.n_structures)
         return Budget(jnp.ones_like(problem.cost), jnp.asarray(float(count)))
-    return Budget(problem.cost, jnp.asarray(check_positive("cost_budget", cost_budget) * (1 + SLACK)))
+    return Budget(problem.cost, jnp.asarray(check_positive("cost_budget", cost_budget) * (1 + COST_ROUNDING)))
 
 
 def relax(
@@ -123,7 +124,7 @@ def relax(
       start: first w, shape [S]; the even choice where not given.
     """
     data = _data(problem, budget, measure)
-    even = jnp.full_like(problem.cost, jnp.minimum(budget.limit / jnp.sum(budget.price), 1.0))
+    even = jnp.full_like(problem.cost, jnp.minimum(budget.limit / jnp.sum(budget.cost), 1.0))
     best, iterate = saddle.begin(data, even if start is None else start, measure=measure)
     for done in range(0, max_steps, saddle.STEPS):
         best, iterate = saddle.improve(data, best, iterate, measure=measure)

@@ -6,38 +6,38 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quests_jax.cover.bounds.relaxation import Budget
+from quests_jax.cover.budget import Budget
 from quests_jax.cover.problem import CoverProblem, indicator, mass
 
 WHOLE = 1e-9  # weights this close to 0 or 1 are whole
-WORTH = 1e-9  # relative gain below which a swap is rounding noise
+SMALLEST_GAIN = 1e-9  # relative gain below which a swap is rounding noise
 
 
 def threshold_round(w: np.ndarray, budget: Budget) -> list[int]:
     """The structures of largest weight, as many as the budget pays for; none of weight 0."""
-    price, left, chosen = np.asarray(budget.price), float(budget.limit), []
+    cost, left, chosen = np.asarray(budget.cost), float(budget.limit), []
     for s in np.argsort(-w, kind="stable"):
-        if w[s] > WHOLE and price[s] <= left:
+        if w[s] > WHOLE and cost[s] <= left:
             chosen.append(int(s))
-            left -= price[s]
+            left -= cost[s]
     return chosen
 
 
 def pipage_round(w: np.ndarray, budget: Budget, *, key: jax.Array) -> list[int]:
     """Random rounding in which each structure is chosen with probability w_s and the budget is kept.
 
-    Two fractional weights at a time trade along price_a δw_a = −price_b δw_b until one is whole, in the
+    Two fractional weights at a time trade along cost_a δw_a = −cost_b δw_b until one is whole, in the
     direction that keeps both expectations [ageev:04]. A last fractional weight is rounded down.
     """
-    price, w = np.asarray(budget.price), np.array(w, np.float64)
+    cost, w = np.asarray(budget.cost), np.array(w, np.float64)
     draws = np.asarray(jax.random.uniform(key, (len(w),)))
     open_ = [int(s) for s in np.flatnonzero((w > WHOLE) & (w < 1 - WHOLE))]
     while len(open_) > 1:
         a, b = open_.pop(), open_.pop()
-        up = min((1 - w[a]) * price[a], w[b] * price[b])  # money that could move from b to a
-        down = min(w[a] * price[a], (1 - w[b]) * price[b])
+        up = min((1 - w[a]) * cost[a], w[b] * cost[b])  # money that could move from b to a
+        down = min(w[a] * cost[a], (1 - w[b]) * cost[b])
         moved = up if draws[len(open_)] < down / (up + down) else -down
-        w[a], w[b] = w[a] + moved / price[a], w[b] - moved / price[b]
+        w[a], w[b] = w[a] + moved / cost[a], w[b] - moved / cost[b]
         open_ += [s for s in (b, a) if WHOLE < w[s] < 1 - WHOLE]
     return [int(s) for s in np.flatnonzero(w >= 1 - WHOLE)]
 
@@ -62,10 +62,10 @@ def _swap(
         leaving = order[k]
         without = problem.masses.add(leaving, m, jnp.array(-1.0))
         gains = problem.masses.gains(problem.weights, jnp.maximum(1.0 - without, 0.0))
-        left = budget.limit - jnp.sum(budget.price * w) + budget.price[leaving]
-        offered = jnp.where((w == 0) & (budget.price <= left), gains, -jnp.inf)
+        left = budget.limit - jnp.sum(budget.cost * w) + budget.cost[leaving]
+        offered = jnp.where((w == 0) & (budget.cost <= left), gains, -jnp.inf)
         best = jnp.argmax(offered).astype(order.dtype)
-        better = offered[best] > gains[leaving] + WORTH * jnp.sum(problem.weights)
+        better = offered[best] > gains[leaving] + SMALLEST_GAIN * jnp.sum(problem.weights)
         entering = jnp.where(better, best, leaving)
         return (
             order.at[k].set(entering),
