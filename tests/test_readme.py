@@ -66,7 +66,7 @@ def test_every_line_of_the_table_runs(code: str, folder: Path, monkeypatch: pyte
         assert main(words + (["-o", "x.npz", "--overwrite"] if words[0] == "descriptors" else [])) == 0
         return
     structures = quests_jax.read("FILE.xyz")
-    envs = quests_jax.base.environments(structures)
+    envs = quests_jax.environments(structures)
     selection = quests_jax.greedy_cover(quests_jax.cover_problem(envs), size=5)
     names = {"qj": quests_jax, "cover": cover, "information": information, "structures": structures}
     names |= {
