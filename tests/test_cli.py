@@ -210,7 +210,7 @@ REFUSED = [
     ("compress data.npz -k 8 -o out.xyz", "holds no structures to write"),
     ("overlap data.npz data.xyz", "made with k 8"),
     ("entropy data.npy -r data.xyz", "No such option"),
-    ("entropy", "Missing argument 'FILE'"),
+    ("entropy", "Missing argument 'FILE...'"),
     ("nonsense data.xyz", "No such command 'nonsense'"),
 ]
 
@@ -358,6 +358,6 @@ def test_a_cache_that_cannot_be_written_is_no_failure(call: Call, monkeypatch: p
 
 @pytest.mark.parametrize("command", ["metrics data.xyz", "compress data.xyz -s 2 --quiet"])
 def test_much_data_come_with_advice(call: Call, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
-    monkeypatch.setattr("quests_jax.cli.commands.MANY", 10)
+    monkeypatch.setattr("quests_jax.cli.measures.MANY", 10)
     with pytest.warns(UserWarning, match=r"32 environments take long at once; add .*--work FOLDER"):
         assert call(*command.split()).code == 0

@@ -1,10 +1,7 @@
-"""The command line `quests-jax`: names, options and help. What they do is in `commands`.
-
-Modules that take long to import are imported when a command runs, so that help and completion are quick.
-"""
+"""The command line `quests-jax`: options, then read, study, deliver; nothing scientific is computed here."""
 
 # isort: off
-from quests_jax.cli import measures, choices, diagnoses, creations  # noqa: F401  (their commands join the group)
+from quests_jax.cli import compress, compare, measures, diagnostics, generation  # noqa: F401  (they join the group)
 
 # isort: on
 from quests_jax.cli.shell import NAME, cli, main

@@ -1,4 +1,4 @@
-"""What a data set lacks and what is odd in it: the commands that diagnose rather than measure or choose."""
+"""The commands that show what a data set holds, what it lacks and what is odd in it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import jax
 import numpy as np
 from ase import Atoms
@@ -18,7 +19,9 @@ from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
 from quests_jax.base.versions import versions
+from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE, REFERENCE_OR_FILE, SEED
 from quests_jax.cli.run import Report, Run, labeled
+from quests_jax.cli.shell import command
 from quests_jax.output import page as pages
 from quests_jax.output.figures import (
     draw_bandwidths,
@@ -36,15 +39,41 @@ NOVEL = 0.01  # share of held-out environments that may be novel
 CURVE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # sample sizes of a learning curve
 
 
-def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Report:
-    """δH of every atom against a reference, or against all other structures of its own file."""
+@command(
+    FILES,
+    REFERENCE_OR_FILE,
+    click.option(
+        "-q",
+        "--quantile",
+        type=float,
+        default=0.99,
+        show_default=True,
+        help="Of the reference's own delta entropies: above it, an environment is an outlier.",
+    ),
+    *KERNEL,
+    kind="diagnosis",
+    examples=(
+        "outliers data.xyz -o outliers.xyz -o outliers.png",
+        "outliers new.xyz -r known.xyz -q 0.999 -o outliers.json",
+        "outliers data.xyz -o outliers.chemiscope.json.gz",
+    ),
+)
+def outliers(run: Run, files: tuple[str, ...], reference: str | None, quantile: float) -> Report:
+    """Find environments of FILE that are foreign to a reference, or to the rest of FILE.
+
+    The threshold is a quantile of what the reference says of itself: the delta entropy of each of its
+    environments against all its other structures. Extended xyz outputs hold delta_entropy and outlier of
+    every atom, as does a file for chemiscope, which draws a map of all environments beside the structures.
+    """
     if not 0 < quantile < 1:
         raise InputError(f"quantile must be between 0 and 1, got {quantile}.")
-    given = run.read(file)
-    envs = run.describe(file, given)
-    known = envs if reference is None else run.describe(reference, run.read(reference))
+    given = run.load(files)
+    envs = given.envs
+    known = envs if reference is None else run.load(reference).envs
     if known.n_structures < 2:
-        raise InputError(f"{reference or file}: one structure has no others to compare with; give more.")
+        raise InputError(
+            f"{reference or given.name}: one structure has no others to compare with; give more."
+        )
     with run.stage("delta_entropy"):
         group = known.structure_id
         own = np.asarray(information.delta_entropy_of_others(known.x, group, bandwidth=run.bandwidth))
@@ -61,7 +90,7 @@ def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Rep
     ]
     arrays = {"delta_entropy": dH, "outlier": (dH > threshold).astype(int)}
 
-    structures = labeled(given, envs, arrays)
+    structures = labeled(given, arrays)
 
     def view(path: Path) -> None:
         write_viewer(path, structures, np.asarray(envs.x), arrays, cutoff=run.parameters["cutoff"])
@@ -71,20 +100,35 @@ def outliers(run: Run, file: str, reference: str | None, quantile: float) -> Rep
         cells[:SHOWN],
         ("structure", "largest δH", "of atom", "outliers", "atoms"),
         structures=structures,
-        draw=partial(draw_histogram, dH, threshold, title=f"{file}: {run.caption()}"),
+        draw=partial(draw_histogram, dH, threshold, title=f"{given.name}: {run.caption()}"),
         view=view,
     )
 
 
-def bandwidth(run: Run, file: str, sample: int, seed: int) -> Report:
-    """Bandwidths by all rules, and H(h)/ln n."""
-    given = run.read(file)
-    envs = run.describe(file, given)
+@command(
+    FILES,
+    SEED,
+    click.option("--sample", type=int, default=4000, show_default=True, help="Environments to look at."),
+    *DESCRIPTOR,
+    kind="figures",
+    examples=("bandwidth data.xyz -o bandwidth.png",),
+)
+def bandwidth(run: Run, files: tuple[str, ...], sample: int, seed: int) -> Report:
+    """Bandwidths that fit FILE, by five rules.
+
+    Two rules use the volume per atom only. The others use the environments: the elbow of H(h)/ln n, the
+    bandwidth at which 1 % of held-out structures' environments are novel, and the largest likelihood of one
+    half of the structures under the other.
+    """
+    given = run.load(files)
+    envs = given.envs
     if envs.n_structures < 2:
-        raise InputError(f"{file}: one structure cannot be split into two halves; give more.")
+        raise InputError(f"{given.name}: one structure cannot be split into two halves; give more.")
     y, x = _halves(envs, sample, seed)
     with run.stage("bandwidths"):
-        rules = _rules_by_volume(given) | {"novelty": information.novelty_bandwidth(y, x, novel=NOVEL)}
+        rules = _rules_by_volume(given.structures) | {
+            "novelty": information.novelty_bandwidth(y, x, novel=NOVEL)
+        }
         advance("bandwidths", 1, 3)
         rules["likelihood"] = information.likelihood_bandwidth(y, x)
         advance("bandwidths", 2, 3)
@@ -94,13 +138,26 @@ def bandwidth(run: Run, file: str, sample: int, seed: int) -> Report:
     data |= {"bandwidths": BANDWIDTHS, "entropy_over_ln_n": share}
     rows = [(f"{name} (Å⁻¹)", value) for name, value in rules.items()]
     rows.append(("recommended: novelty, which is what covers are about", rules["novelty"]))
-    draw = partial(draw_bandwidths, BANDWIDTHS, share, rules, title=f"{file}: {run.caption()}")
+    draw = partial(draw_bandwidths, BANDWIDTHS, share, rules, title=f"{given.name}: {run.caption()}")
     return Report(data, rows, draw=draw)
 
 
-def learning_curve(run: Run, file: str, repeats: int, seed: int) -> Report:
-    """Entropy of samples, the limit of the curve and the information gap."""
-    x = np.asarray(run.describe(file, run.read(file)).x)
+@command(
+    FILES,
+    SEED,
+    click.option("--repeats", type=int, default=5, show_default=True, help="Random orders."),
+    *KERNEL,
+    kind="figures",
+    examples=("learning-curve data.xyz -o curve.png -o curve.json",),
+)
+def learning_curve(run: Run, files: tuple[str, ...], repeats: int, seed: int) -> Report:
+    """Entropy of growing samples of FILE, and what more data would add.
+
+    Samples are drawn without replacement. The information gap is the limit of the fitted curve minus the
+    entropy of everything.
+    """
+    given = run.load(files)
+    x = given.x
     sizes = sorted({max(1, round(share * len(x))) for share in CURVE})
     with run.stage("learning curve"):
         options = {"repeats": repeats, "bandwidth": run.bandwidth, "key": jax.random.key(seed)}
@@ -114,14 +171,22 @@ def learning_curve(run: Run, file: str, repeats: int, seed: int) -> Report:
         for size, mean, width in plain(list(zip(curve.sizes, curve.mean, curve.half_width, strict=True)))
     ]
     rows += [("limit of the fit", limit, ""), ("information gap", gap, "")]
-    draw = partial(draw_learning_curve, curve, limit, title=f"{file}: {run.caption()}")
+    draw = partial(draw_learning_curve, curve, limit, title=f"{given.name}: {run.caption()}")
     return Report(data, rows, ("environments", "H (nats)", "± (95 %)"), draw=draw)
 
 
-def trajectory(run: Run, file: str, reference: str | None) -> Report:
-    """H and D of each frame, and mean and largest δH against a reference."""
-    envs = run.describe(file, run.read(file))
-    known = None if reference is None else np.asarray(run.describe(reference, run.read(reference)).x)
+@command(
+    FILES,
+    REFERENCE,
+    *KERNEL,
+    kind="figures",
+    examples=("trajectory md.xyz -r training.xyz -o md.png -o md.json",),
+)
+def trajectory(run: Run, files: tuple[str, ...], reference: str | None) -> Report:
+    """Entropy and diversity of every frame of FILE, and its novelty to a reference."""
+    given = run.load(files)
+    envs = given.envs
+    known = None if reference is None else run.load(reference).x
     frames = []
     with run.stage("frames"):
         blocks = np.split(np.asarray(envs.x), np.cumsum(envs.counts)[:-1])
@@ -138,12 +203,25 @@ def trajectory(run: Run, file: str, reference: str | None) -> Report:
     step = -(-len(frames) // SHOWN)
     cells = [[frame[name] for name in names] for frame in frames[::step]]
     data = {"n_structures": envs.n_structures, "n_environments": int(envs.counts.sum()), "frames": frames}
-    draw = partial(draw_trajectory, frames, title=f"{file}: {run.caption()}")
+    draw = partial(draw_trajectory, frames, title=f"{given.name}: {run.caption()}")
     return Report(data, cells, [name.replace("_", " ") for name in names], draw=draw)
 
 
-def overlap_matrix(run: Run, files: Sequence[str], by: str | None) -> Report:
-    """How much of each part of the data each other part covers, and the entropy of each."""
+@command(
+    FILES,
+    click.option("--by", help="Label of structures, such as config_type, that makes parts of a file."),
+    *KERNEL,
+    kind="figures",
+    examples=(
+        "overlap-matrix bulk.xyz surfaces.xyz liquid.xyz -o overlaps.png",
+        "overlap-matrix data.xyz --by config_type -o overlaps.json -o overlaps.pdf",
+    ),
+)
+def overlap_matrix(run: Run, files: tuple[str, ...], by: str | None) -> Report:
+    """Share of each part of FILES that each other part covers, and their entropies.
+
+    Parts are files, or the structures of a file that share a label. A row covers, a column is covered.
+    """
     parts = dict(part for file in files for part in _parts(run, file, by, several=len(files) > 1))
     names, x = list(parts), list(parts.values())
     if len(names) < 2:
@@ -169,34 +247,46 @@ def overlap_matrix(run: Run, files: Sequence[str], by: str | None) -> Report:
 
 def _parts(run: Run, file: str, by: str | None, *, several: bool) -> Iterator[tuple[str, np.ndarray]]:
     """Names and environments of the parts of a file: all of it, or one for each value of a label."""
-    given = run.read(file)
-    x = run.describe(file, given)
+    given = run.load(file)
     if by is None:
-        yield file, np.asarray(x.x)
+        yield file, given.x
         return
-    if isinstance(given, Environments) or any(by not in atoms.info for atoms in given):
+    if not given.structures or any(by not in atoms.info for atoms in given.structures):
         raise InputError(f"{file}: some structures have no {by}; name a label that all of them have.")
-    labels = np.array([str(atoms.info[by]) for atoms in given])
+    labels = np.array([str(atoms.info[by]) for atoms in given.structures])
     for label in dict.fromkeys(labels.tolist()):
-        own = (labels == label)[np.asarray(x.structure_id)]
+        own = (labels == label)[np.asarray(given.envs.structure_id)]
         if own.any():
-            yield f"{file}: {label}" if several else label, np.asarray(x.x)[own]
+            yield f"{file}: {label}" if several else label, given.x[own]
 
 
-def report(run: Run, file: str, reference: str | None) -> Report:
-    """Everything on one page; the table shows which sections it has."""
-    given = run.read(file)
-    envs = run.describe(file, given)
-    known = None if reference is None else np.asarray(run.describe(reference, run.read(reference)).x)
-    structures = [] if isinstance(given, Environments) else given
+@command(
+    FILES,
+    REFERENCE,
+    *KERNEL,
+    kind="report",
+    examples=(
+        "report data.xyz -o report.html",
+        "report data.xyz -r training.xyz -o report.html -o report.json",
+    ),
+)
+def report(run: Run, files: tuple[str, ...], reference: str | None) -> Report:
+    """Write one self-contained page about FILE.
+
+    What it holds, its entropy and learning curve, what compression keeps with the certified bound, force
+    tails, and outliers with structure numbers. Open it in any browser; it needs no network.
+    """
+    given = run.load(files)
+    envs = given.envs
+    known = None if reference is None else run.load(reference).x
     with run.stage("report"):
-        content, numbers = pages.sections(structures, envs, bandwidth=run.bandwidth, known=known)
+        content, numbers = pages.sections(given.structures, envs, bandwidth=run.bandwidth, known=known)
     facts = [run.command, run.caption(), ", ".join(f"{k} {v}" for k, v in versions().items())]
     data = {"n_structures": envs.n_structures, "n_environments": int(envs.counts.sum())} | numbers
     rows = [(section.title, f"{len(section.rows)} rows") for section in content]
 
     def draw(path: Path) -> None:
-        pages.write_page(path, f"Data set report: {file}", facts, content)
+        pages.write_page(path, f"Data set report: {given.name}", facts, content)
 
     return Report(data, rows, draw=draw)
 
@@ -215,10 +305,8 @@ def _halves(envs: Environments, sample: int, seed: int) -> tuple[np.ndarray, np.
     return halves[0], halves[1]
 
 
-def _rules_by_volume(given: Sequence[Atoms] | Environments) -> dict[str, float]:
+def _rules_by_volume(given: Sequence[Atoms]) -> dict[str, float]:
     """The rules that need a volume per atom, at the median over fully periodic structures."""
-    if isinstance(given, Environments):
-        return {}
     volumes = [atoms.cell.volume / len(atoms) for atoms in given if len(atoms) and atoms.pbc.all()]
     if not volumes:
         return {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import click
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +15,9 @@ from quests_jax.base.checks import InputError, check_count, located
 from quests_jax.base.environments import Environments
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
+from quests_jax.cli.options import FILE, PLAIN_KERNEL, REFERENCE_OR_FILE, SEED
 from quests_jax.cli.run import Report, Run
+from quests_jax.cli.shell import command
 from quests_jax.datasets import generate as simulate
 from quests_jax.generate.augmentation import Goal
 from quests_jax.generate.augmentation import augment as augment_one
@@ -34,8 +37,42 @@ class Asked(NamedTuple):
     seed: int
 
 
-def augment(run: Run, file: str, reference: str | None, asked: Asked) -> Report:
-    """New structures with the delta entropy of each atom, and from which structure each was made."""
+@command(
+    FILE,
+    REFERENCE_OR_FILE,
+    click.option("-n", "--number", type=int, default=1, show_default=True, help="New structures."),
+    click.option("-i", "--index", type=int, help="Structure of FILE to start from.  [default: random]"),
+    click.option(
+        "--target", type=float, default=30.0, show_default=True, help="Delta entropy, in nats; inf: the most."
+    ),
+    click.option(
+        *("--of", "pool"),
+        type=click.Choice(["mean", "max"]),
+        default="mean",
+        show_default=True,
+        help="What is to reach the target: the mean or the largest value of all atoms.",
+    ),
+    click.option(
+        "--closest", type=float, help="Å between atoms.  [default: 75 % of the shortest at the start]"
+    ),
+    click.option("--max-steps", type=int, default=100, show_default=True, help="Of each of three attempts."),
+    click.option("--smooth", is_flag=True, help="Use the descriptor without jumps, for FILE and REFERENCE."),
+    SEED,
+    *PLAIN_KERNEL,
+    kind="atoms",
+    examples=(
+        "augment data.xyz -o new.xyz",
+        "augment start.xyz -r data.xyz -n 5 --target 20 --closest 1.8 -o new.xyz -o new.json",
+        "augment data.xyz -i 0 --of max --target inf -o strange.xyz",
+    ),
+)
+def augment(run: Run, file: str, reference: str | None, **options: Any) -> Report:
+    """Make structures that are new to a reference, by gradient.
+
+    Atoms of a structure of FILE are moved until its delta entropy reaches the target; cell and elements stay.
+    No two atoms come closer than the closest approach. Each new structure counts as known to the next.
+    """
+    asked = Asked(**options)
     given = run.read(file)
     if isinstance(given, Environments):
         raise InputError(f"{file}: holds descriptors; give structures to start from.")
@@ -60,8 +97,20 @@ def augment(run: Run, file: str, reference: str | None, asked: Asked) -> Report:
     return Report(data | {"structures": made}, rows, header, structures=structures)
 
 
+@command(
+    click.argument("name", default="silicon"),
+    SEED,
+    kind="structures",
+    examples=("generate -o silicon.xyz.gz", "generate metals --seed 1 -o metals.xyz"),
+)
 def generate(run: Run, name: str, seed: int) -> Report:
-    """A simulated data set."""
+    """Simulate a data set: silicon, carbon or metals.
+
+    silicon is the one that comes with the package. carbon holds graphene, diamond, nanotubes, fullerenes,
+    liquid, glass and defects, after GAP-20, in the Tersoff potential; metals holds Al, Ni, Cu, Pd, Ag, Pt
+    and Au, each cold, warm and molten, after TM23, in the effective-medium theory. Structures come with
+    energies and forces.
+    """
     with run.stage("simulation"):
         structures = simulate(
             name, seed=seed, progress=lambda _, done, total: advance("simulation", done, total)

@@ -25,6 +25,7 @@ def _parse_species(context: click.Context, _: click.Parameter, text: str | None)
 
 
 FILE = click.argument("file")
+FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 DESCRIPTOR = (
     click.option("-k", "--k", type=int, default=32, show_default=True, help="Neighbors per environment."),
     click.option("-c", "--cutoff", type=float, default=5.0, show_default=True, help="Cutoff, in Å."),

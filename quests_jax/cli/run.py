@@ -27,7 +27,6 @@ from quests_jax.output.files import (
     write_descriptors,
     write_json,
 )
-from quests_jax.output.terminal import print_table
 from quests_jax.output.viewer import SUFFIX as VIEWER_SUFFIX
 from quests_jax.studies.compression import timed
 
@@ -44,6 +43,19 @@ class Report(NamedTuple):
     envs: Environments | None = None
     draw: Callable[[Path], None] | None = None
     view: Callable[[Path], None] | None = None
+
+
+class Data(NamedTuple):
+    """What a command reads: environments, and the structures that they belong to where those are known."""
+
+    name: str  # as it was typed
+    structures: Sequence[Atoms]  # empty where only descriptors are given
+    envs: Environments
+
+    @property
+    def x(self) -> np.ndarray:
+        """Descriptors, shape [n, d]."""
+        return np.asarray(self.envs.x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +92,14 @@ class Run:
             self.anonymous.append(file)
         return envs
 
+    def load(self, file: str | Sequence[str]) -> Data:
+        """Structures and environments of a file."""
+        if not isinstance(file, str):
+            file = only(file)
+        given = self.read(file)
+        envs = self.describe(file, given)
+        return Data(file, [] if isinstance(given, Environments) else given, envs)
+
     def describe(self, file: str, data: Sequence[Atoms] | Environments) -> Environments:
         """Environments of what `read` returned for `file`."""
         if isinstance(data, Environments):
@@ -90,8 +110,9 @@ class Run:
             asked = {name: self.parameters[name] for name in OF_DESCRIPTORS if name in self.parameters}
             return environments(data, **asked)
 
-    def shards(self, file: str, work: Work) -> Shards:
+    def shards(self, files: Sequence[str], work: Work) -> Shards:
         """Environments on disk, for data past memory."""
+        file = only(files)
         if is_named(file) and file != BUNDLED:
             raise InputError(f"{file}: data past memory must be a file; load and write it first.")
         with self.stage("descriptors"):
@@ -105,6 +126,18 @@ class Run:
         stage = work.stage("reference", {"file": identity} | made_with)
         stage.complete(1, lambda _: {"x": np.asarray(self.describe(file, self.read(file)).x)})
         return stage.load(0)["x"]
+
+    def refuse_bare_matrix(self, files: Sequence[str]) -> None:
+        """Raise `InputError` for environments of which nobody knows the structures."""
+        for file in files:
+            if file.endswith(".npy"):
+                words = "does not say which structure an environment is of; use a .npz file."
+                raise InputError(f"{file}: {words}")
+
+    def add(self, seconds: dict[str, float]) -> None:
+        """Add the seconds that a study took to those of this run."""
+        for name, value in seconds.items():
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + value, 3)
 
     @property
     def silent(self) -> bool:
@@ -133,7 +166,7 @@ class Run:
 
 def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, as_json: bool) -> None:
     """Write every output, each whole or not at all, then print."""
-    data = {"command": run.command} | run.stated() | report.data
+    data = {"command": run.command} | report.data | run.stated()
     seconds = run.seconds | {"total": round(time.perf_counter() - run.started, 3)}
     data |= {"seconds": seconds, "versions": versions()}
     for path in outputs:
@@ -149,6 +182,8 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     if as_json:
         print(to_json(data), end="")
     if table:
+        from quests_jax.output.terminal import print_table  # rich is slow to import
+
         print_table(report.header, report.rows, run.caption())
         print(*(f"wrote {path}" for path in outputs), sep="\n", end="\n" if outputs else "")
 
@@ -160,17 +195,20 @@ def _drawer(path: Path, report: Report) -> Callable[[Path], None] | None:
     return report.draw if path.suffix in DRAWN_SUFFIXES else None
 
 
-def labeled(
-    given: Sequence[Atoms] | Environments, envs: Environments, arrays: dict[str, np.ndarray]
-) -> Sequence[Atoms]:
+def labeled(given: Data, arrays: dict[str, np.ndarray]) -> Sequence[Atoms]:
     """The structures with these per-atom arrays; none if only descriptors are known."""
-    if isinstance(given, Environments):
-        return []
-    ends = np.cumsum(envs.counts)[:-1]
-    for name, values in arrays.items():
-        for atoms, own in zip(given, np.split(values, ends), strict=True):
+    ends = np.cumsum(given.envs.counts)[:-1]
+    for name, values in arrays.items() if given.structures else ():
+        for atoms, own in zip(given.structures, np.split(values, ends), strict=True):
             atoms.arrays[name] = own
-    return given
+    return given.structures
+
+
+def only(files: Sequence[str]) -> str:
+    """The one file that this command takes."""
+    if len(files) > 1:
+        raise InputError(f"{files[1]}: this takes one file; give one.")
+    return files[0]
 
 
 def _in_words(value: Any) -> str:
