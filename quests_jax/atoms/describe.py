@@ -17,6 +17,7 @@ from quests_jax.atoms.batches import describe_rows, plain_program, shared_progra
 from quests_jax.atoms.neighbors import find_pairs, nearest, only
 from quests_jax.atoms.structures import validate
 from quests_jax.base.checks import InputError, check_count, check_positive
+from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.base.progress import advance
 
@@ -36,8 +37,8 @@ class Vectors(NamedTuple):
 def environments(
     structures: Sequence[ase.Atoms],
     *,
-    k: int = 32,
-    cutoff: float = 5.0,
+    k: int = DEFAULT_K,
+    cutoff: float = DEFAULT_CUTOFF,
     species: Sequence[str] | None = None,
     descriptor: Callable[[ase.Atoms], np.ndarray] | None = None,
 ) -> Environments:
@@ -72,8 +73,8 @@ def environments(
 def get_descriptors(
     structures: Sequence[ase.Atoms],
     *,
-    k: int = 32,
-    cutoff: float = 5.0,
+    k: int = DEFAULT_K,
+    cutoff: float = DEFAULT_CUTOFF,
     species: Sequence[str] | None = None,
     first: int = 0,
 ) -> np.ndarray:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from quests_jax.atoms.neighbors import Neighbors, displacements
+from quests_jax.base.defaults import DEFAULT_CUTOFF
 from quests_jax.base.numerics import safe_reciprocal, safe_sqrt
 
 UNROLL = 4  # steps of a scan in one; three times faster than one or eight at a time
@@ -82,7 +83,7 @@ def shared_descriptor(vectors: jax.Array, occupation: jax.Array, *, k: int, cuto
 
 @partial(jax.jit, static_argnames="cutoff")
 def descriptors(
-    positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors, *, cutoff: float = 5.0
+    positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors, *, cutoff: float = DEFAULT_CUTOFF
 ) -> jax.Array:
     """Descriptors of all atoms of one structure, differentiable in `positions` and `cell`.
 

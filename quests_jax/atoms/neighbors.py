@@ -19,6 +19,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_count, check_positive
+from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.shapes import padded_size
 
 # Files keep six decimals: two distances that were equal differ by up to 2√3·1e-6 Å after rounding.
@@ -129,7 +130,7 @@ def nearest(pairs: Pairs, *, k: int) -> tuple[Nearest, Nearest]:
     return plain, shared._replace(occupation=_share(shared, pairs.distance, k))
 
 
-def find_neighbors(atoms: ase.Atoms, *, k: int = 32, cutoff: float = 5.0) -> Neighbors:
+def find_neighbors(atoms: ase.Atoms, *, k: int = DEFAULT_K, cutoff: float = DEFAULT_CUTOFF) -> Neighbors:
     """Nearest neighbors of one structure; all tied shells are kept, hence K ≥ k columns.
 
     Raises `InputError` for coincident atoms or parameters that are not positive.

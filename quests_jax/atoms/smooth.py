@@ -27,6 +27,7 @@ from quests_jax.atoms.descriptors import descriptor_of_terms, unsorted_terms
 from quests_jax.atoms.neighbors import Neighbors, displacements, find_pairs, nearest
 from quests_jax.atoms.structures import validate
 from quests_jax.base.checks import InputError, check_count, check_positive
+from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.numerics import safe_sqrt
 from quests_jax.base.progress import advance
 
@@ -47,7 +48,12 @@ def smooth_descriptor(vectors: jax.Array, *, cutoff: float) -> jax.Array:
 
 @partial(jax.jit, static_argnames=("k", "cutoff"))
 def smooth_descriptors(
-    positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors, *, k: int = 32, cutoff: float = 5.0
+    positions: ArrayLike,
+    cell: ArrayLike,
+    neighbors: Neighbors,
+    *,
+    k: int = DEFAULT_K,
+    cutoff: float = DEFAULT_CUTOFF,
 ) -> jax.Array:
     """Smooth descriptors of all atoms of one structure, differentiable in `positions` and `cell`.
 
@@ -77,7 +83,7 @@ def smooth_descriptors(
 
 
 def get_smooth_descriptors(
-    structures: Sequence[ase.Atoms], *, k: int = 32, cutoff: float = 5.0
+    structures: Sequence[ase.Atoms], *, k: int = DEFAULT_K, cutoff: float = DEFAULT_CUTOFF
 ) -> np.ndarray:
     """Smooth descriptors of all environments of a data set, shape [n, 2k − 1], in Å⁻¹.
 

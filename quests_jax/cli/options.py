@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.sizes import Size, parse_size
 
 
@@ -27,14 +28,23 @@ def _parse_species(context: click.Context, _: click.Parameter, text: str | None)
 FILE = click.argument("file")
 FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 DESCRIPTOR = (
-    click.option("-k", "--k", type=int, default=32, show_default=True, help="Neighbors per environment."),
-    click.option("-c", "--cutoff", type=float, default=5.0, show_default=True, help="Cutoff, in Å."),
+    click.option(
+        "-k", "--k", type=int, default=DEFAULT_K, show_default=True, help="Neighbors per environment."
+    ),
+    click.option(
+        "-c", "--cutoff", type=float, default=DEFAULT_CUTOFF, show_default=True, help="Cutoff, in Å."
+    ),
     click.option(
         "--species", callback=_parse_species, help="Elements to tell apart, as Na,Cl.  [default: none]"
     ),
 )
 BANDWIDTH = click.option(
-    "-b", "--bandwidth", type=float, default=0.015, show_default=True, help="Of the kernel, in Å⁻¹."
+    "-b",
+    "--bandwidth",
+    type=float,
+    default=DEFAULT_BANDWIDTH,
+    show_default=True,
+    help="Of the kernel, in Å⁻¹.",
 )
 KERNEL = (*DESCRIPTOR, BANDWIDTH)
 PLAIN_KERNEL = (*DESCRIPTOR[:2], BANDWIDTH)  # elements are not told apart

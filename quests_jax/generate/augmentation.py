@@ -23,6 +23,7 @@ import optax
 from quests_jax.atoms.neighbors import find_neighbors, find_pairs, separated
 from quests_jax.atoms.structures import validate
 from quests_jax.base.checks import InputError, check_count, check_matrix, check_positive
+from quests_jax.base.defaults import key_or_default
 from quests_jax.generate.bias import Energy, Known, Pool, pooled_with_slope
 
 SHARE = 0.75  # of the shortest distance in the given structure: the closest approach where none is given
@@ -95,7 +96,7 @@ def augment(
     closest = _closest(atoms, goal, known.cutoff)
     measure = _measure(atoms, known, goal, energy)
     seen: list[_Point] = []
-    for each in jax.random.split(jax.random.key(0) if key is None else key, goal.attempts):
+    for each in jax.random.split(key_or_default(key), goal.attempts):
         noise = NOISE * np.asarray(jax.random.normal(each, atoms.positions.shape))
         start = separated(_moved(atoms, atoms.positions + noise), closest)
         seen += [] if start is None else _climb(start, atoms, measure, goal, closest)

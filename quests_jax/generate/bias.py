@@ -22,6 +22,7 @@ from quests_jax.atoms.descriptors import descriptors
 from quests_jax.atoms.neighbors import Neighbors
 from quests_jax.atoms.smooth import get_smooth_descriptors, smooth_descriptors
 from quests_jax.base.checks import InputError
+from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.shapes import padded_size
 from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum
 
@@ -37,8 +38,8 @@ class Known:
     x: ArrayLike  # [r, 2k − 1] Å⁻¹, see `known_environments`
     weights: ArrayLike | None = None  # [r] of the rows of x, 1 each where not given
     bandwidth: float = DEFAULT_BANDWIDTH  # Å⁻¹
-    k: int = dataclasses.field(default=32, metadata={"static": True})
-    cutoff: float = dataclasses.field(default=5.0, metadata={"static": True})  # Å
+    k: int = dataclasses.field(default=DEFAULT_K, metadata={"static": True})
+    cutoff: float = dataclasses.field(default=DEFAULT_CUTOFF, metadata={"static": True})  # Å
     smooth: bool = dataclasses.field(default=False, metadata={"static": True})
 
     def including(self, structures: Sequence[ase.Atoms]) -> Known:
@@ -61,8 +62,8 @@ class Known:
 def known_environments(
     structures: Sequence[ase.Atoms],
     *,
-    k: int = 32,
-    cutoff: float = 5.0,
+    k: int = DEFAULT_K,
+    cutoff: float = DEFAULT_CUTOFF,
     bandwidth: float = DEFAULT_BANDWIDTH,
     smooth: bool = False,
 ) -> Known:

@@ -15,6 +15,7 @@ from scipy.optimize import curve_fit
 from scipy.special import stdtrit
 
 from quests_jax.base.checks import InputError, check_count, check_matrix
+from quests_jax.base.defaults import key_or_default
 from quests_jax.base.progress import advance
 from quests_jax.information.measures import entropy
 from quests_jax.information.sums.kernels import DEFAULT_BANDWIDTH, kernel_sum
@@ -71,7 +72,7 @@ def learning_curve(
     counts = np.asarray(sizes, int)
     if not len(counts) or counts.min() < 1 or counts.max() > len(x):
         raise InputError(f"sizes must be from 1 to the {len(x)} environments, got {list(sizes)}.")
-    keys = jax.random.split(jax.random.key(0) if key is None else key, repeats)
+    keys = jax.random.split(key_or_default(key), repeats)
     found = np.empty((repeats, len(counts)))
     for number, each in enumerate(keys):
         shuffled = x[np.asarray(jax.random.permutation(each, len(x)))]
@@ -123,7 +124,7 @@ def sampled_entropy(
     """
     x, rows = np.asarray(x), check_count("rows", rows, minimum=2)
     check_matrix("x", x)
-    key = jax.random.key(0) if key is None else key
+    key = key_or_default(key)
     sample = np.asarray(jax.random.permutation(key, len(x)))[: min(rows, len(x))]
     return estimated_entropy(np.asarray(kernel_sum(x[sample], x, bandwidth=bandwidth), float), len(x))
 

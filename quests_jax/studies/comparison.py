@@ -12,6 +12,7 @@ from ase import Atoms
 from scipy.special import logsumexp
 
 from quests_jax.atoms.describe import environments
+from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
@@ -46,8 +47,8 @@ def compare(
     *,
     sizes: Sequence[float | Size] = SIZES,
     methods: Sequence[str] | None = None,
-    k: int = 32,
-    cutoff: float = 5.0,
+    k: int = DEFAULT_K,
+    cutoff: float = DEFAULT_CUTOFF,
     bandwidth: float = DEFAULT_BANDWIDTH,
 ) -> list[dict[str, Any]]:
     """Measure what each method keeps of a data set at each size.

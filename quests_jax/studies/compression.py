@@ -12,6 +12,7 @@ from ase import Atoms
 
 from quests_jax.atoms.describe import environments
 from quests_jax.base.checks import check_positive
+from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
@@ -37,8 +38,8 @@ def compress(
     size: float | Size = 0.1,
     method: str = "msc",
     reference: Sequence[Atoms] | Environments | None = None,
-    k: int = 32,
-    cutoff: float = 5.0,
+    k: int = DEFAULT_K,
+    cutoff: float = DEFAULT_CUTOFF,
     bandwidth: float = DEFAULT_BANDWIDTH,
 ) -> Compression:
     """Choose the structures that keep the most of a data set, and say how much they keep.

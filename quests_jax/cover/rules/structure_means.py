@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
 from quests_jax.base.checks import check_matrix
+from quests_jax.base.defaults import key_or_default
 from quests_jax.base.environments import Environments
 from quests_jax.cover.selection import Selection
 
@@ -24,7 +25,7 @@ def listed(
 
 def generator_of(key: jax.Array | None) -> np.random.Generator:
     """NumPy's generator for the host, seeded by a JAX key; by `jax.random.key(0)` where none is given."""
-    key = jax.random.key(0) if key is None else key
+    key = key_or_default(key)
     return np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
 
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.checks import InputError, check_positive
+from quests_jax.base.defaults import key_or_default
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import check_size
 from quests_jax.cover.bounds import relaxation as saddle
@@ -62,7 +63,7 @@ def relaxed_cover(
     fill = partial(greedy_cover, problem, size=size, cost_budget=cost_budget)
     w, draws = (
         np.asarray(relaxation.weights),
-        jax.random.split(jax.random.key(0) if key is None else key, DRAWS),
+        jax.random.split(key_or_default(key), DRAWS),
     )
     rounded = [threshold_round(w, budget), *(pipage_round(w, budget, key=draw) for draw in draws)]
     starts = fill(), max((fill(include=chosen) for chosen in rounded), key=_covered)

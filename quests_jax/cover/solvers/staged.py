@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from quests_jax.base.checks import InputError, check_count
+from quests_jax.base.defaults import key_or_default
 from quests_jax.base.environments import Environments
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import check_size
@@ -47,7 +48,7 @@ def staged_cover(
     count, parts = check_size(size, envs.n_structures), check_count("parts", parts)
     if parts > envs.n_structures:
         raise InputError(f"parts is {parts}, more than the {envs.n_structures} structures; lower it.")
-    key = jax.random.key(0) if key is None else key
+    key = key_or_default(key)
     shuffled = np.asarray(jax.random.permutation(key, envs.n_structures))
     candidates = []
     for number, part in enumerate(np.array_split(shuffled, parts)):

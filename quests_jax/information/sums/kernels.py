@@ -15,13 +15,13 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_matrix, check_positive
+from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.numerics import safe_log
 from quests_jax.base.shapes import padded_size
 from quests_jax.information.sums import primitives, streaming
 from quests_jax.information.sums.tiles import FAR, TILE
 
 COARSE = 64  # tiles; up to here sizes are powers of two: a tile of padding costs memory but no time
-DEFAULT_BANDWIDTH = 0.015  # Å⁻¹, the value of every machine-learning data set in [schwalbe-koda:25]
 
 
 def kernel_sum(
