@@ -1,14 +1,26 @@
 """Strict JAX for every test, and where to find data that a clone may not have."""
 
+# ruff: noqa: E402  (jax reads its environment when it is imported)
+
 from __future__ import annotations
 
 import gc
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+# All processes of a run, those that tests start and later runs share compiled programs.
+PROGRAMS = Path(__file__).resolve().parents[1] / ".jax_cache"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+os.environ["QUESTS_JAX_CACHE"] = ""  # the command line neither reads nor fills the user's cache
 
 import hypothesis
 import jax
 import pytest
+from jax._src.lru_cache import LRUCache
 
 import quests_jax  # noqa: F401  (turns on float64)
 
@@ -40,10 +52,24 @@ def shared_reference() -> Path:
     return SHARED / "reference"
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of compiled programs that processes started by tests may share."""
-    return tmp_path_factory.mktemp("programs")
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Drop compiled programs that are a month old; programs of code that is gone are never asked for."""
+    if not hasattr(session.config, "workerinput"):
+        month_ago = time.time() - 30 * 24 * 3600
+        for path in PROGRAMS.glob("*"):
+            if path.stat().st_mtime < month_ago:
+                path.unlink(missing_ok=True)
+
+
+def _write_at_once(self: LRUCache, key: str, value: bytes) -> None:
+    """Write a compiled program under another name first: no process reads the half of one."""
+    path = self.path / f"{key}-cache"
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished.write_bytes(value)
+    unfinished.replace(path)
+
+
+LRUCache.put = _write_at_once
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -58,9 +84,3 @@ def _room_for_programs() -> Iterator[None]:
     if maps.exists() and len(maps.read_bytes().splitlines()) > MOST_MAPS:
         jax.clear_caches()
         gc.collect()
-
-
-@pytest.fixture(autouse=True)
-def _no_compilation_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests neither read nor fill the user's cache of compiled programs."""
-    monkeypatch.setenv("QUESTS_JAX_CACHE", "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,16 +19,13 @@ class Smoke(NamedTuple):
     folder: Path
 
 
-def run_smoke(name: str, folder: Path, programs: Path) -> Smoke:
-    """Run an experiment into a folder, with compiled programs shared in another; skip without experiments."""
+def run_smoke(name: str, folder: Path) -> Smoke:
+    """Run an experiment into a folder; skip without experiments."""
     run, output = EXPERIMENTS / name / "run.py", folder / "results.json"
     if not EXPERIMENTS.exists():
         pytest.skip("no experiments beside these tests")
     done = subprocess.run(
         [sys.executable, str(run), "--smoke", "--output", str(output)],
-        env=os.environ
-        | {"JAX_COMPILATION_CACHE_DIR": str(programs), "QUESTS_JAX_CACHE": str(programs)}
-        | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"},
         capture_output=True,
         text=True,
         check=False,

@@ -12,8 +12,8 @@ from smoke import EXPERIMENTS, run_smoke
 RUN = EXPERIMENTS / "augment" / "run.py"
 
 
-def test_the_smoke_version_runs(tmp_path: Path, programs: Path) -> None:
-    results, printed, _ = run_smoke("augment", tmp_path, programs)
+def test_the_smoke_version_runs(tmp_path: Path) -> None:
+    results, printed, _ = run_smoke("augment", tmp_path)
     assert results.keys() >= {"seeds", "starts", "target", "parameters", "dtype", "device", "versions"}
     climbed = [row for row in results["rows"] if row["method"] == "gradient"]
     assert len(climbed) == 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -13,8 +12,8 @@ CASES = {"descriptors", "entropy", "scaling", "delta entropy", "gradient", "msc"
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Smoke:
-    return run_smoke("benchmarks", tmp_path_factory.mktemp("benchmarks"), programs)
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
+    return run_smoke("benchmarks", tmp_path_factory.mktemp("benchmarks"))
 
 
 @pytest.fixture

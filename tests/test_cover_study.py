@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from smoke import Smoke, run_smoke
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Smoke:
-    return run_smoke("cover_study", tmp_path_factory.mktemp("study"), programs)
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
+    return run_smoke("cover_study", tmp_path_factory.mktemp("study"))
 
 
 def test_results_say_how_they_were_made(smoke):

@@ -68,8 +68,8 @@ def test_readmes_hold_the_table_of_the_results(name: str, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", SMOKED)
-def test_smoke_versions_run(name: str, tmp_path: Path, programs: Path) -> None:
-    results, printed, _ = run_smoke(name, tmp_path, programs)
+def test_smoke_versions_run(name: str, tmp_path: Path) -> None:
+    results, printed, _ = run_smoke(name, tmp_path)
     committed = read(EXPERIMENTS / name / "results.json")
     assert results["smoke"]
     assert results.keys() == committed.keys()
@@ -78,8 +78,8 @@ def test_smoke_versions_run(name: str, tmp_path: Path, programs: Path) -> None:
     assert printed.count("|") > 20
 
 
-def test_the_study_of_growth_runs(tmp_path: Path, programs: Path) -> None:
-    results, printed, _ = run_smoke("scale", tmp_path, programs)
+def test_the_study_of_growth_runs(tmp_path: Path) -> None:
+    results, printed, _ = run_smoke("scale", tmp_path)
     assert results["smoke"]
     assert {name.split()[0] for name in results["rows"]} == {"estimate", "compress", "exact"}
     for row in results["rows"].values():

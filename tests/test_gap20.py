@@ -11,8 +11,8 @@ FOLDER = EXPERIMENTS / "gap20"
 KEYS = {"parameters", "dtype", "versions", "device", "entropies", "names", "overlaps", "correlations"}
 
 
-def test_the_smoke_version_runs(tmp_path: Path, programs: Path) -> None:
-    results, _, _ = run_smoke("gap20", tmp_path, programs)
+def test_the_smoke_version_runs(tmp_path: Path) -> None:
+    results, _, _ = run_smoke("gap20", tmp_path)
     assert results.keys() >= KEYS
     assert (tmp_path / "figure.png").stat().st_size > 0
     for found in results["entropies"].values():

@@ -353,8 +353,8 @@ def test_the_tables_say_what_the_results_say(lab):
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Smoke:
-    return run_smoke("potentials", tmp_path_factory.mktemp("potentials"), programs)
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
+    return run_smoke("potentials", tmp_path_factory.mktemp("potentials"))
 
 
 def test_the_smoke_version_runs(smoke):
@@ -367,11 +367,11 @@ def test_the_smoke_version_runs(smoke):
         assert f"| {method} |" in printed
 
 
-def test_a_run_that_was_stopped_goes_on_and_finds_the_same(smoke, programs):
+def test_a_run_that_was_stopped_goes_on_and_finds_the_same(smoke):
     results, printed, folder = smoke
     path = folder / "results.json"
     lost = results["records"].pop("silicon / ridge / 1")
     path.write_text(json.dumps(results), encoding="utf-8")
-    again = run_smoke("potentials", folder, programs)
+    again = run_smoke("potentials", folder)
     assert again.results["records"]["silicon / ridge / 1"]["rows"] == lost["rows"]
     assert sorted(again.printed.splitlines()) == sorted(printed.splitlines())
