@@ -30,6 +30,12 @@ PANELS = {
     "delta_entropy_999": "99.9 % of delta entropy (nats)",
     "seconds": "time of selection (s)",
 }
+SMALLEST_SHOWN = 1e-3  # nats: a threshold below this only says whether others cover an environment
+LINEAR_UP_TO = 10.0  # nats: an axis with far values is linear up to here and logarithmic above
+LARGEST = 24.0  # inches on a side, 3,600 pixels
+NUMBERED = 40  # parts of an overlap matrix that have room for numbers
+LONGEST_NAME = 32  # characters of a name on an axis
+
 # Panels that are linear up to this value and logarithmic above.
 THRESHOLDS = {"max_delta_entropy": 10.0, "delta_entropy_999": 10.0, "seconds": 0.01}
 
@@ -57,7 +63,7 @@ def comparison(rows: Sequence[dict[str, Any]], *, title: str = "") -> Figure:
         panel.set_xlabel("structures chosen (%)")
     handles, labels = axes[0, 1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
-    figure.suptitle(title)
+    figure.suptitle(_plain(title))
     return figure
 
 
@@ -109,17 +115,36 @@ def draw_histogram(dH: np.ndarray, threshold: float, path: Path, *, title: str =
     """Delta entropies of all environments on a logarithmic count axis, outliers in a color of their own."""
     figure, axes = _single(title)
     finite = dH[np.isfinite(dH)]
-    edges = np.histogram_bin_edges(finite, bins=60)
+    limit = "not covered by others" if threshold < SMALLEST_SHOWN else f"above {threshold:.3g} nats"
     for part, color, label in (
         (finite[finite <= threshold], COLORS[0], "known"),
-        (finite[finite > threshold], COLORS[1], f"outliers: above {threshold:.3g}"),
+        (finite[finite > threshold], COLORS[1], f"outliers: {limit}"),
     ):
-        axes.hist(part, bins=list(edges), color=color, label=f"{label} ({len(part):,})")
+        axes.hist(part, bins=_bins(finite), color=color, label=f"{label} ({len(part):,})")
     axes.set_yscale("log")
+    if _is_wide(finite):
+        axes.set_xscale("symlog", linthresh=LINEAR_UP_TO)
     axes.set_xlabel("delta entropy (nats)")
     axes.set_ylabel("environments")
     axes.legend(frameon=False)
     _save(figure, path)
+
+
+def _is_wide(values: np.ndarray) -> bool:
+    """Whether most values would share a bin of a linear axis because a few lie far away."""
+    if not len(values):
+        return False
+    return float(values.max()) > max(LINEAR_UP_TO, 10 * float(np.quantile(values, 0.99)))
+
+
+def _bins(values: np.ndarray) -> list[float]:
+    """Edges of 60 bins, equal in width on the axis that `_is_wide` asks for."""
+    if not _is_wide(values):
+        return list(np.histogram_bin_edges(values, bins=60))
+    low, high = (np.arcsinh(v / LINEAR_UP_TO) for v in (values.min(), values.max()))
+    edges = LINEAR_UP_TO * np.sinh(np.linspace(low, high, 61))
+    edges[[0, -1]] = values.min(), values.max()
+    return list(edges)
 
 
 def draw_bandwidths(
@@ -174,7 +199,7 @@ def draw_trajectory(frames: Sequence[dict[str, Any]], path: Path, *, title: str 
         axes.grid(alpha=0.3)
         axes.legend([name.replace("_", " ") for name in names], frameon=False)
     axes.set_xlabel("frame")
-    figure.suptitle(title)
+    figure.suptitle(_plain(title))
     _save(figure, path)
 
 
@@ -188,23 +213,29 @@ def draw_overlaps(
     title: str = "",
 ) -> None:
     """Shares [r, t] of part t that part r covers, in percent, and the entropy of each part beside ln n."""
-    figure = _figure((4.5 + 0.62 * len(names), 1.8 + 0.45 * len(names)))
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(len(names), 4))
+    count = len(names)
+    shown = [_plain(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…") for name in names]
+    room = 0.08 * max(len(name) for name in shown)  # inches, for names
+    size = (3.0 + room + 0.62 * count, 1.5 + room + 0.45 * count)
+    figure = _figure((min(size[0], LARGEST), min(size[1], LARGEST)))
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(max(count, 4), max(4.0, 0.2 * count)))
     left.imshow(shares, cmap="Blues", vmin=0, vmax=1.4, aspect="auto")  # 1.4: dark text stays readable
-    for (r, t), share in np.ndenumerate(shares):
-        left.text(t, r, f"{100 * share:.0f}", ha="center", va="center", fontsize=9)
-    places = np.arange(len(names))
-    left.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor")
-    left.set_yticks(places, names)
+    if count <= NUMBERED:
+        for (r, t), share in np.ndenumerate(shares):
+            left.text(t, r, f"{100 * share:.0f}", ha="center", va="center", fontsize=9)
+    places = np.arange(count)
+    points = min(10.0, 1000.0 / count)
+    left.set_xticks(places, shown, rotation=45, ha="right", rotation_mode="anchor", fontsize=points)
+    left.set_yticks(places, shown, fontsize=points)
     left.set_xlabel("environments of")
     left.set_ylabel("covered by")
     left.set_title("overlap (%)", fontsize=11)
     right.barh(places, limits, color="0.85", label="ln n")
     right.barh(places, entropies, height=0.5, color=COLORS[0], label="H")
     right.set_title("entropy (nats)", fontsize=11)
-    right.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2)
     right.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(title, fontsize=10)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=2, frameon=False)
+    figure.suptitle(_plain(title), fontsize=10)
     _save(figure, path)
 
 
@@ -225,6 +256,11 @@ def draw_tails(everything: np.ndarray, kept: dict[str, np.ndarray], path: Path, 
     _save(figure, path)
 
 
+def _plain(text: str) -> str:
+    """Text of the data as it is: a dollar sign begins no formula."""
+    return text.replace("$", r"\$")
+
+
 def _figure(size: tuple[float, float]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -237,7 +273,7 @@ def _figure(size: tuple[float, float]) -> Figure:
 def _single(title: str) -> tuple[Figure, Axes]:
     figure = _figure((7, 4.5))
     axes = figure.subplots()
-    axes.set_title(title, fontsize=11)
+    axes.set_title(_plain(title), fontsize=11)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes

@@ -1,0 +1,301 @@
+// Links the map, the atoms of one structure and the list. Data: explorer.py. Text of the data is only ever shown
+// by textContent, or escaped where Plotly reads tags.
+"use strict";
+(function () {
+  const data = JSON.parse(document.getElementById("map-data").textContent);
+  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
+  const floats = (text) => new Float32Array(bytes(text));
+  const integers = (text) => new Int32Array(bytes(text));
+  const element = (id) => document.getElementById(id);
+  const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+  const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
+    "#7f7f7f", "#8c564b", "#bcbd22", "#17becf", "#9467bd"];
+  const ROWS = 100;
+  const MOST_BONDED = 1000;
+
+  const columns = data.columns.map((c) => ({ name: c.name, values: floats(c.values) }));
+  const labels = data.labels.map((l) => ({ name: l.name, names: l.names, codes: integers(l.codes) }));
+  const formulas = data.formulas.names.length
+    ? { names: data.formulas.names, codes: integers(data.formulas.codes) } : null;
+  const formula = (i) => (formulas ? formulas.names[formulas.codes[i]] : "");
+  const number = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(4))) : "unknown");
+  const picked = new Set();
+  let selected = [];
+  let open = -1;
+  let order = Array.from({ length: data.n }, (_, i) => i);
+  let sort = { column: -1, down: false };
+  let start = 0;
+
+  // the map
+
+  function words(i) {
+    const lines = [`structure ${i} ${formula(i)}`];
+    for (const c of columns) lines.push(`${c.name}: ${number(c.values[i])}`);
+    for (const l of labels) lines.push(`${l.name}: ${l.names[l.codes[i]]}`);
+    return lines;
+  }
+  const hover = Array.from({ length: data.n }, (_, i) => words(i).map(escaped).join("<br>"));
+  const webgl = (() => {
+    try { return Boolean(document.createElement("canvas").getContext("webgl")); } catch (error) { return false; }
+  })();
+  const kind = webgl ? "scattergl" : "scatter";
+
+  function trace(indices, x, y, more) {
+    return Object.assign({
+      type: kind, mode: "markers",
+      x: Array.from(indices, (i) => x[i]), y: Array.from(indices, (i) => y[i]),
+      customdata: Array.from(indices), text: Array.from(indices, (i) => hover[i]),
+      hovertemplate: "%{text}<extra></extra>",
+    }, more);
+  }
+
+  function traces() {
+    const x = columns[element("map-x").value].values;
+    const y = columns[element("map-y").value].values;
+    const [family, place] = element("map-color").value.split(":");
+    const everything = Array.from({ length: data.n }, (_, i) => i);
+    const size = data.n > 5000 ? 4 : 7;
+    if (family === "column") {
+      const c = columns[place];
+      return [trace(everything, x, y, { showlegend: false, marker: { size, opacity: 0.8,
+        color: Array.from(c.values), colorscale: "Viridis", showscale: true,
+        colorbar: { title: { text: escaped(c.name), side: "right" }, thickness: 12 } } })];
+    }
+    const l = labels[place];
+    const members = l.names.map(() => []);
+    for (const i of everything) members[l.codes[i]].push(i);
+    return members.map((own, k) => trace(own, x, y, {
+      name: escaped(l.names[k].length > 24 ? l.names[k].slice(0, 23) + "…" : l.names[k]),
+      marker: { size, opacity: 0.8, color: COLORS[k % COLORS.length] } }));
+  }
+
+  const narrow = () => element("map-plot").clientWidth < 500;
+  function layout() {
+    const name = (id) => escaped(columns[element(id).value].name);
+    return {
+      margin: { l: 55, r: 10, t: 30, b: 45 }, dragmode: "pan", hovermode: "closest",
+      xaxis: { title: { text: name("map-x") }, zeroline: false },
+      yaxis: { title: { text: name("map-y") }, zeroline: false },
+      legend: narrow() ? { orientation: "h", y: -0.25 } : { orientation: "v" },
+      uirevision: element("map-x").value + "," + element("map-y").value,
+    };
+  }
+  const config = { responsive: true, displaylogo: false, scrollZoom: true,
+    modeBarButtonsToRemove: ["toImage", "autoScale2d"], modeBarButtonsToAdd: ["select2d", "lasso2d"] };
+
+  function drawMap() { return Plotly.react("map-plot", traces(), layout(), config); }
+
+  function choices(select, options, value) {
+    for (const [key, text] of options) {
+      const option = document.createElement("option");
+      option.value = key;
+      option.textContent = text.length > 40 ? text.slice(0, 39) + "…" : text;
+      select.append(option);
+    }
+    select.value = value;
+    select.addEventListener("change", drawMap);
+  }
+  const axes = columns.map((c, i) => [String(i), c.name]);
+  choices(element("map-x"), axes, "0");
+  choices(element("map-y"), axes, String(Math.min(1, columns.length - 1)));
+  const colors = labels.map((l, i) => [`label:${i}`, l.name]).concat(columns.map((c, i) => [`column:${i}`, c.name]));
+  choices(element("map-color"), colors, colors[0][0]);
+
+  // the atoms of one structure
+
+  const atoms = data.atoms && {
+    kept: integers(data.atoms.kept), counts: integers(data.atoms.counts),
+    numbers: new Uint8Array(bytes(data.atoms.numbers)), positions: floats(data.atoms.positions),
+    cells: floats(data.atoms.cells), periodic: new Uint8Array(bytes(data.atoms.periodic)),
+    values: data.atoms.values && floats(data.atoms.values),
+  };
+  const slots = new Map();
+  if (atoms) {
+    let first = 0;
+    atoms.kept.forEach((i, slot) => { slots.set(i, { slot, first }); first += atoms.counts[slot]; });
+  }
+
+  function cellLines(slot) {
+    const c = atoms.cells.subarray(9 * slot, 9 * slot + 9);
+    const x = [], y = [], z = [];
+    const corner = (a, b, d) => [0, 1, 2].map((k) => a * c[k] + b * c[3 + k] + d * c[6 + k]);
+    const line = (p, q) => { x.push(p[0], q[0], null); y.push(p[1], q[1], null); z.push(p[2], q[2], null); };
+    for (const [s, t] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
+      line(corner(0, s, t), corner(1, s, t));
+      line(corner(s, 0, t), corner(s, 1, t));
+      line(corner(s, t, 0), corner(s, t, 1));
+    }
+    return { type: "scatter3d", mode: "lines", x, y, z, hoverinfo: "skip", showlegend: false,
+      line: { color: "#999", width: 2 } };
+  }
+
+  // Lines between atoms closer than 1.2 times the sum of their covalent radii, without periodic images.
+  function bondLines(own, kinds) {
+    const x = [], y = [], z = [];
+    const at = (j) => [0, 1, 2].map((k) => atoms.positions[3 * j + k]);
+    for (let a = 0; a < own.length && own.length <= MOST_BONDED; a++) {
+      const p = at(own[a]);
+      for (let b = a + 1; b < own.length; b++) {
+        const q = at(own[b]);
+        const reach = 1.2 * (kinds[a].radius + kinds[b].radius);
+        if ((p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2 + (p[2] - q[2]) ** 2 > reach * reach) continue;
+        x.push(p[0], q[0], null);
+        y.push(p[1], q[1], null);
+        z.push(p[2], q[2], null);
+      }
+    }
+    return { type: "scatter3d", mode: "lines", x, y, z, hoverinfo: "skip", showlegend: false,
+      line: { color: "#666", width: 3 } };
+  }
+
+  function drawAtoms(i) {
+    const place = slots.get(i);
+    const facts = element("atoms-facts");
+    facts.textContent = words(i).join("; ");
+    if (!place) {
+      Plotly.purge("atoms-plot");
+      facts.textContent += atoms ? "; the atoms of this structure are not in the page, which holds a million at most." : "";
+      return Promise.resolve();
+    }
+    const { slot, first } = place;
+    const own = Array.from({ length: atoms.counts[slot] }, (_, j) => first + j);
+    const kinds = own.map((j) => data.atoms.elements[atoms.numbers[j]]);
+    const values = atoms.values && own.map((j) => atoms.values[j]);
+    const label = (j, k) => `atom ${k} ${kinds[k].symbol}` + (values ? `<br>${escaped(data.atoms.value_name)}: ${number(values[k])}` : "");
+    const marker = { size: kinds.map((e) => Math.max(4, 50 * e.radius / Math.cbrt(own.length + 8))), line: { color: kinds.map((e) => e.color), width: 2 } };
+    if (values) Object.assign(marker, { color: values, colorscale: "Viridis", showscale: true,
+      colorbar: { title: { text: escaped(data.atoms.value_name), side: "right" }, thickness: 10 } });
+    else marker.color = kinds.map((e) => e.color);
+    const points = { type: "scatter3d", mode: "markers", showlegend: false, marker,
+      x: own.map((j) => atoms.positions[3 * j]), y: own.map((j) => atoms.positions[3 * j + 1]),
+      z: own.map((j) => atoms.positions[3 * j + 2]), text: own.map(label), hovertemplate: "%{text}<extra></extra>" };
+    const hidden = { visible: false };
+    return Plotly.react("atoms-plot", [points, bondLines(own, kinds), cellLines(slot)], { margin: { l: 0, r: 0, t: 0, b: 0 },
+      scene: { aspectmode: "data", xaxis: hidden, yaxis: hidden, zaxis: hidden }, uirevision: String(i) },
+      { responsive: true, displaylogo: false });
+  }
+
+  function show(i) {
+    open = i;
+    element("atoms-pick").disabled = false;
+    element("atoms-pick").textContent = picked.has(i) ? "Drop this structure" : "Pick this structure";
+    for (const row of document.querySelectorAll("#list tbody tr")) row.classList.toggle("open", Number(row.dataset.i) === i);
+    return drawAtoms(i);
+  }
+
+  // the list and the picks
+
+  function toggle(i, wanted) {
+    if (wanted) picked.add(i); else picked.delete(i);
+    refresh();
+  }
+
+  function refresh() {
+    element("pick-save").textContent = `Save ${picked.size} indices`;
+    element("pick-save").disabled = element("pick-clear").disabled = picked.size === 0;
+    element("pick-selected").textContent = `Pick selected (${selected.length})`;
+    element("pick-selected").disabled = selected.length === 0;
+    if (open >= 0) element("atoms-pick").textContent = picked.has(open) ? "Drop this structure" : "Pick this structure";
+    drawList();
+  }
+
+  function listed() {
+    const wanted = element("list-find").value.trim().toLowerCase();
+    const only = element("list-picked").checked;
+    return order.filter((i) => (!only || picked.has(i)) && (!wanted || formula(i).toLowerCase().includes(wanted)
+      || labels.some((l) => l.names[l.codes[i]].toLowerCase().includes(wanted))));
+  }
+
+  const fields = [{ name: "structure", value: (i) => i }].concat(
+    formulas ? [{ name: "formula", value: formula, text: true }] : [],
+    labels.map((l) => ({ name: l.name, value: (i) => l.names[l.codes[i]], text: true })),
+    columns.map((c) => ({ name: c.name, value: (i) => c.values[i] })));
+
+  function sortBy(place) {
+    sort = { column: place, down: sort.column === place ? !sort.down : !fields[place].text && place > 0 };
+    const { value, text } = fields[place];
+    const sign = sort.down ? -1 : 1;
+    const unknown = (v) => (text || Number.isFinite(v) ? 0 : 1);
+    order.sort((a, b) => {
+      const [p, q] = [value(a), value(b)];
+      return unknown(p) - unknown(q) || sign * (text ? p.localeCompare(q) : p - q) || a - b;
+    });
+    start = 0;
+    drawList();
+  }
+
+  function drawHead() {
+    const row = document.createElement("tr");
+    row.append(document.createElement("th"));
+    fields.forEach((field, place) => {
+      const cell = document.createElement("th");
+      cell.textContent = field.name + (sort.column === place ? (sort.down ? " ▾" : " ▴") : "");
+      cell.className = field.text ? "name" : "";
+      cell.addEventListener("click", () => { sortBy(place); drawHead(); });
+      row.append(cell);
+    });
+    document.querySelector("#list thead").replaceChildren(row);
+  }
+
+  function drawList() {
+    const rows = listed();
+    start = Math.max(0, Math.min(start, Math.floor((rows.length - 1) / ROWS) * ROWS));
+    const shown = rows.slice(start, start + ROWS).map((i) => {
+      const row = document.createElement("tr");
+      row.dataset.i = i;
+      row.className = i === open ? "open" : "";
+      const box = document.createElement("input");
+      box.type = "checkbox";
+      box.checked = picked.has(i);
+      box.setAttribute("aria-label", `pick structure ${i}`);
+      box.addEventListener("click", (event) => event.stopPropagation());
+      box.addEventListener("change", () => toggle(i, box.checked));
+      const first = document.createElement("td");
+      first.append(box);
+      row.append(first);
+      for (const field of fields) {
+        const cell = document.createElement("td");
+        const value = field.value(i);
+        cell.textContent = field.text ? value : number(value);
+        cell.className = field.text ? "name" : "";
+        if (field.text) cell.title = value;
+        row.append(cell);
+      }
+      row.addEventListener("click", () => show(i));
+      return row;
+    });
+    document.querySelector("#list tbody").replaceChildren(...shown);
+    element("list-place").textContent = rows.length
+      ? `${start + 1} to ${Math.min(start + ROWS, rows.length)} of ${rows.length}` : "none";
+    element("list-back").disabled = start === 0;
+    element("list-next").disabled = start + ROWS >= rows.length;
+  }
+
+  element("list-back").addEventListener("click", () => { start -= ROWS; drawList(); });
+  element("list-next").addEventListener("click", () => { start += ROWS; drawList(); });
+  element("list-find").addEventListener("input", () => { start = 0; drawList(); });
+  element("list-picked").addEventListener("change", () => { start = 0; drawList(); });
+  element("atoms-pick").addEventListener("click", () => toggle(open, !picked.has(open)));
+  element("pick-clear").addEventListener("click", () => { picked.clear(); refresh(); });
+  element("pick-selected").addEventListener("click", () => { selected.forEach((i) => picked.add(i)); refresh(); });
+  element("pick-save").addEventListener("click", () => {
+    const text = Array.from(picked).sort((a, b) => a - b).join("\n") + "\n";
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+    link.download = "picked_indices.txt";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  });
+
+  drawHead();
+  refresh();
+  drawMap().then((plot) => {
+    plot.on("plotly_click", (event) => show(event.points[0].customdata));
+    plot.on("plotly_selected", (event) => {
+      selected = event ? event.points.map((point) => point.customdata) : [];
+      refresh();
+    });
+    document.documentElement.dataset.ready = "map";
+  });
+  window.addEventListener("resize", () => Plotly.relayout("map-plot", { legend: layout().legend }));
+})();

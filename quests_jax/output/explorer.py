@@ -1,0 +1,156 @@
+"""A linked map of a data set for a browser: a point for each structure, its atoms in 3D, a list to pick.
+
+Plotly draws; `explorer.js` links. All data travel inside the page, and nothing is loaded from a network.
+Names that come from files are data: they are shortened, stripped of control characters, and shown as text.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols, covalent_radii
+from ase.data.colors import jmol_colors
+
+LONGEST_NAME = 120  # characters of a name that the page keeps
+MOST_GROUPS = 12  # names of one label that get a color of their own; the others share one
+MOST_ATOMS = 1_000_000  # atoms that the page holds for drawing: 16 MB
+OTHERS = "others"
+CONTROLS = re.compile("[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+class Map(NamedTuple):
+    """What a map of S structures with n atoms shows."""
+
+    columns: Mapping[str, np.ndarray]  # name: [S] numbers, axes and colors to choose from; NaN is unknown
+    labels: Mapping[str, Sequence[str]]  # name: [S] names to color by
+    structures: Sequence[Atoms] = ()  # drawn in 3D; empty where only environments are known
+    values: np.ndarray | None = None  # [n] a number of each atom, its color in 3D
+    value_name: str = "δH (nats)"
+    first: Sequence[int] = ()  # structures whose atoms are kept first where not all fit
+
+
+def principal_components(x: np.ndarray, structure_id: np.ndarray, n_structures: int) -> np.ndarray:
+    """First two principal components of the mean descriptor of each structure, shape [S, 2].
+
+    Structures without atoms get NaN. `x` has shape [n, d] and `structure_id` [n] ascends.
+    """
+    counts = np.bincount(structure_id, minlength=n_structures)
+    sums = np.zeros((n_structures, x.shape[1]))
+    np.add.at(sums, structure_id, x)
+    means = sums / np.maximum(counts, 1)[:, None]
+    filled = counts > 0
+    centered = means - means[filled].mean(axis=0)
+    _, axes = np.linalg.eigh(centered[filled].T @ centered[filled])
+    found = np.full((n_structures, 2), np.nan)
+    found[:, : min(2, x.shape[1])] = centered @ axes[:, ::-1][:, :2]
+    found[~filled] = np.nan
+    return np.where(np.isnan(found) & filled[:, None], 0.0, found)
+
+
+def explorer_html(shown: Map) -> str:
+    """The map as a fragment of HTML with its data, styles and scripts; one such fragment fits on a page."""
+    from plotly.offline import get_plotlyjs
+
+    data = json.dumps(_payload(shown), allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        data = data.replace(character, f"\\u{ord(character):04x}")
+    return (
+        f"<style>{_own_file('explorer.css')}</style>"
+        f"{_own_file('explorer.html')}"
+        f'<script type="application/json" id="map-data">{data}</script>'
+        f"<script>{get_plotlyjs()}</script><script>{_own_file('explorer.js')}</script>"
+    )
+
+
+def shown_name(name: object) -> str:
+    """A name from a file as the page shows it: without control characters, and of bounded length."""
+    text = CONTROLS.sub(" ", str(name))
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+
+
+def _own_file(name: str) -> str:
+    return files("quests_jax.output").joinpath(name).read_text(encoding="utf-8")
+
+
+def _payload(shown: Map) -> dict[str, Any]:
+    n_structures = len(next(iter(shown.columns.values())))
+    atoms = _atoms(shown) if len(shown.structures) else None
+    return {
+        "n": n_structures,
+        "columns": [
+            {"name": shown_name(name), "values": _packed(values, np.float32)}
+            for name, values in shown.columns.items()
+        ],
+        "labels": [_grouped(name, values) for name, values in shown.labels.items()],
+        "formulas": _grouped("formula", [a.get_chemical_formula() for a in shown.structures], most=None),
+        "atoms": atoms,
+    }
+
+
+def _grouped(name: str, values: Sequence[str], most: int | None = MOST_GROUPS) -> dict[str, Any]:
+    """Distinct names, the most frequent first, and the number of each structure's name among them."""
+    names, codes, counts = np.unique(
+        [shown_name(value) for value in values], return_inverse=True, return_counts=True
+    )
+    order = np.argsort(-counts, kind="stable")
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order))
+    kept = names[order].tolist()
+    codes = rank[codes]
+    if most is not None and len(kept) > most:
+        kept = [*kept[: most - 1], OTHERS]
+        codes = np.minimum(codes, most - 1)
+    return {"name": shown_name(name), "names": kept, "codes": _packed(codes, np.int32)}
+
+
+def _atoms(shown: Map) -> dict[str, Any]:
+    """Atoms of as many structures as fit: those asked for first, then an even share of the others."""
+    counts = np.array([len(atoms) for atoms in shown.structures])
+    kept = _fitting(counts, shown.first)
+    ends = np.cumsum(counts)
+    chosen = [shown.structures[i] for i in kept]
+    numbers = np.concatenate([a.numbers for a in chosen]) if chosen else np.zeros(0, int)
+    values = None
+    if shown.values is not None:
+        rows = [shown.values[ends[i] - counts[i] : ends[i]] for i in kept]
+        values = _packed(np.concatenate(rows) if rows else np.zeros(0), np.float32)
+    return {
+        "kept": _packed(kept, np.int32),
+        "counts": _packed(counts[kept], np.int32),
+        "numbers": _packed(numbers, np.uint8),
+        "positions": _packed(np.concatenate([a.positions for a in chosen]) if chosen else [], np.float32),
+        "cells": _packed(np.array([a.cell.array for a in chosen]), np.float32),
+        "periodic": _packed(np.array([a.pbc for a in chosen]), np.uint8),
+        "values": values,
+        "value_name": shown.value_name,
+        "elements": {
+            int(z): {
+                "symbol": chemical_symbols[z],
+                "radius": round(float(covalent_radii[z]), 2),
+                "color": "#" + "".join(f"{round(255 * c):02x}" for c in jmol_colors[z]),
+            }
+            for z in np.unique(numbers)
+        },
+    }
+
+
+def _fitting(counts: np.ndarray, first: Sequence[int]) -> np.ndarray:
+    """Numbers of structures, ascending, that hold at most `MOST_ATOMS` atoms together."""
+    if counts.sum() <= MOST_ATOMS:
+        return np.arange(len(counts))
+    others = np.random.default_rng(0).permutation(len(counts))
+    order = np.array(list(dict.fromkeys([*map(int, first), *others.tolist()])))
+    return np.sort(order[np.cumsum(counts[order]) <= MOST_ATOMS])
+
+
+def _packed(values: Any, dtype: type) -> str:
+    """Numbers as base64 of little-endian bytes."""
+    array = np.ascontiguousarray(values, dtype=np.dtype(dtype).newbyteorder("<"))
+    return base64.b64encode(array.tobytes()).decode("ascii")

@@ -1,0 +1,204 @@
+"""The map of structures: what the page holds, and what a person can do with it in a browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+
+from quests_jax.output import explorer
+from quests_jax.output.explorer import Map, explorer_html, principal_components, shown_name
+
+HOSTILE = (
+    "<script>window.ran = 1</script>",
+    "</script><img src=x onerror='window.ran = 1'>",
+    "$a^$ \u202eabc",
+    "x" * 10_000,
+)
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "img-src data: blob:"
+)
+
+
+def a_map(n_structures: int = 30) -> Map:
+    rng = np.random.default_rng(0)
+    kinds = (bulk("Si", cubic=True), molecule("H2O"), bulk("NaCl", "rocksalt", 5.6, cubic=True))
+    structures: list[Atoms] = [kinds[i % 3].copy() for i in range(n_structures)]
+    columns = {name: rng.normal(size=n_structures) for name in ("one", "two", "three")}
+    columns["three"][5] = np.nan
+    labels = {"config type": [HOSTILE[i % len(HOSTILE)] for i in range(n_structures)]}
+    return Map(columns, labels, structures, np.arange(sum(map(len, structures)), dtype=float))
+
+
+def payload(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="map-data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return json.loads(found.group(1))
+
+
+def unpacked(text: str, dtype: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), dtype)
+
+
+def test_every_number_travels_inside_the_page() -> None:
+    shown = a_map()
+    data = payload(explorer_html(shown))
+    for column, (name, values) in zip(data["columns"], shown.columns.items(), strict=True):
+        assert column["name"] == name
+        np.testing.assert_array_equal(unpacked(column["values"], "<f4"), values.astype(np.float32))
+    positions = np.concatenate([atoms.positions for atoms in shown.structures]).astype(np.float32)
+    np.testing.assert_array_equal(unpacked(data["atoms"]["positions"], "<f4").reshape(-1, 3), positions)
+    assert unpacked(data["atoms"]["counts"], "<i4").tolist() == [len(atoms) for atoms in shown.structures]
+
+
+def test_names_from_files_are_no_markup_and_of_bounded_length() -> None:
+    page = explorer_html(a_map())
+    assert "window.ran" not in re.sub(
+        r'<script type="application/json".*?</script>', "", page, flags=re.DOTALL
+    )
+    assert "<img" not in page[page.index('id="map-data"') : page.index('id="map-data"') + 20_000]
+    assert len(shown_name("x" * 10_000)) == explorer.LONGEST_NAME
+    assert shown_name("a\u202eb\nc") == "a b c"
+
+
+def test_labels_are_counted_and_the_rarest_share_a_color() -> None:
+    names = [f"part {i}" for i in range(30) for _ in range(30 - i)]
+    shown = Map({"one": np.zeros(len(names))}, {"config type": names})
+    (label,) = payload(explorer_html(shown))["labels"]
+    assert label["names"] == [f"part {i}" for i in range(explorer.MOST_GROUPS - 1)] + ["others"]
+    codes = unpacked(label["codes"], "<i4")
+    for name, code in zip(names, codes, strict=True):
+        assert label["names"][code] in (name, "others")
+
+
+def test_atoms_that_do_not_fit_leave_room_for_those_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explorer, "MOST_ATOMS", 60)
+    data = payload(explorer_html(a_map()._replace(first=(29, 3))))
+    kept = unpacked(data["atoms"]["kept"], "<i4").tolist()
+    assert {3, 29} <= set(kept)
+    assert sum(unpacked(data["atoms"]["counts"], "<i4")) <= 60
+
+
+def test_principal_components_are_those_of_the_mean_descriptors() -> None:
+    rng = np.random.default_rng(1)
+    x, number = rng.normal(size=(40, 5)), np.repeat([0, 1, 3, 4], 10)
+    found = principal_components(x, number, 5)
+    means = np.array([x[number == s].mean(axis=0) for s in (0, 1, 3, 4)])
+    centered = means - means.mean(axis=0)
+    left, values, _ = np.linalg.svd(centered, full_matrices=False)
+    np.testing.assert_allclose(np.abs(found[[0, 1, 3, 4]]), np.abs(left * values)[:, :2], atol=1e-12)
+    assert np.isnan(found[2]).all()
+    assert np.isfinite(principal_components(np.ones((4, 1)), np.arange(4), 4)).all()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium; tests skip where it is not installed."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as driver:
+        arguments = ["--no-sandbox", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+        running = driver.chromium.launch(executable_path=program, args=arguments)
+        yield running
+        running.close()
+
+
+class Opened:
+    """A page in the browser, with every request, error and dialog since it was opened."""
+
+    def __init__(self, browser: Any, path: Path, width: int = 1200) -> None:
+        self.page = browser.new_page(viewport={"width": width, "height": 900}, accept_downloads=True)
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.errors.append("dialog"), dialog.dismiss()))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_function("document.documentElement.dataset.ready == 'map'", timeout=60_000)
+
+
+def write(path: Path, shown: Map) -> Path:
+    head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+    head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    path.write_text(
+        f"<!doctype html><html><head>{head}</head><body>{explorer_html(shown)}</body></html>", "utf-8"
+    )
+    return path
+
+
+# Where structure i is in the window, in pixels.
+PLACE = """(i) => {
+  const plot = document.getElementById('map-plot');
+  const full = plot._fullLayout;
+  const box = plot.getBoundingClientRect();
+  for (const trace of plot.data) {
+    const k = trace.customdata.indexOf(i);
+    if (k >= 0) return [box.left + full.xaxis._offset + full.xaxis.d2p(trace.x[k]),
+                        box.top + full.yaxis._offset + full.yaxis.d2p(trace.y[k])];
+  }
+}"""
+
+
+def test_hover_click_pick_and_save(browser: Any, tmp_path: Path) -> None:
+    opened = Opened(browser, write(tmp_path / "map.html", a_map()))
+    page = opened.page
+    x, y = page.evaluate(PLACE, 4)
+    page.mouse.move(x, y)
+    page.wait_for_selector(".hoverlayer .hovertext", timeout=10_000)
+    assert "structure 4 H2O" in page.text_content(".hoverlayer")
+    page.mouse.click(x, y)
+    page.wait_for_function("document.getElementById('atoms-facts').textContent.startsWith('structure 4 ')")
+    assert page.evaluate("document.getElementById('atoms-plot').data[0].x.length") == 3
+    page.click("#atoms-pick")
+    page.fill("#list-find", "Cl4Na4")
+    page.click("#list tbody tr:nth-child(2) input")
+    with page.expect_download() as download:
+        page.click("#pick-save")
+    assert Path(download.value.path()).read_text().split() == ["4", "5"]
+    assert len([url for url in opened.requests if not url.startswith(("file:", "blob:"))]) == 0
+    assert opened.errors == []
+    assert page.evaluate("window.ran") is None
+
+
+def test_the_list_sorts_and_leaves_the_unknown_to_the_end(browser: Any, tmp_path: Path) -> None:
+    page = Opened(browser, write(tmp_path / "map.html", a_map())).page
+    page.click("#list th:has-text('three')")
+    cells = page.eval_on_selector_all("#list tbody tr", "rows => rows.map(r => r.lastChild.textContent)")
+    assert cells[-1] == "unknown"
+    values = [float(cell) for cell in cells[:-1]]
+    assert values == sorted(values, reverse=True)
+
+
+def test_a_narrow_window_shows_everything_without_scrolling_sideways(browser: Any, tmp_path: Path) -> None:
+    page = Opened(browser, write(tmp_path / "map.html", a_map()), width=420).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 420
+    assert page.evaluate("document.getElementById('atoms-plot').getBoundingClientRect().right") <= 420
+
+
+def test_twenty_thousand_structures_pan_without_a_stall(browser: Any, tmp_path: Path) -> None:
+    opened = Opened(browser, write(tmp_path / "map.html", a_map(20_000)))
+    page = opened.page
+    page.evaluate(
+        "window.longest = 0; new PerformanceObserver(list => { for (const e of list.getEntries())"
+        " window.longest = Math.max(window.longest, e.duration); }).observe({type: 'longtask'})"
+    )
+    box = page.locator("#map-plot").bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + 200)
+    page.mouse.down()
+    for step in range(20):
+        page.mouse.move(box["x"] + 300 + 5 * step, box["y"] + 200)
+    page.mouse.up()
+    assert opened.errors == []
+    print("longest task while panning:", page.evaluate("window.longest"), "ms")
