@@ -176,7 +176,7 @@ REFUSED = [
     ("entropy missing.xyz", "missing.xyz: no such file"),
     ("entropy empty.xyz", "empty.xyz: the file is empty"),
     ("entropy cut.xyz", "cut.xyz: structure 7"),
-    ("entropy .", "not a file"),
+    ("entropy empty_folder", "empty_folder: holds no structure files"),
     *((f"entropy {name}", words) for name, (_, words) in BAD_FILES.items()),
     *((f"compress {name} -o out.xyz", words) for name, (_, words) in BAD_FILES.items()),
     ("entropy void.xyz", "void.xyz: holds no atoms"),
@@ -222,6 +222,7 @@ def test_bad_input_is_refused_in_one_line_before_anything_is_written(
     text = Path("data.xyz").read_text()
     Path("cut.xyz").write_text(text[: text.rindex("Cu")])
     Path("empty.xyz").touch()
+    Path("empty_folder").mkdir()
     Path("old.xyz").write_text("precious")
     Path("bad.npz").write_bytes(b"PK\x03\x04 and no more")
     for name, (structures, _) in BAD_FILES.items():

@@ -16,7 +16,7 @@ from ase.data import atomic_numbers
 from quests_jax.atoms.batches import describe_rows, plain_program, shared_program
 from quests_jax.atoms.neighbors import find_pairs, nearest, only
 from quests_jax.atoms.structures import validate
-from quests_jax.base.checks import InputError, check_count, check_positive
+from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.base.progress import advance
@@ -149,10 +149,8 @@ def _described_by(
     for number, atoms in enumerate(structures):
         x = np.asarray(descriptor(atoms))
         if x.ndim != 2 or len(x) != len(atoms):
-            raise InputError(
-                f"structure {number}: the descriptor has shape {x.shape} for {len(atoms)} atoms; "
-                "give one row per atom."
-            )
+            flaw = f": the descriptor has shape {x.shape} for {len(atoms)} atoms; give one row per atom."
+            raise FlawedStructure(number, flaw)
         rows.append(x)
         advance("descriptors", number + 1, len(structures))
     return np.concatenate(rows)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import InputError, check_count, check_positive
+from quests_jax.base.checks import FlawedStructure, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.shapes import padded_size
 
@@ -224,9 +224,9 @@ def _refuse(found: Sequence[Sequence[np.ndarray]], first: int) -> NoReturn:
     closest = [distance.min(initial=np.inf) for *_, distance in found]
     number = next(number for number, distance in enumerate(closest) if distance < CLOSEST_APPROACH)
     i, j = sorted(found[number][0][found[number][-1].argmin()])
-    raise InputError(
-        f"structure {first + number}, atoms {i} and {j}: {closest[number]:.2g} Å apart, so they coincide; "
-        "remove one of them."
+    raise FlawedStructure(
+        first + number,
+        f", atoms {i} and {j}: {closest[number]:.2g} Å apart, so they coincide; remove one of them.",
     )
 
 

@@ -15,7 +15,7 @@ import ase
 import ase.io
 import numpy as np
 
-from quests_jax.base.checks import InputError, located
+from quests_jax.base.checks import FlawedStructure, InputError, located
 
 STRUCTURE_SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".db", ".traj")
 XYZ_SUFFIXES = tuple(suffix for suffix in STRUCTURE_SUFFIXES if "xyz" in suffix)  # these keep every array
@@ -59,7 +59,7 @@ def validate(structures: Sequence[ase.Atoms], *, first: int = 0) -> None:
     flawed[np.repeat(np.arange(len(flawed)), [len(atoms) for atoms in structures])[~finite]] = True
     if flawed.any():
         number = int(flawed.argmax())
-        raise InputError(f"structure {first + number}{_flaw(structures[number])}")
+        raise FlawedStructure(first + number, _flaw(structures[number]))
 
 
 def write(path: str | os.PathLike[str], structures: Sequence[ase.Atoms]) -> None:

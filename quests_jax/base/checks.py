@@ -12,6 +12,15 @@ class InputError(ValueError):
     """Bad input: a one-line message naming what is wrong, where, and what to do."""
 
 
+class FlawedStructure(InputError):
+    """One structure of several is flawed; whoever knows which file it is from says so."""
+
+    def __init__(self, number: int, flaw: str) -> None:
+        super().__init__(f"structure {number}{flaw}")
+        self.number = number
+        self.flaw = flaw
+
+
 def check_positive(name: str, value: Any) -> float:
     """Return `value` as a float; raise `InputError` unless it is a finite number above zero."""
     number = check_number(name, value)

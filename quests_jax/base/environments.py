@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -48,3 +49,13 @@ def make_environments(x: ArrayLike, structure_id: ArrayLike, n_structures: int |
     if n_structures is not None and n_structures < total:
         raise InputError(f"n_structures is {n_structures}, but structure_id goes up to {total - 1}.")
     return Environments(x, structure_id.astype(np.int32), total if n_structures is None else n_structures)
+
+
+def joined(parts: Sequence[Environments]) -> Environments:
+    """The environments of several data sets one after the other, with the structures numbered on."""
+    for number, part in enumerate(parts):
+        check_matrix(f"part {number}", part.x, np.shape(parts[0].x)[1])
+    before = np.cumsum([0, *(part.n_structures for part in parts)])
+    numbers = [np.asarray(part.structure_id) + first for part, first in zip(parts, before, strict=False)]
+    x = np.concatenate([np.asarray(part.x) for part in parts])
+    return Environments(x, np.concatenate(numbers).astype(np.int32), int(before[-1]))

@@ -8,6 +8,7 @@ import click
 
 from quests_jax.base.checks import located
 from quests_jax.base.sizes import Size
+from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, parse_sizes
 from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
@@ -35,7 +36,7 @@ from quests_jax.studies.comparison import compare_environments, config_types, fi
         "compare data.xyz -s 0.1 -s 100 -m msc -m cover -m random",
     ),
 )
-def compare(run: Run, files: tuple[str, ...], sizes: list[Size], methods: tuple[str, ...]) -> Report:
+def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]) -> Report:
     """Compare rules of choice on FILE at several sizes.
 
     Overlap, ratio of the coverage to a bound that no choice can exceed, entropy H, diversity D, largest

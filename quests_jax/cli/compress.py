@@ -10,6 +10,7 @@ from ase import Atoms
 
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.sizes import Size
+from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.measures import advise
 from quests_jax.cli.options import FILES, KERNEL, SIZE, WORK
 from quests_jax.cli.run import Report, Run
@@ -30,7 +31,12 @@ from quests_jax.studies.compression import compress as choose
         show_default=True,
         help="Rule of choice: msc, pareto, cover, relaxed, or another that `compare` knows.",
     ),
-    click.option("-r", "--reference", help="File with data that is there already, to complement."),
+    click.option(
+        "-r",
+        "--reference",
+        callback=parse_inputs,
+        help="File with data that is there already, to complement.",
+    ),
     click.option("--prefixes", is_flag=True, help="Measure the first 1, 2, ... structures too, in JSON."),
     *KERNEL,
     *WORK,
@@ -43,7 +49,7 @@ from quests_jax.studies.compression import compress as choose
     ),
 )
 def compress(
-    run: Run, files: tuple[str, ...], size: Size, method: str, reference: str | None, prefixes: bool
+    run: Run, files: Inputs, size: Size, method: str, reference: Inputs | None, prefixes: bool
 ) -> Report:
     """Choose the most informative structures of FILE.
 
@@ -72,7 +78,7 @@ def compress(
 
 
 def _compress_on_disk(
-    run: Run, files: tuple[str, ...], work: Work, size: Size, method: str, reference: str | None
+    run: Run, files: Inputs, work: Work, size: Size, method: str, reference: Inputs | None
 ) -> Report:
     """`compress` of environments on disk."""
     if method != "cover":
@@ -80,7 +86,7 @@ def _compress_on_disk(
 
     def choose_from_disk() -> tuple[dict[str, Any], Sequence[Atoms]]:
         shards = run.shards(files, work)
-        with located(files[0]):
+        with located(files.name):
             count = size.of(len(shards.counts))
         known = None if reference is None else run.known(reference, work)
         summary = compress_shards(shards, count=count, bandwidth=run.bandwidth, reference=known)

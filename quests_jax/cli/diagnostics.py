@@ -19,6 +19,7 @@ from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
 from quests_jax.base.versions import versions
+from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE, REFERENCE_OR_FILE, SEED
 from quests_jax.cli.run import Report, Run, labeled
 from quests_jax.cli.shell import command
@@ -58,7 +59,7 @@ CURVE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # sample sizes of a learning cur
         "outliers data.xyz -o outliers.chemiscope.json.gz",
     ),
 )
-def outliers(run: Run, files: tuple[str, ...], reference: str | None, quantile: float) -> Report:
+def outliers(run: Run, files: Inputs, reference: Inputs | None, quantile: float) -> Report:
     """Find environments of FILE that are foreign to a reference, or to the rest of FILE.
 
     The threshold is a quantile of what the reference says of itself: the delta entropy of each of its
@@ -72,7 +73,7 @@ def outliers(run: Run, files: tuple[str, ...], reference: str | None, quantile: 
     known = envs if reference is None else run.load(reference).envs
     if known.n_structures < 2:
         raise InputError(
-            f"{reference or given.name}: one structure has no others to compare with; give more."
+            f"{(reference or files).name}: one structure has no others to compare with; give more."
         )
     with run.stage("delta_entropy"):
         group = known.structure_id
@@ -113,7 +114,7 @@ def outliers(run: Run, files: tuple[str, ...], reference: str | None, quantile: 
     kind="figures",
     examples=("bandwidth data.xyz -o bandwidth.png",),
 )
-def bandwidth(run: Run, files: tuple[str, ...], sample: int, seed: int) -> Report:
+def bandwidth(run: Run, files: Inputs, sample: int, seed: int) -> Report:
     """Bandwidths that fit FILE, by five rules.
 
     Two rules use the volume per atom only. The others use the environments: the elbow of H(h)/ln n, the
@@ -150,7 +151,7 @@ def bandwidth(run: Run, files: tuple[str, ...], sample: int, seed: int) -> Repor
     kind="figures",
     examples=("learning-curve data.xyz -o curve.png -o curve.json",),
 )
-def learning_curve(run: Run, files: tuple[str, ...], repeats: int, seed: int) -> Report:
+def learning_curve(run: Run, files: Inputs, repeats: int, seed: int) -> Report:
     """Entropy of growing samples of FILE, and what more data would add.
 
     Samples are drawn without replacement. The information gap is the limit of the fitted curve minus the
@@ -182,7 +183,7 @@ def learning_curve(run: Run, files: tuple[str, ...], repeats: int, seed: int) ->
     kind="figures",
     examples=("trajectory md.xyz -r training.xyz -o md.png -o md.json",),
 )
-def trajectory(run: Run, files: tuple[str, ...], reference: str | None) -> Report:
+def trajectory(run: Run, files: Inputs, reference: Inputs | None) -> Report:
     """Entropy and diversity of every frame of FILE, and its novelty to a reference."""
     given = run.load(files)
     envs = given.envs
@@ -217,15 +218,19 @@ def trajectory(run: Run, files: tuple[str, ...], reference: str | None) -> Repor
         "overlap-matrix data.xyz --by config_type -o overlaps.json -o overlaps.pdf",
     ),
 )
-def overlap_matrix(run: Run, files: tuple[str, ...], by: str | None) -> Report:
+def overlap_matrix(run: Run, files: Inputs, by: str | None) -> Report:
     """Share of each part of FILES that each other part covers, and their entropies.
 
     Parts are files, or the structures of a file that share a label. A row covers, a column is covered.
     """
-    parts = dict(part for file in files for part in _parts(run, file, by, several=len(files) > 1))
+    parts = dict(
+        part for file in files.each() for part in _parts(run, file, by, several=len(files.files) > 1)
+    )
     names, x = list(parts), list(parts.values())
     if len(names) < 2:
-        raise InputError(f"{files[0]}: is one part only; give several files, or --by a label of structures.")
+        raise InputError(
+            f"{files.name}: is one part only; give several files, or --by a label of structures."
+        )
     with run.stage("overlaps"):
         shares = information.overlap_matrix(x, bandwidth=run.bandwidth)
     with run.stage("entropies"):
@@ -239,25 +244,25 @@ def overlap_matrix(run: Run, files: tuple[str, ...], by: str | None) -> Report:
         (name, len(rows), H, limit, names[r] if apart[r, t] > 0 else "none", 100 * float(apart[r, t]))
         for t, (name, rows, H, limit, r) in enumerate(zip(names, x, entropies, limits, best, strict=True))
     ]
-    title = f"{', '.join(files)}: {run.caption()}"
+    title = f"{files.name}: {run.caption()}"
     draw = partial(draw_overlaps, names, shares, np.array(entropies), np.array(limits), title=title)
     header = ("part", "environments", "H (nats)", "ln n", "covered most by", "overlap (%)")
     return Report(data, cells, header, draw=draw)
 
 
-def _parts(run: Run, file: str, by: str | None, *, several: bool) -> Iterator[tuple[str, np.ndarray]]:
+def _parts(run: Run, file: Inputs, by: str | None, *, several: bool) -> Iterator[tuple[str, np.ndarray]]:
     """Names and environments of the parts of a file: all of it, or one for each value of a label."""
     given = run.load(file)
     if by is None:
-        yield file, given.x
+        yield file.name, given.x
         return
     if not given.structures or any(by not in atoms.info for atoms in given.structures):
-        raise InputError(f"{file}: some structures have no {by}; name a label that all of them have.")
+        raise InputError(f"{file.name}: some structures have no {by}; name a label that all of them have.")
     labels = np.array([str(atoms.info[by]) for atoms in given.structures])
     for label in dict.fromkeys(labels.tolist()):
         own = (labels == label)[np.asarray(given.envs.structure_id)]
         if own.any():
-            yield f"{file}: {label}" if several else label, given.x[own]
+            yield f"{file.name}: {label}" if several else label, given.x[own]
 
 
 @command(
@@ -270,7 +275,7 @@ def _parts(run: Run, file: str, by: str | None, *, several: bool) -> Iterator[tu
         "report data.xyz -r training.xyz -o report.html -o report.json",
     ),
 )
-def report(run: Run, files: tuple[str, ...], reference: str | None) -> Report:
+def report(run: Run, files: Inputs, reference: Inputs | None) -> Report:
     """Write one self-contained page about FILE.
 
     What it holds, its entropy and learning curve, what compression keeps with the certified bound, force

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import click
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ase import Atoms
 
 from quests_jax.base.checks import InputError, check_count, located
-from quests_jax.base.environments import Environments
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
+from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILE, PLAIN_KERNEL, REFERENCE_OR_FILE, SEED
-from quests_jax.cli.run import Report, Run
+from quests_jax.cli.run import Given, Report, Run
 from quests_jax.cli.shell import command
 from quests_jax.datasets import generate as simulate
 from quests_jax.generate.augmentation import Goal
@@ -66,7 +64,7 @@ class Asked(NamedTuple):
         "augment data.xyz -i 0 --of max --target inf -o strange.xyz",
     ),
 )
-def augment(run: Run, file: str, reference: str | None, **options: Any) -> Report:
+def augment(run: Run, file: Inputs, reference: Inputs | None, **options: Any) -> Report:
     """Make structures that are new to a reference, by gradient.
 
     Atoms of a structure of FILE are moved until its delta entropy reaches the target; cell and elements stay.
@@ -74,18 +72,20 @@ def augment(run: Run, file: str, reference: str | None, **options: Any) -> Repor
     """
     asked = Asked(**options)
     given = run.read(file)
-    if isinstance(given, Environments):
-        raise InputError(f"{file}: holds descriptors; give structures to start from.")
-    starts = _starts(file, len(given), asked)
-    known = _known(run, reference or file, given if reference is None else run.read(reference), asked.smooth)
+    if not given.structures:
+        raise InputError(f"{given.name}: holds descriptors; give structures to start from.")
+    starts = _starts(given, asked)
+    known = _known(run, given if reference is None else run.read(reference), asked.smooth)
     goal = Goal(asked.target, getattr(jnp, asked.pool), asked.closest, asked.max_steps)
     data = asked._asdict() | {"reference_environments": np.shape(known.x)[0]}
     made, structures, key = [], [], jax.random.key(asked.seed)
     with run.stage("augmentation"):
         for number, start in enumerate(starts):
             advance("new structures", number, len(starts))
-            with located(f"{file}: structure {start}"):
-                new = augment_one(given[start], known, goal=goal, key=jax.random.fold_in(key, number))
+            with located(f"{given.name}: structure {start}"):
+                new = augment_one(
+                    given.structures[start], known, goal=goal, key=jax.random.fold_in(key, number)
+                )
             known, dH = known.including([new.structure]), new.delta_entropy
             new.structure.arrays["delta_entropy"] = dH
             new.structure.info |= {"start": start, "closest_approach": new.closest}
@@ -120,22 +120,25 @@ def generate(run: Run, name: str, seed: int) -> Report:
     return Report(data, [("structures", len(structures)), ("atoms", atoms)], structures=structures)
 
 
-def _starts(file: str, total: int, asked: Asked) -> list[int]:
+def _starts(given: Given, asked: Asked) -> list[int]:
     """Numbers of the structures to start from, in turn: the one asked for, or drawn at random."""
     check_count("number", asked.number)
+    total = len(given.structures)
     if asked.index is None:
         return np.random.default_rng(asked.seed).integers(total, size=asked.number).tolist()
     if not 0 <= asked.index < total:
-        raise InputError(f"{file}: has no structure {asked.index}; give a number from 0 to {total - 1}.")
+        raise InputError(
+            f"{given.name}: has no structure {asked.index}; give a number from 0 to {total - 1}."
+        )
     return [asked.index] * asked.number
 
 
-def _known(run: Run, file: str, data: Sequence[Atoms] | Environments, smooth: bool) -> Known:
-    if not isinstance(data, Environments):
-        with run.stage("descriptors"), located(file):
-            return known_environments(data, **run.parameters, smooth=smooth)
+def _known(run: Run, given: Given, smooth: bool) -> Known:
+    if given.described is None:
+        with run.stage("descriptors"), located(given.name):
+            return known_environments(given.structures, **run.parameters, smooth=smooth)
     if smooth:
         raise InputError(
-            f"{file}: holds descriptors of the usual kind; give structures, or leave out --smooth."
+            f"{given.name}: holds descriptors of the usual kind; give structures, or leave out --smooth."
         )
-    return Known(data.x, **run.parameters)
+    return Known(given.described.x, **run.parameters)

@@ -14,6 +14,7 @@ import quests_jax.information as information
 from quests_jax.atoms.structures import XYZ_SUFFIXES
 from quests_jax.base.checks import InputError
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WORK
 from quests_jax.cli.run import Report, Run, labeled
 from quests_jax.cli.shell import command
@@ -36,7 +37,7 @@ LABELS = {
     kind="descriptors",
     examples=("descriptors data.xyz -o data.npz", "descriptors salt.xyz --species Na,Cl -o salt.npz"),
 )
-def descriptors(run: Run, files: tuple[str, ...]) -> Report:
+def descriptors(run: Run, files: Inputs) -> Report:
     """Descriptors of the environments of FILE.
 
     A .npz output can stand wherever a structure file can; a .npy output holds the matrix alone.
@@ -48,14 +49,14 @@ def descriptors(run: Run, files: tuple[str, ...]) -> Report:
 
 
 @command(FILES, *KERNEL, examples=("entropy data.xyz -b 0.015 -o entropy.json",))
-def entropy(run: Run, files: tuple[str, ...]) -> Report:
+def entropy(run: Run, files: Inputs) -> Report:
     """Entropy H of the environments of FILE, in nats."""
     measure = partial(information.entropy, bandwidth=run.bandwidth)
     return _measured(run, files, lambda x: {"entropy": float(measure(x))})
 
 
 @command(FILES, *KERNEL, examples=("diversity data.xyz",))
-def diversity(run: Run, files: tuple[str, ...]) -> Report:
+def diversity(run: Run, files: Inputs) -> Report:
     """Diversity D of the environments of FILE, in nats.
 
     It is the logarithm of how many environments are distinct at this bandwidth.
@@ -75,7 +76,7 @@ def diversity(run: Run, files: tuple[str, ...]) -> Report:
         "metrics large.xyz.gz --work folder -o metrics.json",
     ),
 )
-def metrics(run: Run, files: tuple[str, ...], sample: int | None) -> Report:
+def metrics(run: Run, files: Inputs, sample: int | None) -> Report:
     """Entropy, diversity and efficiency of FILE.
 
     The efficiency is the entropy in percent of its maximum, the logarithm of the number of environments.
@@ -96,12 +97,12 @@ def metrics(run: Run, files: tuple[str, ...], sample: int | None) -> Report:
 
 @command(
     FILES,
-    click.option("-r", "--reference", required=True, help=REFERENCE_HELP),
+    click.option("-r", "--reference", required=True, callback=parse_inputs, help=REFERENCE_HELP),
     *KERNEL,
     kind="atoms",
     examples=("delta-entropy new.xyz -r known.xyz -o new_dH.xyz -o new_dH.json",),
 )
-def delta_entropy(run: Run, files: tuple[str, ...], reference: str) -> Report:
+def delta_entropy(run: Run, files: Inputs, reference: Inputs) -> Report:
     """Delta entropy of every atom of FILE, in nats.
 
     Above 0 an environment is novel to the reference. Extended xyz outputs hold it as a per-atom array.
@@ -126,12 +127,12 @@ def delta_entropy(run: Run, files: tuple[str, ...], reference: str) -> Report:
 
 
 @command(
-    click.argument("test"),
-    click.argument("reference"),
+    click.argument("test", callback=parse_inputs),
+    click.argument("reference", callback=parse_inputs),
     *KERNEL,
     examples=("overlap test.xyz train.xyz -o overlap.json",),
 )
-def overlap(run: Run, test: str, reference: str) -> Report:
+def overlap(run: Run, test: Inputs, reference: Inputs) -> Report:
     """Share of TEST that REFERENCE covers.
 
     An environment is covered if its delta entropy against REFERENCE is below the tolerance.
@@ -145,9 +146,9 @@ def overlap(run: Run, test: str, reference: str) -> Report:
     return Report(data, rows)
 
 
-def advise(files: tuple[str, ...], n: int, options: str) -> None:
+def advise(files: Inputs, n: int, options: str) -> None:
     """Say what there is for a file as large as this."""
-    if n > MANY and len(files) == 1 and files[0].endswith(XYZ_SUFFIXES):
+    if n > MANY and len(files.files) == 1 and files.name.endswith(XYZ_SUFFIXES):
         warnings.warn(
             f"{n:,} environments take long at once; add {options} to work piece by piece, in little memory, "
             "in a run that goes on where it was stopped.",
@@ -155,7 +156,7 @@ def advise(files: tuple[str, ...], n: int, options: str) -> None:
         )
 
 
-def _metrics_on_disk(run: Run, files: tuple[str, ...], work: Work, sample: int | None) -> Report:
+def _metrics_on_disk(run: Run, files: Inputs, work: Work, sample: int | None) -> Report:
     """`metrics` of environments on disk: exactly, or from a sample with 95 % confidence intervals."""
 
     def measure() -> tuple[int, dict[str, float]]:
@@ -181,7 +182,7 @@ def _efficiency(entropy: float, n: int) -> float:
     return 100 * entropy / math.log(n) if n > 1 else 100.0
 
 
-def _measured(run: Run, files: tuple[str, ...], measure: Callable[[np.ndarray], dict[str, float]]) -> Report:
+def _measured(run: Run, files: Inputs, measure: Callable[[np.ndarray], dict[str, float]]) -> Report:
     x = run.load(files).x
     with run.stage("kernel"):
         found = measure(x)

@@ -8,6 +8,7 @@ import click
 
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.sizes import Size, parse_size
+from quests_jax.cli.inputs import parse_inputs
 
 
 def _parse_size(context: click.Context, _: click.Parameter, text: str) -> Size:
@@ -25,8 +26,8 @@ def _parse_species(context: click.Context, _: click.Parameter, text: str | None)
     return None if text is None else [symbol.strip() for symbol in text.split(",")]
 
 
-FILE = click.argument("file")
-FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...")
+FILE = click.argument("file", callback=parse_inputs)
+FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...", callback=parse_inputs)
 DESCRIPTOR = (
     click.option(
         "-k", "--k", type=int, default=DEFAULT_K, show_default=True, help="Neighbors per environment."
@@ -66,8 +67,10 @@ WORK = (
     click.option("--process-id", type=int, help="Number of this one, from 0."),
 )
 REFERENCE_HELP = "File with the data that counts as known."
-REFERENCE = click.option("-r", "--reference", help=REFERENCE_HELP)
-REFERENCE_OR_FILE = click.option("-r", "--reference", help=f"{REFERENCE_HELP}  [default: FILE itself]")
+REFERENCE = click.option("-r", "--reference", callback=parse_inputs, help=REFERENCE_HELP)
+REFERENCE_OR_FILE = click.option(
+    *("-r", "--reference"), callback=parse_inputs, help=f"{REFERENCE_HELP}  [default: FILE itself]"
+)
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of the random numbers.")
 OUTPUT = (
     click.option("-o", "--output", "outputs", type=Path, multiple=True, help="To write; may be repeated."),

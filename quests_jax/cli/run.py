@@ -14,10 +14,11 @@ from ase import Atoms
 
 from quests_jax.atoms.describe import environments
 from quests_jax.atoms.structures import read, whole_file, write
-from quests_jax.base.checks import InputError, check_count, check_positive, located
-from quests_jax.base.environments import Environments
+from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
+from quests_jax.base.environments import Environments, joined
 from quests_jax.base.versions import versions
-from quests_jax.datasets import BUNDLED, bundled, is_named, load
+from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
+from quests_jax.datasets import BUNDLED, bundled, load
 from quests_jax.disk import Shards, Work, describe_file, digest
 from quests_jax.output.files import (
     DESCRIPTOR_SUFFIXES,
@@ -45,11 +46,24 @@ class Report(NamedTuple):
     view: Callable[[Path], None] | None = None
 
 
-class Data(NamedTuple):
-    """What a command reads: environments, and the structures that they belong to where those are known."""
+Place = tuple[str, int]  # file, and number of the structure in it
+
+
+class Given(NamedTuple):
+    """What was read: structures, or environments of a file of descriptors."""
 
     name: str  # as it was typed
     structures: Sequence[Atoms]  # empty where only descriptors are given
+    places: Sequence[Place]  # of each structure
+    described: Environments | None = None  # from a file of descriptors
+
+
+class Data(NamedTuple):
+    """Environments, and the structures that they belong to where those are known."""
+
+    name: str  # as it was typed
+    structures: Sequence[Atoms]  # empty where only descriptors are given
+    places: Sequence[Place]  # of each structure
     envs: Environments
 
     @property
@@ -69,70 +83,83 @@ class Run:
     anonymous: list[str] = dataclasses.field(default_factory=list)  # descriptors made by who knows what
     work: Work | None = None  # where to work on data past memory
 
-    def check(self, inputs: Sequence[str]) -> None:
-        """Raise `InputError` for parameters out of range and files that do not exist."""
+    def check(self) -> None:
+        """Raise `InputError` for parameters out of range."""
         for name, value in self.parameters.items():
             if name != "species":
                 check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
-        for file in inputs:
-            if not is_named(file) and not Path(file).exists():
-                raise InputError(f"{file}: no such file; check the path.")
 
-    def read(self, file: str) -> Sequence[Atoms] | Environments:
-        """Structures; or environments, from a file of descriptors, which then settles k and cutoff."""
+    def load(self, inputs: Inputs) -> Data:
+        """Structures and their environments."""
+        return self.describe(self.read(inputs))
+
+    def read(self, inputs: Inputs) -> Given:
+        """Structures of all files, one after the other; or environments, if any is a file of descriptors."""
         with self.stage("reading"):
-            if not file.endswith(DESCRIPTOR_SUFFIXES):
-                return load(file) if is_named(file) else read(file)
-            envs, made_with = read_descriptors(Path(file))
+            parts = [self._read(file) for file in inputs.files]
+        places = [place for part in parts for place in part.places]
+        if all(part.described is None for part in parts):
+            structures = [atoms for part in parts for atoms in part.structures]
+            return Given(inputs.name, structures, places)
+        described = [self.describe(part).envs for part in parts]
+        return Given(inputs.name, [], places, described[0] if len(parts) == 1 else joined(described))
+
+    def describe(self, given: Given) -> Data:
+        """The environments of what was read."""
+        if given.described is not None:
+            return Data(given.name, [], given.places, given.described)
+        asked = {name: self.parameters[name] for name in OF_DESCRIPTORS if name in self.parameters}
+        with self.stage("descriptors"):
+            if not any(map(len, given.structures)):
+                raise InputError(f"{given.name}: holds no atoms; give structures with at least one.")
+            try:
+                envs = environments(given.structures, **asked)
+            except FlawedStructure as error:
+                file, index = given.places[error.number]
+                raise InputError(f"{file}: structure {index}{error.flaw}") from None
+        return Data(given.name, given.structures, given.places, envs)
+
+    def _read(self, file: Input) -> Given:
+        if file.path == STDIN:
+            with standard_input() as path, named(path, "standard input"):
+                return _part_of(file, read(path))
+        if not file.path.endswith(DESCRIPTOR_SUFFIXES):
+            return _part_of(file, read(file.path) if file.is_file else load(file.path))
+        envs, made_with = read_descriptors(Path(file.path))
+        if file.part is not None:
+            raise InputError(f"{file.path}: holds descriptors; a part of it cannot be taken.")
         for name in made_with.keys() & set(OF_DESCRIPTORS):
             if made_with[name] != self.parameters.get(name):
                 value = _in_words(made_with[name])
-                raise InputError(f"{file}: made with {name} {value}; add --{name} {value}.")
+                raise InputError(f"{file.path}: made with {name} {value}; add --{name} {value}.")
         if not made_with:
-            self.anonymous.append(file)
-        return envs
+            self.anonymous.append(file.path)
+        return Given(file.path, [], [(file.path, number) for number in range(envs.n_structures)], envs)
 
-    def load(self, file: str | Sequence[str]) -> Data:
-        """Structures and environments of a file."""
-        if not isinstance(file, str):
-            file = only(file)
-        given = self.read(file)
-        envs = self.describe(file, given)
-        return Data(file, [] if isinstance(given, Environments) else given, envs)
-
-    def describe(self, file: str, data: Sequence[Atoms] | Environments) -> Environments:
-        """Environments of what `read` returned for `file`."""
-        if isinstance(data, Environments):
-            return data
-        with self.stage("descriptors"), located(file):
-            if not any(map(len, data)):
-                raise InputError("holds no atoms; give structures with at least one.")
-            asked = {name: self.parameters[name] for name in OF_DESCRIPTORS if name in self.parameters}
-            return environments(data, **asked)
-
-    def shards(self, files: Sequence[str], work: Work) -> Shards:
+    def shards(self, inputs: Inputs, work: Work) -> Shards:
         """Environments on disk, for data past memory."""
-        file = only(files)
-        if is_named(file) and file != BUNDLED:
-            raise InputError(f"{file}: data past memory must be a file; load and write it first.")
+        file = inputs.only
+        if not file.is_file and file.path != BUNDLED:
+            raise InputError(f"{file.path}: data past memory must be a file; load and write it first.")
         with self.stage("descriptors"):
-            path = Path(bundled() if file == BUNDLED else file)
+            path = Path(bundled() if file.path == BUNDLED else file.path)
             return describe_file(work, path, **{name: self.parameters[name] for name in OF_DESCRIPTORS})
 
-    def known(self, file: str, work: Work) -> np.ndarray:
+    def known(self, inputs: Inputs, work: Work) -> np.ndarray:
         """Environments of a reference, described by one process for all that share the folder."""
-        identity = digest(Path(file)) if Path(file).exists() else file
+        identity = [digest(Path(file.path)) if file.is_file else file.path for file in inputs.files]
         made_with = {name: self.parameters[name] for name in OF_DESCRIPTORS}
-        stage = work.stage("reference", {"file": identity} | made_with)
-        stage.complete(1, lambda _: {"x": np.asarray(self.describe(file, self.read(file)).x)})
+        parts = [str(file.part) for file in inputs.files]
+        stage = work.stage("reference", {"files": identity, "parts": parts} | made_with)
+        stage.complete(1, lambda _: {"x": self.load(inputs).x})
         return stage.load(0)["x"]
 
-    def refuse_bare_matrix(self, files: Sequence[str]) -> None:
+    def refuse_bare_matrix(self, inputs: Inputs) -> None:
         """Raise `InputError` for environments of which nobody knows the structures."""
-        for file in files:
-            if file.endswith(".npy"):
+        for file in inputs.files:
+            if file.path.endswith(".npy"):
                 words = "does not say which structure an environment is of; use a .npz file."
-                raise InputError(f"{file}: {words}")
+                raise InputError(f"{file.path}: {words}")
 
     def add(self, seconds: dict[str, float]) -> None:
         """Add the seconds that a study took to those of this run."""
@@ -204,11 +231,16 @@ def labeled(given: Data, arrays: dict[str, np.ndarray]) -> Sequence[Atoms]:
     return given.structures
 
 
-def only(files: Sequence[str]) -> str:
-    """The one file that this command takes."""
-    if len(files) > 1:
-        raise InputError(f"{files[1]}: this takes one file; give one.")
-    return files[0]
+def _part_of(file: Input, structures: Sequence[Atoms]) -> Given:
+    """The structures of a file that are meant."""
+    numbers = range(len(structures))
+    if isinstance(file.part, slice):
+        numbers = numbers[file.part]
+    elif file.part is not None:
+        numbers = [number for number in numbers if number in (file.part, file.part + len(structures))]
+    if not len(numbers):
+        raise InputError(f"{file.path}: holds {len(structures)} structures and none of those asked for.")
+    return Given(file.path, [structures[i] for i in numbers], [(file.path, i) for i in numbers])
 
 
 def _in_words(value: Any) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from quests_jax.base.checks import InputError
+from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import OUTPUT
 
 if TYPE_CHECKING:
@@ -77,9 +78,10 @@ def command(
             typed = shlex.join([NAME, *click.get_current_context().obj])
             work = _work_in(**{name: given.pop(name) for name in SHARING if name in given})
             run = Run(typed, {name: given.pop(name) for name in PARAMETERS if name in given}, work=work)
-            inputs = [given[name] for name in ("file", "test", "reference") if given.get(name)]
-            inputs += given.get("files", ())
-            run.check(inputs)
+            run.check()
+            inputs = [
+                file.path for value in given.values() if isinstance(value, Inputs) for file in value.files
+            ]
             check_outputs(outputs, inputs, kind=kind, overwrite=overwrite)
             _use_compilation_cache()
             with _in_company(work):
