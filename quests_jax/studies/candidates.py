@@ -1,0 +1,132 @@
+"""Which structures of a data set are open to choice, which stay in any case, and which never do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+
+from quests_jax.base.checks import InputError
+from quests_jax.base.expressions import Condition, parse_condition
+
+SHOWN = 8  # names in a message
+
+
+class Candidates(NamedTuple):
+    """A data set of S structures, divided in three; numbers ascend."""
+
+    pool: np.ndarray  # [p] int, open to choice
+    kept: np.ndarray  # [k] int, stay in any case, besides what is chosen
+    dropped: np.ndarray  # [d] int, never chosen
+    isolated: np.ndarray  # [i] int, those of `kept` that are single atoms that nobody named
+
+
+def find_candidates(
+    structures: Sequence[Atoms],
+    *,
+    keep: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    keep_isolated: bool = True,
+) -> Candidates:
+    """Divide a data set by conditions on its structures.
+
+    A condition may ask for the names in `facts_of`: whatever `info` holds, formula, elements, n_atoms,
+    energy_per_atom (eV) and max_force (eV/Å); see `base.expressions` for how it is written. Structures of a
+    single atom give the energies of isolated atoms, which fits of potentials need, so they stay unless a
+    condition drops them.
+
+    Args:
+      structures: the data set.
+      keep: conditions; what fulfills any of them stays.
+      drop: conditions; what fulfills any of them goes, unless it stays.
+      keep_isolated: whether single atoms stay too, where there are larger structures as well.
+
+    Raises:
+      InputError: a condition that cannot be read or asks for a name that no structure has, or no structure is
+        left to choose from.
+    """
+    staying, going = ([parse_condition(text) for text in texts] for texts in (keep, drop))
+    facts = [facts_of(atoms) for atoms in structures]
+    for condition in (*staying, *going):
+        _check_names(condition, facts)
+    stays = np.array([any(condition.holds(own) for condition in staying) for own in facts], bool)
+    goes = np.array([any(condition.holds(own) for condition in going) for own in facts], bool) & ~stays
+    sizes = np.array([len(atoms) for atoms in structures])
+    isolated = (sizes == 1) & ~stays & ~goes
+    if not keep_isolated or not (sizes > 1).any():
+        isolated[:] = False
+    pool = np.flatnonzero(~(stays | goes | isolated))
+    if not len(pool):
+        raise InputError(
+            f"no structure is left to choose from: {stays.sum()} are kept in any case, {goes.sum()} dropped; "
+            "loosen the conditions."
+        )
+    return Candidates(pool, np.flatnonzero(stays | isolated), np.flatnonzero(goes), np.flatnonzero(isolated))
+
+
+def facts_of(atoms: Atoms) -> dict[str, Any]:
+    """What conditions may ask of a structure, by name; None where it is not known."""
+    results = atoms.calc.results if atoms.calc else {}
+    energy, forces = results.get("energy"), results.get("forces")
+    own = {
+        "formula": atoms.get_chemical_formula(),
+        "elements": elements_of(atoms),
+        "n_atoms": len(atoms),
+        "energy": energy,
+        "energy_per_atom": None if energy is None or not len(atoms) else float(energy) / len(atoms),
+        "max_force": None
+        if forces is None or not len(atoms)
+        else float(np.linalg.norm(forces, axis=1).max()),
+    }
+    return {str(name): value for name, value in atoms.info.items()} | own
+
+
+def elements_of(atoms: Atoms) -> str:
+    """Chemical symbols of a structure in alphabetical order, as Cl-Na."""
+    return "-".join(sorted(set(atoms.get_chemical_symbols())))
+
+
+def labels_of(structures: Sequence[Atoms], key: str) -> list[str]:
+    """The value of `key`, a name in `facts_of`, for each structure.
+
+    Raises:
+      InputError: a structure has no such value.
+    """
+    values = [facts_of(atoms).get(key) for atoms in structures]
+    lacking = [number for number, value in enumerate(values) if value is None]
+    if len(lacking) == len(values):
+        raise _unknown(key, [facts_of(atoms) for atoms in structures])
+    if lacking:
+        raise InputError(
+            f"{len(lacking)} of {len(values)} structures have no {key}, the first is structure {lacking[0]}; "
+            "name a label that all of them have."
+        )
+    return [str(value) for value in values]
+
+
+def describe_kept(structures: Sequence[Atoms], candidates: Candidates) -> str:
+    """What stays besides the choice, in words: "2 isolated atoms (Al, Li) and 3 asked for"."""
+    words = []
+    if count := len(candidates.isolated):
+        symbols = Counter(structures[i].get_chemical_formula() for i in candidates.isolated)
+        words.append(f"{count} isolated atom{'s' if count > 1 else ''} ({', '.join(sorted(symbols))})")
+    if count := len(candidates.kept) - len(candidates.isolated):
+        words.append(f"{count} asked for")
+    return " and ".join(words)
+
+
+def _check_names(condition: Condition, facts: Sequence[dict[str, Any]]) -> None:
+    known = {name for own in facts for name in own}
+    for name in sorted(condition.names - known):
+        raise _unknown(name, facts)
+
+
+def _unknown(name: str, facts: Sequence[dict[str, Any]]) -> InputError:
+    known = dict.fromkeys(key for own in facts for key, value in own.items() if value is not None)
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(list(known)[:SHOWN])}."
+    return InputError(f"no structure has {name!r}; {hint}")
