@@ -17,10 +17,10 @@ from jax.typing import ArrayLike
 from quests_jax.base.checks import InputError, check_matrix
 from quests_jax.information.measures import delta_entropy, entropy
 
-SMALLEST, LARGEST = 1e-4, 1.0  # Å⁻¹, between which a bandwidth is sought
-GRID = 12  # bandwidths per pass over the distances
-PASSES = 3  # each narrows the bracket by GRID − 1: to 0.7 % of h in the end
-HALVINGS = 14  # of the bracket for the likelihood, in ln h
+DECADES = 9  # that the bracket of a search spans below the extent of the data
+GRID = 16  # bandwidths per pass over the distances
+PASSES = 3  # each narrows the bracket by GRID − 1: to 0.6 % of h in the end
+HALVINGS = 15  # of the bracket for the likelihood, in ln h: to 0.06 % of h
 
 
 def gaussian_rule(volume: ArrayLike) -> np.ndarray:
@@ -49,10 +49,15 @@ def elbow_bandwidth(x: ArrayLike, bandwidths: Sequence[float] | np.ndarray) -> t
 
     Returns:
       The bandwidth, and H(h)/ln n at each bandwidth.
+
+    Raises:
+      InputError: fewer than two environments or three bandwidths, or bandwidths that do not ascend.
     """
     h = np.asarray(bandwidths, float)
     if len(np.shape(x)) != 2 or np.shape(x)[0] < 2 or len(h) < 3:
         raise InputError("an elbow needs two environments and three bandwidths at least.")
+    if not np.all(np.diff(h) > 0):
+        raise InputError("bandwidths: must ascend; sort them first.")
     share = np.asarray(entropy(x, bandwidth=h)) / np.log(np.shape(x)[0])
     place = (np.log(h) - np.log(h[0])) / (np.log(h[-1]) - np.log(h[0]))
     chord = share[0] + place * (share[-1] - share[0])
@@ -62,7 +67,8 @@ def elbow_bandwidth(x: ArrayLike, bandwidths: Sequence[float] | np.ndarray) -> t
 def novelty_bandwidth(y: ArrayLike, x: ArrayLike, *, novel: float = 0.01) -> float:
     """Bandwidth at which the share `novel` of y has δH(y|x) > 0.
 
-    The share falls as h grows, so the answer is unique up to the steps of 1/m.
+    The share falls as h grows, so the answer is unique up to the steps of 1/m. It scales with the
+    environments: c·y and c·x have c times the bandwidth.
 
     Args:
       y: environments held out, shape [m, d], Å⁻¹.
@@ -70,15 +76,20 @@ def novelty_bandwidth(y: ArrayLike, x: ArrayLike, *, novel: float = 0.01) -> flo
       novel: share in (0, 1).
 
     Raises:
-      InputError: a share out of range, or sets that do not fit.
+      InputError: a share out of range, sets that do not fit, or so many copies that every bandwidth fits.
     """
     if not 0 < novel < 1:
         raise InputError(f"novel must be between 0 and 1, got {novel}.")
-    low, high = SMALLEST, LARGEST
-    for _ in range(PASSES):
+    low, high = _bracket(y, x)
+    for number in range(PASSES):
         h = np.geomspace(low, high, GRID)
         share = np.mean(np.asarray(delta_entropy(y, x, bandwidth=h)) > 0, axis=1)
         above = int(np.sum(share > novel))  # these are too small
+        if number == 0 and above == 0:
+            raise InputError(
+                f"all but {novel:.0%} of the environments are copies of known ones, so every bandwidth fits; "
+                "remove copies or give a bandwidth."
+            )
         low, high = h[max(above - 1, 0)], h[min(above, GRID - 1)]
     return float(np.sqrt(low * high))
 
@@ -91,22 +102,53 @@ def likelihood_bandwidth(y: ArrayLike, x: ArrayLike) -> float:
     Args:
       y: one half of the environments, shape [m, d], Å⁻¹.
       x: the other half, shape [n, d], Å⁻¹.
+
+    Raises:
+      InputError: sets that do not fit, or so many copies that the likelihood grows without bound.
     """
+    bottom, top = np.log(_bracket(y, x))
     y, x = jnp.asarray(y), jnp.asarray(x)
-    check_matrix("x", x)
-    check_matrix("y", y, x.shape[1])
-
-    def loss(log_h: jax.Array) -> jax.Array:
-        h = jnp.exp(log_h)
-        crossed = jnp.mean(delta_entropy(y, x, bandwidth=h)) + jnp.mean(delta_entropy(x, y, bandwidth=h))
-        return crossed + 2 * x.shape[1] * log_h
-
-    slope = jax.jit(jax.grad(loss))
-    low, high = np.log(SMALLEST), np.log(LARGEST)
+    low, high = bottom, top
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        low, high = (low, middle) if float(slope(jnp.asarray(middle, x.dtype))) > 0 else (middle, high)
+        rising = float(_likelihood_slope(jnp.asarray(middle, x.dtype), y, x)) > 0
+        low, high = (middle, high) if rising else (low, middle)
+    if low == bottom:
+        raise InputError(
+            "copies in both halves make the likelihood grow without bound as the bandwidth falls; "
+            "remove copies or give a bandwidth."
+        )
     return float(np.exp(0.5 * (low + high)))
+
+
+def _likelihood(log_h: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
+    h = jnp.exp(log_h)
+    crossed = jnp.mean(delta_entropy(y, x, bandwidth=h)) + jnp.mean(delta_entropy(x, y, bandwidth=h))
+    return -crossed - 2 * x.shape[1] * log_h
+
+
+_likelihood_slope = jax.jit(jax.grad(_likelihood))
+
+
+def _bracket(y: ArrayLike, x: ArrayLike) -> tuple[float, float]:
+    """Bandwidths between which an answer is sought: a length R that no distance exceeds, and `DECADES` below.
+
+    At h = R each kernel is at least e^(−1/2), so that two known environments cover everything, and the
+    likelihood falls; two environments that are alike at the lower end are copies.
+    """
+    y, x = np.asarray(y, float), np.asarray(x, float)
+    check_matrix("x", x)
+    check_matrix("y", y, x.shape[1])
+    for name, rows in (("y", y), ("x", x)):
+        if len(rows) < 2:
+            raise InputError(f"{name}: holds {len(rows)} environments; give at least two.")
+        if not np.isfinite(rows).all():
+            raise InputError(f"{name}: holds a value that is not finite; remove or repair it.")
+    rows = np.concatenate([y, x])
+    extent = 2 * float(np.sqrt(((rows - rows.mean(axis=0)) ** 2).sum(axis=1).max()))
+    if not extent > 0:
+        raise InputError("all environments are the same, so every bandwidth fits; give a bandwidth.")
+    return extent / 10**DECADES, extent
 
 
 def _volume(volume: ArrayLike) -> np.ndarray:

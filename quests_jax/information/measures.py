@@ -68,7 +68,11 @@ def delta_entropy(y: ArrayLike, x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_
 
 
 def delta_entropy_of_others(
-    x: ArrayLike, group: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH
+    x: ArrayLike,
+    group: ArrayLike,
+    *,
+    rows: ArrayLike | None = None,
+    bandwidth: ArrayLike = DEFAULT_BANDWIDTH,
 ) -> jax.Array:
     """δH of each environment against those of all other groups: how foreign it is within its own set.
 
@@ -77,15 +81,17 @@ def delta_entropy_of_others(
     Args:
       x: environments, shape [n, d], Å⁻¹.
       group: number of the group of each, such as its structure, shape [n].
+      rows: numbers of the environments that are wanted, shape [m]; all where not given.
       bandwidth: h in Å⁻¹, a number or shape [H].
 
     Returns:
-      Shape [n] or [H, n], in nats; infinite if there is one group only. Not differentiable.
+      Shape [n] or [H, n], with rows [m] or [H, m], in nats; infinite if there is one group only. Not
+      differentiable.
 
     Raises:
       InputError: groups that do not fit x, or are no whole numbers.
     """
-    return -log_sum_of_others(x, group, bandwidth=bandwidth)
+    return -log_sum_of_others(x, group, rows=rows, bandwidth=bandwidth)
 
 
 def diversity(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:

@@ -55,20 +55,29 @@ def log_kernel_sum(
 
 
 def log_sum_of_others(
-    x: ArrayLike, group: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH
+    x: ArrayLike,
+    group: ArrayLike,
+    *,
+    rows: ArrayLike | None = None,
+    bandwidth: ArrayLike = DEFAULT_BANDWIDTH,
 ) -> jax.Array:
     """ln Σ_j K(x_i, x_j) over the rows j of other groups than that of i, shape [n] or [H, n].
 
     Groups are whole numbers, shape [n]; −inf where there is no other group. Finite otherwise, however far
-    the others are: nothing is subtracted. Not differentiable.
+    the others are: nothing is subtracted. `rows` [m] are the numbers of the rows i that are wanted, all where
+    not given; then the shape is [m] or [H, m]. Not differentiable.
     """
     x, _, h = _prepared(x, x, bandwidth)
     group = np.asarray(group)
     if group.shape != (len(x),) or group.dtype.kind not in "iu":
         raise InputError(f"group: expected {len(x)} whole numbers, one per row of x, got {group.shape}.")
-    rows, of_row = _padded(x), _padded(group.astype(np.int32))
-    zero = jnp.zeros(len(rows), rows.dtype)
-    return _log_sum_of_others(rows, rows, zero, h, (of_row, of_row))[..., : len(x)]
+    reference, of_reference = _padded(x), _padded(group.astype(np.int32))
+    query, of_query, wanted = reference, of_reference, len(x)
+    if rows is not None:
+        chosen = np.asarray(rows)
+        query, of_query, wanted = _padded(x[chosen]), _padded(group[chosen].astype(np.int32)), len(chosen)
+    zero = jnp.zeros(len(reference), reference.dtype)
+    return _log_sum_of_others(query, reference, zero, h, (of_query, of_reference))[..., :wanted]
 
 
 def self_kernel_sum(

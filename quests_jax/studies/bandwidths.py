@@ -1,0 +1,197 @@
+"""Which bandwidth fits a data set: one recommended rule, what other rules say, and when to warn.
+
+The bandwidth says which differences matter, so it decides every other number. Where it is so small that no
+structure covers another's environments, no rule of choice can gain anything over any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import ase
+import numpy as np
+
+from quests_jax.base.checks import InputError, check_count, check_positive
+from quests_jax.base.environments import Environments
+from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.progress import advance
+from quests_jax.information import (
+    cutoff_rule,
+    delta_entropy_of_others,
+    elbow_bandwidth,
+    gaussian_rule,
+    likelihood_bandwidth,
+    novelty_bandwidth,
+)
+
+RECOMMENDED = "novelty"  # the rule that `recommended_bandwidth` follows
+NOVEL = 0.01  # share of held-out environments that may be novel at the recommended bandwidth
+SAMPLE = 4000  # environments that a recommendation looks at
+ASKED = 2000  # environments whose likeness to other structures is looked at
+LEVEL = 0.2  # share of environments that another structure must cover for a bandwidth to fit
+CURVE = 24  # bandwidths at which H(h)/ln n is measured
+REACH = 25.0  # that these bandwidths span above and below the recommended one
+
+
+class Recommendation(NamedTuple):
+    """A bandwidth in Å⁻¹, and what else speaks for or against it."""
+
+    value: float
+    rule: str
+    others: dict[str, float]  # by rule, those that give a value
+    failed: dict[str, str]  # why the other rules give none
+    bandwidths: np.ndarray  # [H] at which the entropy is measured
+    entropy_over_ln_n: np.ndarray  # [H]
+
+    @property
+    def disagreement(self) -> float:
+        """Largest bandwidth over smallest among all rules that give one."""
+        values = [self.value, *self.others.values()]
+        return max(values) / min(values)
+
+
+class Fit(NamedTuple):
+    """Whether a bandwidth in Å⁻¹ fits a data set."""
+
+    bandwidth: float
+    like_another: float  # share of environments that another structure covers; NaN for one structure
+    asked: int  # environments that this share is taken over
+    recommended: Recommendation | None  # where the share is below `LEVEL`, if there is one
+
+    @property
+    def fits(self) -> bool:
+        """Whether enough environments are covered by another structure for choices to differ."""
+        return not self.like_another < LEVEL
+
+
+def recommended_bandwidth(
+    envs: Environments,
+    *,
+    volume: float | None = None,
+    sample: int = SAMPLE,
+    seed: int = 0,
+    likelihood: bool = False,
+) -> Recommendation:
+    """The bandwidth at which 1 % of the environments of one half of the structures are novel to the other.
+
+    It scales with the environments, so it fits descriptors of any kind. The elbow of H(h)/ln n, the rules by
+    volume and, on request, the largest likelihood are given beside it: they answer other questions, and
+    differ by factors.
+
+    Args:
+      envs: environments of two structures at least.
+      volume: in Å³ per atom (see `typical_volume`), for the rules by volume of QUESTS descriptors.
+      sample: environments to look at, at most.
+      seed: of the halves.
+      likelihood: whether to maximize the likelihood too, which takes longer.
+
+    Raises:
+      InputError: one structure only, or copies or equal environments for which every bandwidth fits.
+
+    >>> from quests_jax.base.environments import make_environments
+    >>> rows = np.random.default_rng(0).normal(size=(200, 3))
+    >>> small, large = (make_environments(c * rows, np.arange(200)) for c in (1, 1000))
+    >>> round(recommended_bandwidth(large).value / recommended_bandwidth(small).value)
+    1000
+    """
+    y, x = _halves(envs, check_count("sample", sample, minimum=4), seed)
+    value = novelty_bandwidth(y, x, novel=NOVEL)
+    advance("bandwidths", 1, 3)
+    grid = np.geomspace(value / REACH, value * REACH, CURVE)
+    elbow, share = elbow_bandwidth(np.concatenate([y, x]), grid)
+    advance("bandwidths", 2, 3)
+    others, failed = {"elbow": elbow}, {}
+    if volume is not None:
+        others |= {"volume, gaussian": float(gaussian_rule(volume)), "volume, cutoff": float(cutoff_rule(volume))}
+    if likelihood:
+        try:
+            others["likelihood"] = likelihood_bandwidth(y, x)
+        except InputError as reason:
+            failed["likelihood"] = str(reason)
+    advance("bandwidths", 3, 3)
+    return Recommendation(value, RECOMMENDED, others, failed, grid, share)
+
+
+def typical_volume(structures: Sequence[ase.Atoms]) -> float | None:
+    """Median volume in Å³ per atom of the structures that are periodic in three directions; None without."""
+    volumes = [abs(atoms.cell.volume) / len(atoms) for atoms in structures if len(atoms) and atoms.pbc.all()]
+    return float(np.median(volumes)) if volumes else None
+
+
+def bandwidth_fit(
+    envs: Environments,
+    *,
+    bandwidth: float,
+    recommend: Callable[[Environments], Recommendation] = recommended_bandwidth,
+    seed: int = 0,
+) -> Fit:
+    """Whether a bandwidth fits: which share of the environments some other structure covers.
+
+    An environment i is covered by other structures if Σ_j K_ij over all their environments is at least 1.
+    Whole structures are drawn until they hold `ASKED` environments, and compared with the whole data set.
+
+    Args:
+      envs: the data set.
+      bandwidth: h in Å⁻¹.
+      recommend: what gives the value to use instead.
+      seed: of the structures that are drawn.
+    """
+    bandwidth = check_positive("bandwidth", bandwidth)
+    if envs.n_structures < 2:
+        return Fit(bandwidth, float("nan"), 0, None)
+    rows = _drawn_rows(envs, ASKED, seed)
+    dH = np.asarray(delta_entropy_of_others(envs.x, envs.structure_id, rows=rows, bandwidth=bandwidth))
+    share = float((dH < overlap_tolerance(dH.dtype)).mean())
+    fit = Fit(bandwidth, share, len(rows), None)
+    if fit.fits:
+        return fit
+    try:
+        return fit._replace(recommended=recommend(envs))
+    except InputError:
+        return fit
+
+
+def bandwidth_warning(fit: Fit) -> str | None:
+    """One sentence that names the share, the consequence and the value to use; None if the bandwidth fits."""
+    if fit.fits:
+        return None
+    advice = "Try --bandwidth auto."
+    if fit.recommended is not None and fit.recommended.value > fit.bandwidth:
+        advice = f"Use --bandwidth {fit.recommended.value:.2g} (what --bandwidth auto takes)."
+    return (
+        f"at the bandwidth {fit.bandwidth:g} only {fit.like_another:.1%} of the environments are like one of "
+        f"another structure ({LEVEL:.0%} is the least that makes sense), so no structure can stand for "
+        "another: overlap is the share of atoms kept, rules of choice hardly differ, and cover takes the "
+        f"largest structures. {advice}"
+    )
+
+
+def _drawn_rows(envs: Environments, wanted: int, seed: int) -> np.ndarray:
+    """Numbers of the environments of structures drawn at random, `wanted` in all or all there are."""
+    counts = envs.counts
+    if counts.sum() <= wanted:
+        return np.arange(counts.sum())
+    order = np.random.default_rng(seed).permutation(len(counts))
+    chosen = order[: int(np.searchsorted(np.cumsum(counts[order]), wanted)) + 1]
+    rows = np.flatnonzero(np.isin(np.asarray(envs.structure_id), chosen))
+    if len(rows) > 2 * wanted:  # one structure may hold more than the rest
+        rows = np.sort(np.random.default_rng(seed).permutation(rows)[: 2 * wanted])
+    return rows
+
+
+def _halves(envs: Environments, sample: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Environments of two disjoint halves of the structures, at most `sample` in all."""
+    counts = envs.counts
+    if np.count_nonzero(counts) < 2:
+        raise InputError("one structure cannot be split into two halves; give more, or a bandwidth.")
+    generator = np.random.default_rng(seed)
+    side = np.full(len(counts), -1)
+    filled = generator.permutation(np.flatnonzero(counts))
+    side[filled] = np.arange(len(filled)) % 2
+    halves = []
+    for half in (0, 1):
+        rows = np.flatnonzero(side[np.asarray(envs.structure_id)] == half)
+        kept = np.sort(generator.permutation(rows)[: max(2, sample // 2)])
+        halves.append(np.asarray(envs.x)[kept])
+    return halves[0], halves[1]
