@@ -122,6 +122,8 @@ def _plain(name: str) -> str:
 
 def _as_number(value: Any) -> float | None:
     try:
+        if value is None:
+            return None
         return float(np.asarray(value, float).reshape(()))
     except (TypeError, ValueError):
         return None

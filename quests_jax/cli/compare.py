@@ -46,6 +46,7 @@ def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]
     given = run.load(files)
     tail, labels = force_tail(given.structures), config_types(given.structures)
     find_rules(methods, labels)
+    run.judge_bandwidth(given.envs)
     with located(given.name), run.stage("comparison"):
         known = {"bandwidth": run.bandwidth, "tail": tail, "labels": labels}
         rows = compare_environments(given.envs, sizes=sizes, methods=methods or None, **known)

@@ -66,6 +66,7 @@ def compress(
     known = None if reference is None else run.load(reference).envs
     given = run.load(files)
     advise(files, len(given.x), "-m cover --work FOLDER")
+    run.judge_bandwidth(given.envs)
     with located(given.name):
         result = choose(given.envs, size=size, method=method, reference=known, bandwidth=run.bandwidth)
     if prefixes:

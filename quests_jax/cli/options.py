@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,6 +27,19 @@ def _parse_species(context: click.Context, _: click.Parameter, text: str | None)
     return None if text is None else [symbol.strip() for symbol in text.split(",")]
 
 
+AUTO = "auto"  # a bandwidth that the data decide
+
+
+class _Bandwidth(click.ParamType):
+    """A number, or auto."""
+
+    name = "FLOAT|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """The number, or "auto"."""
+        return AUTO if value == AUTO else click.FLOAT.convert(value, param, ctx)
+
+
 FILE = click.argument("file", callback=parse_inputs)
 FILES = click.argument("files", nargs=-1, required=True, metavar="FILE...", callback=parse_inputs)
 DESCRIPTOR = (
@@ -40,12 +54,11 @@ DESCRIPTOR = (
     ),
 )
 BANDWIDTH = click.option(
-    "-b",
-    "--bandwidth",
-    type=float,
+    *("-b", "--bandwidth"),
+    type=_Bandwidth(),
     default=DEFAULT_BANDWIDTH,
     show_default=True,
-    help="Of the kernel, in Å⁻¹.",
+    help="Of the kernel, in Å⁻¹, or auto: what fits the data (see `bandwidth`).",
 )
 KERNEL = (*DESCRIPTOR, BANDWIDTH)
 PLAIN_KERNEL = (*DESCRIPTOR[:2], BANDWIDTH)  # elements are not told apart
@@ -77,4 +90,10 @@ OUTPUT = (
     click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
     click.option("--quiet", is_flag=True, help="No progress and no table."),
     click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table."),
+)
+LABELS = (
+    click.option(
+        "--energy-key", help="Name of the energies.  [default: energy, REF_energy, dft_energy, ...]"
+    ),
+    click.option("--forces-key", help="Name of the forces.  [default: forces, force, REF_forces, ...]"),
 )

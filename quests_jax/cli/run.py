@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,6 +19,7 @@ from quests_jax.base.checks import FlawedStructure, InputError, check_count, che
 from quests_jax.base.environments import Environments, joined
 from quests_jax.base.versions import versions
 from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
+from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
 from quests_jax.disk import Shards, Work, describe_file, digest
 from quests_jax.output.files import (
@@ -29,6 +31,15 @@ from quests_jax.output.files import (
     write_json,
 )
 from quests_jax.output.viewer import SUFFIX as VIEWER_SUFFIX
+from quests_jax.studies.bandwidths import (
+    Fit,
+    Recommendation,
+    bandwidth_fit,
+    bandwidth_warning,
+    recommendation_text,
+    recommended_bandwidth,
+    typical_volume,
+)
 from quests_jax.studies.compression import timed
 
 OF_DESCRIPTORS = ("k", "cutoff", "species")  # parameters that descriptors depend on
@@ -44,6 +55,7 @@ class Report(NamedTuple):
     envs: Environments | None = None
     draw: Callable[[Path], None] | None = None
     view: Callable[[Path], None] | None = None
+    advice: Sequence[str] = ()  # what it means and what to do, in sentences for a person
 
 
 Place = tuple[str, int]  # file, and number of the structure in it
@@ -82,11 +94,13 @@ class Run:
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     anonymous: list[str] = dataclasses.field(default_factory=list)  # descriptors made by who knows what
     work: Work | None = None  # where to work on data past memory
+    automatic: list[Recommendation] = dataclasses.field(default_factory=list)  # of --bandwidth auto
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
     def check(self) -> None:
         """Raise `InputError` for parameters out of range."""
         for name, value in self.parameters.items():
-            if name != "species":
+            if name != "species" and value != AUTO:
                 check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
 
     def load(self, inputs: Inputs) -> Data:
@@ -107,6 +121,7 @@ class Run:
     def describe(self, given: Given) -> Data:
         """The environments of what was read."""
         if given.described is not None:
+            self._settle_bandwidth(given.described, None)
             return Data(given.name, [], given.places, given.described)
         asked = {name: self.parameters[name] for name in OF_DESCRIPTORS if name in self.parameters}
         with self.stage("descriptors"):
@@ -117,6 +132,7 @@ class Run:
             except FlawedStructure as error:
                 file, index = given.places[error.number]
                 raise InputError(f"{file}: structure {index}{error.flaw}") from None
+        self._settle_bandwidth(envs, typical_volume(given.structures))
         return Data(given.name, given.structures, given.places, envs)
 
     def _read(self, file: Input) -> Given:
@@ -135,6 +151,23 @@ class Run:
         if not made_with:
             self.anonymous.append(file.path)
         return Given(file.path, [], [(file.path, number) for number in range(envs.n_structures)], envs)
+
+    def _settle_bandwidth(self, envs: Environments, volume: float | None) -> None:
+        """With --bandwidth auto, take what fits the first data of several structures."""
+        if self.parameters.get("bandwidth") == AUTO and np.count_nonzero(envs.counts) > 1:
+            with self.stage("bandwidth"):
+                found = recommended_bandwidth(envs, volume=volume)
+            self.automatic.append(found)
+            self.parameters["bandwidth"] = float(f"{found.value:.3g}")
+
+    def judge_bandwidth(self, envs: Environments) -> Fit:
+        """Whether the bandwidth fits; if not, say on stderr and in JSON what follows and what to use."""
+        with self.stage("bandwidth"):
+            fit = bandwidth_fit(envs, bandwidth=self.bandwidth)
+        if (text := bandwidth_warning(fit)) is not None:
+            self.warnings.append(text)
+            warnings.warn(text, stacklevel=2)
+        return fit
 
     def shards(self, inputs: Inputs, work: Work) -> Shards:
         """Environments on disk, for data past memory."""
@@ -178,13 +211,18 @@ class Run:
     @property
     def bandwidth(self) -> float:
         """Kernel bandwidth, in Å⁻¹."""
+        if self.parameters["bandwidth"] == AUTO:
+            raise InputError(
+                "--bandwidth auto needs data of two structures at least in memory; give a number."
+            )
         return self.parameters["bandwidth"]
 
     def caption(self) -> str:
         """The parameters in words."""
         units = {"cutoff": " Å", "bandwidth": " Å⁻¹"}
         known = {name: value for name, value in self.stated().items() if value is not None}
-        return ", ".join(f"{name} {_in_words(value)}{units.get(name, '')}" for name, value in known.items())
+        words = ", ".join(f"{name} {_in_words(value)}{units.get(name, '')}" for name, value in known.items())
+        return words + "".join(f" ({recommendation_text(found)})" for found in self.automatic)
 
     def stated(self) -> dict[str, Any]:
         """The parameters as far as they are known to hold for all the data."""
@@ -195,7 +233,9 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     """Write every output, each whole or not at all, then print."""
     data = {"command": run.command} | report.data | run.stated()
     seconds = run.seconds | {"total": round(time.perf_counter() - run.started, 3)}
-    data |= {"seconds": seconds, "versions": versions()}
+    data |= {"seconds": seconds, "versions": versions(), "warnings": run.warnings, "advice": report.advice}
+    if run.automatic:
+        data["bandwidth_auto"] = run.automatic[0]._asdict()
     for path in outputs:
         if path.suffix == ".json":
             write_json(path, data)
@@ -209,9 +249,10 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     if as_json:
         print(to_json(data), end="")
     if table:
-        from quests_jax.output.terminal import print_table  # rich is slow to import
+        from quests_jax.output.terminal import print_advice, print_table  # rich is slow to import
 
         print_table(report.header, report.rows, run.caption())
+        print_advice(report.advice)
         print(*(f"wrote {path}" for path in outputs), sep="\n", end="\n" if outputs else "")
 
 

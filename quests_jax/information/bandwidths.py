@@ -8,6 +8,7 @@ environments are mostly known (novelty), or at which one part of the data best p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +16,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_matrix
+from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.information.measures import delta_entropy, entropy
 
-DECADES = 9  # that the bracket of a search spans below the extent of the data
+DECADES = 6  # that a search spans below the extent of the data; beyond, rounding looks like a distance
 GRID = 16  # bandwidths per pass over the distances
 PASSES = 3  # each narrows the bracket by GRID − 1: to 0.6 % of h in the end
 HALVINGS = 15  # of the bracket for the likelihood, in ln h: to 0.06 % of h
@@ -58,14 +60,15 @@ def elbow_bandwidth(x: ArrayLike, bandwidths: Sequence[float] | np.ndarray) -> t
         raise InputError("an elbow needs two environments and three bandwidths at least.")
     if not np.all(np.diff(h) > 0):
         raise InputError("bandwidths: must ascend; sort them first.")
-    share = np.asarray(entropy(x, bandwidth=h)) / np.log(np.shape(x)[0])
+    unit, rows = _in_units(x)
+    share = np.asarray(entropy(rows, bandwidth=h / unit)) / np.log(len(rows))
     place = (np.log(h) - np.log(h[0])) / (np.log(h[-1]) - np.log(h[0]))
     chord = share[0] + place * (share[-1] - share[0])
     return float(h[np.abs(share - chord).argmax()]), share
 
 
 def novelty_bandwidth(y: ArrayLike, x: ArrayLike, *, novel: float = 0.01) -> float:
-    """Bandwidth at which the share `novel` of y has δH(y|x) > 0.
+    """Bandwidth at which the share `novel` of y is not covered by x: δH(y|x) is at least the tolerance.
 
     The share falls as h grows, so the answer is unique up to the steps of 1/m. It scales with the
     environments: c·y and c·x have c times the bandwidth.
@@ -80,10 +83,12 @@ def novelty_bandwidth(y: ArrayLike, x: ArrayLike, *, novel: float = 0.01) -> flo
     """
     if not 0 < novel < 1:
         raise InputError(f"novel must be between 0 and 1, got {novel}.")
-    low, high = _bracket(y, x)
+    unit, y, x = _in_units(y, x)
+    low, high = 10.0**-DECADES, 1.0
     for number in range(PASSES):
         h = np.geomspace(low, high, GRID)
-        share = np.mean(np.asarray(delta_entropy(y, x, bandwidth=h)) > 0, axis=1)
+        dH = np.asarray(delta_entropy(y, x, bandwidth=h))
+        share = np.mean(dH >= overlap_tolerance(dH.dtype), axis=1)
         above = int(np.sum(share > novel))  # these are too small
         if number == 0 and above == 0:
             raise InputError(
@@ -91,7 +96,7 @@ def novelty_bandwidth(y: ArrayLike, x: ArrayLike, *, novel: float = 0.01) -> flo
                 "remove copies or give a bandwidth."
             )
         low, high = h[max(above - 1, 0)], h[min(above, GRID - 1)]
-    return float(np.sqrt(low * high))
+    return unit * float(np.sqrt(low * high))
 
 
 def likelihood_bandwidth(y: ArrayLike, x: ArrayLike) -> float:
@@ -106,19 +111,19 @@ def likelihood_bandwidth(y: ArrayLike, x: ArrayLike) -> float:
     Raises:
       InputError: sets that do not fit, or so many copies that the likelihood grows without bound.
     """
-    bottom, top = np.log(_bracket(y, x))
-    y, x = jnp.asarray(y), jnp.asarray(x)
-    low, high = bottom, top
+    unit, y, x = _in_units(y, x)
+    low = bottom = -DECADES * np.log(10.0)
+    high = 0.0
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        rising = float(_likelihood_slope(jnp.asarray(middle, x.dtype), y, x)) > 0
+        rising = float(_likelihood_slope(middle, y, x)) > 0
         low, high = (middle, high) if rising else (low, middle)
     if low == bottom:
         raise InputError(
             "copies in both halves make the likelihood grow without bound as the bandwidth falls; "
             "remove copies or give a bandwidth."
         )
-    return float(np.exp(0.5 * (low + high)))
+    return unit * float(np.exp(0.5 * (low + high)))
 
 
 def _likelihood(log_h: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
@@ -130,25 +135,24 @@ def _likelihood(log_h: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
 _likelihood_slope = jax.jit(jax.grad(_likelihood))
 
 
-def _bracket(y: ArrayLike, x: ArrayLike) -> tuple[float, float]:
-    """Bandwidths between which an answer is sought: a length R that no distance exceeds, and `DECADES` below.
+def _in_units(*sets: ArrayLike) -> tuple[Any, ...]:
+    """A length R that no distance exceeds, and all sets divided by it, so that a search knows no scale.
 
-    At h = R each kernel is at least e^(−1/2), so that two known environments cover everything, and the
-    likelihood falls; two environments that are alike at the lower end are copies.
+    At h = R each kernel is at least e^(−1/2), so that two known environments cover everything and the
+    likelihood falls; two environments that are alike `DECADES` below R are copies.
     """
-    y, x = np.asarray(y, float), np.asarray(x, float)
-    check_matrix("x", x)
-    check_matrix("y", y, x.shape[1])
-    for name, rows in (("y", y), ("x", x)):
-        if len(rows) < 2:
-            raise InputError(f"{name}: holds {len(rows)} environments; give at least two.")
-        if not np.isfinite(rows).all():
+    rows = [np.asarray(each, float) for each in sets]
+    for name, each in zip("yx"[-len(rows) :], rows, strict=True):
+        check_matrix(name, each, rows[-1].shape[-1])
+        if len(each) < 2:
+            raise InputError(f"{name}: holds {len(each)} environments; give at least two.")
+        if not np.isfinite(each).all():
             raise InputError(f"{name}: holds a value that is not finite; remove or repair it.")
-    rows = np.concatenate([y, x])
-    extent = 2 * float(np.sqrt(((rows - rows.mean(axis=0)) ** 2).sum(axis=1).max()))
-    if not extent > 0:
+    together = np.concatenate(rows)
+    unit = 2 * float(np.sqrt(((together - together.mean(axis=0)) ** 2).sum(axis=1).max()))
+    if not unit > 0:
         raise InputError("all environments are the same, so every bandwidth fits; give a bandwidth.")
-    return extent / 10**DECADES, extent
+    return unit, *(each / unit for each in rows)
 
 
 def _volume(volume: ArrayLike) -> np.ndarray:

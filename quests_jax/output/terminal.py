@@ -45,6 +45,13 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: s
     Console(file=sys.stdout).print(table)
 
 
+def print_advice(sentences: Sequence[str]) -> None:
+    """Print sentences for a person on stdout, folded to the width of the terminal."""
+    console = Console(file=sys.stdout, highlight=False)
+    for sentence in sentences:
+        console.print(Text(sentence))
+
+
 def version_text() -> str:
     """Versions of the package and of what it stands on, the backend and its devices."""
     numbers = ", ".join(f"{name} {number}" for name, number in versions().items())

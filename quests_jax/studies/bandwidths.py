@@ -29,7 +29,7 @@ RECOMMENDED = "novelty"  # the rule that `recommended_bandwidth` follows
 NOVEL = 0.01  # share of held-out environments that may be novel at the recommended bandwidth
 SAMPLE = 4000  # environments that a recommendation looks at
 ASKED = 2000  # environments whose likeness to other structures is looked at
-LEVEL = 0.2  # share of environments that another structure must cover for a bandwidth to fit
+LEVEL = 0.1  # share of environments that another structure must cover for a bandwidth to fit
 CURVE = 24  # bandwidths at which H(h)/ln n is measured
 REACH = 25.0  # that these bandwidths span above and below the recommended one
 
@@ -103,7 +103,8 @@ def recommended_bandwidth(
     advance("bandwidths", 2, 3)
     others, failed = {"elbow": elbow}, {}
     if volume is not None:
-        others |= {"volume, gaussian": float(gaussian_rule(volume)), "volume, cutoff": float(cutoff_rule(volume))}
+        others["volume, gaussian"] = float(gaussian_rule(volume))
+        others["volume, cutoff"] = float(cutoff_rule(volume))
     if likelihood:
         try:
             others["likelihood"] = likelihood_bandwidth(y, x)
@@ -111,6 +112,12 @@ def recommended_bandwidth(
             failed["likelihood"] = str(reason)
     advance("bandwidths", 3, 3)
     return Recommendation(value, RECOMMENDED, others, failed, grid, share)
+
+
+def recommendation_text(found: Recommendation) -> str:
+    """What a recommendation rests on, in a few words, and how far other rules are from it."""
+    others = ", ".join(f"{name.replace(',', '')} {value:.3g}" for name, value in found.others.items())
+    return f"auto, {found.rule} rule; other rules, up to {found.disagreement:.1f} times apart: {others}"
 
 
 def typical_volume(structures: Sequence[ase.Atoms]) -> float | None:
@@ -159,11 +166,12 @@ def bandwidth_warning(fit: Fit) -> str | None:
     advice = "Try --bandwidth auto."
     if fit.recommended is not None and fit.recommended.value > fit.bandwidth:
         advice = f"Use --bandwidth {fit.recommended.value:.2g} (what --bandwidth auto takes)."
+    share, level = 100 * fit.like_another, 100 * LEVEL
     return (
-        f"at the bandwidth {fit.bandwidth:g} only {fit.like_another:.1%} of the environments are like one of "
-        f"another structure ({LEVEL:.0%} is the least that makes sense), so no structure can stand for "
-        "another: overlap is the share of atoms kept, rules of choice hardly differ, and cover takes the "
-        f"largest structures. {advice}"
+        f"at the bandwidth {fit.bandwidth:g} only {share:.2g} % of the environments are like one of another "
+        f"structure ({level:g} % is the least that makes sense), so no structure can stand for another: "
+        "overlap is the share of atoms kept, rules of choice hardly differ, and cover takes the largest "
+        f"structures. {advice}"
     )
 
 
