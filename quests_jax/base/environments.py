@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import InputError, check_matrix
+from quests_jax.base.checks import InputError, check_finite_rows, check_matrix
 
 
 @jax.tree_util.register_dataclass
@@ -42,9 +42,7 @@ def make_environments(x: ArrayLike, structure_id: ArrayLike, n_structures: int |
         raise InputError(
             "structure_id must be ascending and start at 0 or above; sort the environments first."
         )
-    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
-    if len(bad):
-        raise InputError(f"x: environment {bad[0]} holds a value that is not finite; remove or repair it.")
+    check_finite_rows("x", x)
     total = int(structure_id[-1]) + 1 if len(structure_id) else 0
     if n_structures is not None and n_structures < total:
         raise InputError(f"n_structures is {n_structures}, but structure_id goes up to {total - 1}.")

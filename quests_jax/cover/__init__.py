@@ -1,9 +1,9 @@
 """Numbers choose a subset: one cover problem, several solvers, one result."""
 
 from quests_jax.cover.bounds.relaxation import LOG_MASS, SATURATED, Relaxation
-from quests_jax.cover.budget import Budget
+from quests_jax.cover.budget import Budget, atom_budget, atom_costs, cost_budget
 from quests_jax.cover.prefixes import Prefixes, prefix_metrics
-from quests_jax.cover.problem import CoverProblem, atom_costs, cover_problem, coverage, distinct_weights
+from quests_jax.cover.problem import CoverProblem, cover_problem, coverage, distinct_weights
 from quests_jax.cover.rules.msc import msc
 from quests_jax.cover.rules.pareto import pareto_msc
 from quests_jax.cover.selection import Selection, knee
@@ -21,8 +21,10 @@ __all__ = [
     "Prefixes",
     "Relaxation",
     "Selection",
+    "atom_budget",
     "atom_costs",
     "certify",
+    "cost_budget",
     "cover_problem",
     "coverage",
     "distinct_weights",

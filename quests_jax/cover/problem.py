@@ -19,11 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import InputError, check_matrix, check_positive
+from quests_jax.base.checks import InputError, check_finite_rows, check_matrix, check_positive
 from quests_jax.base.environments import Environments
+from quests_jax.cover.budget import check_cost
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.masses.stored import all_masses
-from quests_jax.information import DEFAULT_BANDWIDTH, kernel_sum, self_kernel_sum
+from quests_jax.cover.reference import known_environments, reference_mass
+from quests_jax.information import DEFAULT_BANDWIDTH, self_kernel_sum
 
 
 @jax.tree_util.register_dataclass
@@ -63,7 +65,7 @@ def cover_problem(
     Args:
       envs: environments of S structures, n in all.
       bandwidth: h in Å⁻¹.
-      cost: of each structure, shape [S], positive; 1 where not given. See `atom_costs`.
+      cost: of each structure, shape [S], positive; 1 where not given. See `budget.atom_costs`.
       weights: u of each environment, shape [n], not negative; 1 where not given. See `distinct_weights`.
       reference: environments that are known already, shape [r, d], Å⁻¹.
       targets: environments that are to be covered, shape [n, d], Å⁻¹; those of the structures themselves
@@ -72,27 +74,26 @@ def cover_problem(
     Raises:
       InputError: no environments, or a cost, weight, reference or target that does not fit.
     """
-    bandwidth, width = check_positive("bandwidth", bandwidth), np.shape(envs.x)[1]
+    bandwidth = check_positive("bandwidth", bandwidth)
+    width = np.shape(envs.x)[1]
     wanted = np.asarray(envs.x if targets is None else targets, np.float64)
     check_matrix("targets", wanted, width)
+    check_finite_rows("targets", wanted)
     if not np.size(envs.x) or not len(wanted):
         raise InputError("the data set holds no environments to cover; give structures with atoms.")
-    cost, weights = _cost(cost, envs.n_structures), _weights(weights, len(wanted))
+    costs = np.ones(envs.n_structures) if cost is None else check_cost(cost, envs.n_structures)
+    weights = _weights(weights, len(wanted))
+    known = known_environments(reference, width)
     masses, dropped = all_masses(envs, wanted, bandwidth=bandwidth)
     return CoverProblem(
         masses=masses,
-        reference_mass=_reference_mass(wanted, reference, bandwidth),
+        reference_mass=reference_mass(wanted, known, bandwidth),
         weights=jnp.asarray(weights),
-        cost=jnp.asarray(cost),
+        cost=jnp.asarray(costs),
         counts=jnp.asarray(envs.counts),
         dropped=jnp.asarray(dropped),
         bandwidth=jnp.asarray(bandwidth),
     )
-
-
-def atom_costs(envs: Environments) -> np.ndarray:
-    """Cost of a structure as its number of atoms (at least 1), shape [S]."""
-    return np.maximum(envs.counts, 1).astype(np.float64)
 
 
 def distinct_weights(envs: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH) -> np.ndarray:
@@ -122,16 +123,6 @@ def indicator(problem: CoverProblem, selected: Sequence[int] | np.ndarray) -> ja
     return jnp.zeros(problem.n_structures).at[np.asarray(selected, int)].set(1.0)
 
 
-def _cost(cost: ArrayLike | None, n_structures: int) -> np.ndarray:
-    cost = np.ones(n_structures) if cost is None else np.asarray(cost, np.float64)
-    if cost.shape != (n_structures,):
-        raise InputError(f"cost: expected {n_structures} numbers, one per structure, got shape {cost.shape}.")
-    bad = np.flatnonzero(~(np.isfinite(cost) & (cost > 0)))
-    if len(bad):
-        raise InputError(f"cost of structure {bad[0]} is {cost[bad[0]]}; costs must be positive and finite.")
-    return cost
-
-
 def _weights(weights: ArrayLike | None, n: int) -> np.ndarray:
     weights = np.ones(n) if weights is None else np.asarray(weights, np.float64)
     if weights.shape != (n,):
@@ -142,9 +133,3 @@ def _weights(weights: ArrayLike | None, n: int) -> np.ndarray:
     if not weights.sum() > 0:
         raise InputError("weights: all are 0; at least one environment must count.")
     return weights
-
-
-def _reference_mass(targets: np.ndarray, reference: ArrayLike | None, bandwidth: float) -> jax.Array:
-    known = np.zeros((0, targets.shape[1])) if reference is None else np.asarray(reference, np.float64)
-    check_matrix("reference", known, targets.shape[1])
-    return kernel_sum(targets, known, bandwidth=bandwidth) if len(known) else jnp.zeros(len(targets))

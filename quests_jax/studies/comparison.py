@@ -123,7 +123,7 @@ def find_rules(methods: Sequence[str] | None, labels: Sequence[str] | None) -> d
 
 def _stratified_by(labels: Sequence[str]) -> Rule:
     choose = partial(stratified, labels=labels)
-    return Rule(choose, "structures at random, of each label in proportion", seeded=True)
+    return Rule(choose, "structures at random, of each label in proportion", budgeted=True, seeded=True)
 
 
 def measure(problem: CoverProblem, envs: Environments, selected: np.ndarray) -> dict[str, Any]:

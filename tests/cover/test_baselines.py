@@ -10,8 +10,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from cover.toy_covers import BANDWIDTH, toy
-from hypothesis import given
+from cover.toy_covers import BANDWIDTH, COUNTS, toy
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
@@ -19,7 +19,9 @@ from quests_jax.atoms.describe import environments
 from quests_jax.atoms.structures import read
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, make_environments
+from quests_jax.cover import atom_budget, cost_budget
 from quests_jax.cover.rules import baselines, clusters
+from quests_jax.cover.rules.registry import RULES as RULES_BY_NAME
 from quests_jax.cover.rules.structure_means import structure_entropies
 from quests_jax.information import entropy
 
@@ -98,6 +100,46 @@ def test_a_reference_counts_as_chosen(name: str) -> None:
 def test_bad_sizes_are_refused(name: str, size: float) -> None:
     with pytest.raises(InputError, match="size"):
         RULES[name](toy(0), size=size, bandwidth=BANDWIDTH)
+
+
+BUDGETED = [name for name, rule in RULES_BY_NAME.items() if rule.budgeted]
+
+
+@pytest.mark.parametrize("name", BUDGETED)
+@given(seed=st.integers(0, 1000), limit=st.floats(4.0, 20.0))
+@settings(max_examples=8)
+def test_a_budget_of_costs_is_kept_and_used(name: str, seed: int, limit: float) -> None:
+    cost = np.random.default_rng(seed).uniform(0.5, 4, 8)
+    choose = RULES_BY_NAME[name].choose
+    selected = choose(toy(seed), budget=cost_budget(cost, limit), bandwidth=BANDWIDTH).selected
+    left = limit - cost[selected].sum()
+    assert len(set(selected)) == len(selected) > 0
+    assert left > -1e-6
+    if name not in ("pareto", "cover", "diversity", "relaxed"):  # these stop, or exchange
+        assert not np.any(np.delete(cost, selected) < left)
+
+
+@pytest.mark.parametrize("name", sorted(set(BUDGETED) - {"relaxed", "pareto"}))
+def test_a_budget_in_which_all_cost_alike_is_a_size(name: str) -> None:
+    choose = RULES_BY_NAME[name].choose
+    by_size, by_cost = (
+        choose(toy(3), bandwidth=BANDWIDTH, **limit).selected
+        for limit in ({"size": 4}, {"budget": cost_budget(np.full(8, 2.5), 10.0)})
+    )
+    np.testing.assert_array_equal(by_size[: len(by_cost)], by_cost)
+
+
+@pytest.mark.parametrize("name", BUDGETED)
+def test_a_budget_that_buys_nothing_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="pays for no structure, the cheapest costs 3"):
+        RULES_BY_NAME[name].choose(toy(3), budget=cost_budget(np.full(8, 3.0), 2.0), bandwidth=BANDWIDTH)
+
+
+def test_a_budget_of_atoms_is_a_share_or_a_number_of_environments() -> None:
+    assert float(atom_budget(toy(0), 0.5).limit) == float(atom_budget(toy(0), 10).limit) == 10
+    np.testing.assert_array_equal(atom_budget(toy(0), 10).cost, COUNTS)
+    with pytest.raises(InputError, match="give either size or budget"):
+        baselines.random_choice(toy(0), size=2, budget=atom_budget(toy(0), 10))
 
 
 # ---- What each one is ----

@@ -61,7 +61,7 @@ def test_a_reference_takes_part(seed: int) -> None:
 
 def test_something_is_gained_where_there_is_something_to_gain() -> None:
     gained = [pareto_msc(toy(seed), size=3, bandwidth=BANDWIDTH).gains.sum() for seed in range(8)]
-    assert max(gained) > 10 * pareto.WORTH
+    assert max(gained) > 10 * pareto.SMALLEST_GAIN
 
 
 def test_what_stays_keeps_the_order_of_msc() -> None:
@@ -70,7 +70,7 @@ def test_what_stays_keeps_the_order_of_msc() -> None:
         stayed = [s for s in start.selected if s in found.selected]
         assert list(found.selected[: len(stayed)]) == stayed
         assert np.all(found.gains[: len(stayed)] == 0)
-        assert np.all(found.gains[len(stayed) :] > pareto.WORTH)
+        assert np.all(found.gains[len(stayed) :] > pareto.SMALLEST_GAIN)
 
 
 def test_far_environments_keep_their_distance() -> None:

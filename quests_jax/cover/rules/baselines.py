@@ -1,4 +1,4 @@
-"""Rules to compare with: each takes environments and a size and returns a `Selection` of just that size.
+"""Rules to compare with: each takes environments and a size or a budget and returns a `Selection` within it.
 
 Some look at environments, most at the mean descriptor of each structure, as is common practice. None
 comes with a bound. `gains` are what the rule itself maximizes, 0 where it ranks no single structure.
@@ -17,9 +17,10 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
-from quests_jax.base.sizes import check_size
+from quests_jax.base.sizes import Size
+from quests_jax.cover.budget import Budget, budget_of_choice, first_affordable, spending_limit
+from quests_jax.cover.reference import known_environments
 from quests_jax.cover.rules.structure_means import (
-    checked,
     distances,
     generator_of,
     listed,
@@ -38,22 +39,25 @@ def random_choice(
     envs: Environments,
     *,
     key: jax.Array | None = None,
-    size: float,
+    size: float | Size | None = None,
+    budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
     reference: ArrayLike | None = None,
 ) -> Selection:
     """Structures in random order, without replacement; smaller sizes are prefixes of larger ones."""
     del bandwidth, reference
+    limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
     order = generator_of(key).permutation(envs.n_structures)
-    return listed(order[: check_size(size, envs.n_structures)], "random")
+    return listed(first_affordable(order, limit), "random")
 
 
 def stratified(
     envs: Environments,
     *,
     key: jax.Array | None = None,
-    size: float,
     labels: Sequence[object],
+    size: float | Size | None = None,
+    budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
     reference: ArrayLike | None = None,
 ) -> Selection:
@@ -62,7 +66,8 @@ def stratified(
     Args:
       envs: environments of S structures.
       key: of the random order; `jax.random.key(0)` where not given.
-      size: fraction of the structures, or a number of structures.
+      size: fraction of the structures, or a number of structures; or else
+      budget: of costs, see `quests_jax.cover.budget`.
       labels: of each structure, S of them.
       bandwidth: not used.
       reference: not used.
@@ -73,17 +78,20 @@ def stratified(
     del bandwidth, reference
     if len(labels) != envs.n_structures:
         raise InputError(f"labels: expected {envs.n_structures}, one per structure, got {len(labels)}.")
-    generator, group = generator_of(key), np.unique(np.asarray(labels, str), return_inverse=True)[1]
+    generator = generator_of(key)
+    group = np.unique(np.asarray(labels, str), return_inverse=True)[1]
     place = np.empty(envs.n_structures)
     for members in members_of(group):
         place[generator.permutation(members)] = (np.arange(len(members)) + generator.random()) / len(members)
-    return listed(np.argsort(place)[: check_size(size, envs.n_structures)], "stratified")
+    limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
+    return listed(first_affordable(np.argsort(place), limit), "stratified")
 
 
 def farthest_point(
     envs: Environments,
     *,
-    size: float,
+    size: float | Size | None = None,
+    budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
     reference: ArrayLike | None = None,
 ) -> Selection:
@@ -95,12 +103,14 @@ def farthest_point(
 
     Args:
       envs: environments of S structures.
-      size: fraction of the structures, or a number of structures.
+      size: fraction of the structures, or a number of structures; or else
+      budget: of costs, see `quests_jax.cover.budget`.
       bandwidth: h of the entropies H_S, in Å⁻¹.
       reference: environments that are known already, shape [r, d], Å⁻¹.
     """
     x = np.asarray(envs.x, np.float64)
-    known = checked(reference, x)
+    known = known_environments(reference, x.shape[1])
+    limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
     center = x.mean(axis=0, keepdims=True)
     centered = jnp.asarray(x - center)
     rows = jnp.pad(centered, ((0, BLOCK), (0, 0)))
@@ -114,34 +124,44 @@ def farthest_point(
     def to_structure(s: int) -> np.ndarray:
         return mean_distance(rows, ends[s], ends[s + 1])
 
-    if known is None:
-        entropy = structure_entropies(envs, bandwidth=bandwidth)
-        return _farthest(envs, size, to_structure, int(np.argmax(np.round(entropy, DECIMALS))), "fps")
+    if not len(known):
+        entropy = np.round(structure_entropies(envs, bandwidth=bandwidth), DECIMALS)
+        return _farthest(limit, to_structure, entropy, "fps")
     start = mean_distance(jnp.pad(jnp.asarray(known - center), ((0, BLOCK), (0, 0))), 0, len(known))
-    return _farthest(envs, size, to_structure, start, "fps")
+    return _farthest(limit, to_structure, start, "fps", known=True)
 
 
 def mean_farthest_point(
     envs: Environments,
     *,
     key: jax.Array | None = None,
-    size: float,
+    size: float | Size | None = None,
+    budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
     reference: ArrayLike | None = None,
 ) -> Selection:
     """Farthest points among mean descriptors, from a random one or from the mean of the reference."""
     del bandwidth
-    means, known = means_of(envs), checked(reference, envs.x)
-    start = (
-        int(generator_of(key).integers(len(means))) if known is None else distances(means, known.mean(axis=0))
-    )
-    return _farthest(envs, size, lambda s: distances(means, means[s]), start, "mean-fps")
+    means = means_of(envs)
+    known = known_environments(reference, means.shape[1])
+    limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
+
+    def to_structure(s: int) -> np.ndarray:
+        return distances(means, means[s])
+
+    if not len(known):
+        open_ = _open(limit, spending_limit(limit))
+        drawn = np.zeros(len(means))
+        drawn[open_[generator_of(key).integers(len(open_))]] = 1.0
+        return _farthest(limit, to_structure, drawn, "mean-fps")
+    return _farthest(limit, to_structure, distances(means, known.mean(axis=0)), "mean-fps", known=True)
 
 
 def facility_location(
     envs: Environments,
     *,
-    size: float,
+    size: float | Size | None = None,
+    budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
     reference: ArrayLike | None = None,
 ) -> Selection:
@@ -153,14 +173,19 @@ def facility_location(
     structure, at its mean.
     """
     del bandwidth
-    means, known = means_of(envs), checked(reference, envs.x)
+    means = means_of(envs)
+    known = known_environments(reference, means.shape[1])
+    limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
     nearest = np.full(len(means), 2.0 * distances(means, means.mean(axis=0)).max())
-    if known is not None:
+    if len(known):
         nearest = np.minimum(nearest, distances(means, known.mean(axis=0)))
+    cost, left = np.asarray(limit.cost), spending_limit(limit)
     queue = [(-np.inf, s, -1) for s in range(len(means))]  # −gain, structure, picks it was computed for
     selected, gains = [], []
-    while len(selected) < check_size(size, envs.n_structures):
+    while queue:
         gain, s, known_for = heapq.heappop(queue)
+        if cost[s] > left:
+            continue
         distance = distances(means, means[s])
         if known_for < len(selected):
             gain = -float(np.maximum(nearest - distance, 0.0).sum())
@@ -169,6 +194,7 @@ def facility_location(
         nearest = np.minimum(nearest, distance)
         selected.append(s)
         gains.append(-gain)
+        left -= cost[s]
     return listed(selected, "facility", gains)
 
 
@@ -176,24 +202,32 @@ def facility_location(
 
 
 def _farthest(
-    envs: Environments,
-    size: float,
+    budget: Budget,
     to_structure: Callable[[int], np.ndarray],
-    start: int | np.ndarray,
+    start: np.ndarray,
     method: str,
+    *,
+    known: bool = False,
 ) -> Selection:
-    """Farthest points from a first structure (an int) or from distances that are known already."""
-    size = check_size(size, envs.n_structures)
-    selected, gains = ([start], [0.0]) if isinstance(start, int) else ([], [])
-    nearest = to_structure(start) if isinstance(start, int) else start
-    while len(selected) < size:
-        score = np.round(nearest, DECIMALS)
-        score[selected] = -np.inf
-        s = int(np.argmax(score))
+    """Farthest points within a budget.
+
+    The first is the largest of `start`, shape [S]: distances that are `known`, or else any scores, which then
+    count for the first pick only.
+    """
+    cost, left = np.asarray(budget.cost), spending_limit(budget)
+    selected, gains, nearest = [], [], start
+    while len(open_ := np.setdiff1d(_open(budget, left), selected)):
+        s = int(open_[np.argmax(np.round(nearest[open_], DECIMALS))])
+        gains.append(float(nearest[s]) if known or selected else 0.0)
+        nearest = np.minimum(nearest, to_structure(s)) if known or selected else to_structure(s)
         selected.append(s)
-        gains.append(float(nearest[s]))
-        nearest = np.minimum(nearest, to_structure(s))
+        left -= cost[s]
     return listed(selected, method, gains)
+
+
+def _open(budget: Budget, left: float) -> np.ndarray:
+    """Numbers of the structures that the rest of the budget pays for."""
+    return np.flatnonzero(np.asarray(budget.cost) <= left)
 
 
 @jax.jit

@@ -19,14 +19,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import check_matrix, check_positive
+from quests_jax.base.checks import check_positive
 from quests_jax.base.environments import Environments
 from quests_jax.base.progress import advance
 from quests_jax.base.shapes import padded_size
-from quests_jax.base.sizes import check_size
+from quests_jax.base.sizes import Size
+from quests_jax.cover.budget import Budget, budget_of_choice, first_affordable, spending_limit
+from quests_jax.cover.reference import known_environments
 from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum
 
+DEFAULT_SIZE = 0.1
 TILE = 32  # environments that are brought up to date together
 WIDTH = 16  # tiles brought up to date at a time
 BLOCK = 256  # rows of C per step
@@ -42,6 +45,7 @@ class Rows(NamedTuple):
     structure: jax.Array  # [g, TILE] int32
     start: jax.Array  # [S + 2] int32, first row of each structure
     entropy: jax.Array  # [S + 1], H_S in nats; -inf without environments
+    cost: jax.Array  # [S + 1]
 
 
 class State(NamedTuple):
@@ -50,7 +54,8 @@ class State(NamedTuple):
     log_mass: jax.Array  # [g, TILE], ln Σ K(x_i, y) over the rows y of C that the tile has seen
     seen: jax.Array  # [g] int32, how many rows of C that is; -1 before the first look
     bound: jax.Array  # [g], upper bound of the scores in the tile; exact once it has seen all of C
-    chosen: jax.Array  # [S + 1] bool
+    closed: jax.Array  # [S + 1] bool, chosen or too costly
+    left: jax.Array  # [], of the budget
     cover: jax.Array  # [n + slack, d], the rows of C
     n_cover: jax.Array  # [] int32
     selected: jax.Array  # [size] int32
@@ -62,7 +67,8 @@ def msc(
     envs: Environments,
     *,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    size: float = 0.1,
+    size: float | Size | None = None,
+    budget: Budget | None = None,
     reference: ArrayLike | None = None,
 ) -> Selection:
     """Choose structures by the paper's rule: most novel environment plus entropy of the structure.
@@ -73,54 +79,58 @@ def msc(
     Args:
       envs: environments of S structures.
       bandwidth: h in Å⁻¹.
-      size: fraction of the structures, or a number of structures.
+      size: fraction of the structures (a tenth where nothing is given), or a number of structures; or else
+      budget: of costs, see `quests_jax.cover.budget`.
       reference: environments that are known already, shape [r, d]; C_0 in the rule.
 
     Returns:
       `Selection` whose gains are the scores in nats. Structures without environments come last, with gain 0.
 
     Raises:
-      InputError: a size out of range, a bandwidth that is not positive, or a reference that does not fit.
+      InputError: a size or budget out of range, a bandwidth that is not positive, or a reference that does
+        not fit.
     """
-    size, bandwidth = check_size(size, envs.n_structures), check_positive("bandwidth", bandwidth)
-    filled, empty = np.flatnonzero(envs.counts), np.flatnonzero(envs.counts == 0)
-    rest = empty[: size - (wanted := min(size, len(filled)))]
-    if not wanted:
-        return Selection(rest, np.zeros(len(rest)), "msc")
-    selected, scores = _search(envs, bandwidth, wanted, reference)
-    return Selection(np.concatenate([selected, rest]), np.concatenate([scores, np.zeros(len(rest))]), "msc")
+    bandwidth = check_positive("bandwidth", bandwidth)
+    known = known_environments(reference, np.shape(envs.x)[1])
+    size = DEFAULT_SIZE if size is None and budget is None else size
+    limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
+    selected, scores = np.zeros(0, int), np.zeros(0)
+    if len(np.asarray(envs.x)):
+        selected, scores = _search(envs, bandwidth, limit, known)
+    without = np.flatnonzero(envs.counts == 0)
+    order = first_affordable(np.concatenate([selected, without]), limit)
+    return Selection(order, np.pad(scores, (0, len(order) - len(scores))), "msc")
 
 
 # --- on the host: shapes ---------------------------------------------------------------------------------
 
 
 def _search(
-    envs: Environments, bandwidth: float, size: int, reference: ArrayLike | None
+    envs: Environments, bandwidth: float, budget: Budget, known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The first `size` picks and their scores, in segments between which progress is reported."""
-    rows = _rows(envs, bandwidth)
+    """Picks among structures with environments and their scores; progress is reported between segments."""
+    rows = _rows(envs, bandwidth, budget)
     longest = padded_size(int(envs.counts.max()), smallest=TILE)
-    known = _log_mass(envs, bandwidth, reference)
     log_mass = np.full(rows.structure.shape, -np.inf)
-    log_mass.reshape(-1)[: len(known)] = known
-    state = _initial(rows, jnp.asarray(log_mass), longest=longest, first=bool(np.isneginf(known).all()))
-    for stop in [*range(SEGMENT, size, SEGMENT), size]:
+    if len(known):
+        x = np.asarray(envs.x, np.float64)
+        log_mass.reshape(-1)[: len(x)] = np.asarray(log_kernel_sum(x, known, bandwidth=bandwidth))
+    most = min(_most_picks(budget), int(np.count_nonzero(envs.counts)))
+    left = jnp.asarray(spending_limit(budget))
+    state = _initial(rows, jnp.asarray(log_mass), left, longest=longest, first=not len(known))
+    for stop in [*range(SEGMENT, most, SEGMENT), most]:
         state = _advance(rows, state, jnp.int32(stop), longest=longest)
-        advance("selection", int(state.count), size)
-    return np.asarray(state.selected[:size], int), np.asarray(state.scores[:size])
+        advance("selection", int(state.count), most)
+    count = int(state.count)
+    return np.asarray(state.selected[:count], int), np.asarray(state.scores[:count])
 
 
-def _log_mass(envs: Environments, bandwidth: float, reference: ArrayLike | None) -> np.ndarray:
-    """ln Σ K(x_i, y) over the reference, shape [n]; -inf if there is none."""
-    x = np.asarray(envs.x, np.float64)
-    known = np.zeros((0, x.shape[1])) if reference is None else np.asarray(reference, np.float64)
-    check_matrix("reference", known, x.shape[1])
-    if not len(known):
-        return np.full(len(x), -np.inf)
-    return np.asarray(log_kernel_sum(x, known, bandwidth=bandwidth))
+def _most_picks(budget: Budget) -> int:
+    """How many structures the budget pays for if they are the cheapest."""
+    return int(np.sum(np.cumsum(np.sort(np.asarray(budget.cost))) <= spending_limit(budget)))
 
 
-def _rows(envs: Environments, bandwidth: float) -> Rows:
+def _rows(envs: Environments, bandwidth: float, budget: Budget) -> Rows:
     x, counts = np.asarray(envs.x, np.float64), envs.counts
     n, total = len(x), padded_size(envs.n_structures, smallest=64)
     n_tiles = padded_size(-(-n // TILE), smallest=WIDTH)
@@ -130,8 +140,11 @@ def _rows(envs: Environments, bandwidth: float) -> Rows:
     structure[:n] = np.asarray(envs.structure_id)
     start = np.full(total + 2, n, np.int32)
     start[: len(counts) + 1] = np.concatenate([[0], np.cumsum(counts)])
+    cost = np.zeros(total + 1)
+    cost[: len(counts)] = np.asarray(budget.cost)
     tiles, structure = jnp.asarray(tiles.reshape(n_tiles, TILE, -1)), jnp.asarray(structure.reshape(-1, TILE))
-    return Rows(tiles, structure, jnp.asarray(start), _entropies(tiles, structure, jnp.asarray(start)))
+    entropy = _entropies(tiles, structure, jnp.asarray(start))
+    return Rows(tiles, structure, jnp.asarray(start), entropy, jnp.asarray(cost))
 
 
 # --- on the device: the search ---------------------------------------------------------------------------
@@ -162,36 +175,44 @@ def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Arra
 
 
 @partial(jax.jit, static_argnames=("longest", "first"))
-def _initial(rows: Rows, log_mass: jax.Array, *, longest: int, first: bool) -> State:
+def _initial(rows: Rows, log_mass: jax.Array, left: jax.Array, *, longest: int, first: bool) -> State:
     n_tiles, _, d = rows.x.shape
     state = State(
         log_mass=log_mass,
         seen=jnp.full(n_tiles, -1, jnp.int32),
         bound=jnp.full(n_tiles, jnp.inf),
-        chosen=jnp.zeros(len(rows.entropy), bool),
+        closed=rows.cost > left,
+        left=left,
         cover=jnp.zeros((rows.structure.size + max(longest, BLOCK), d)),
         n_cover=jnp.int32(0),
         selected=jnp.zeros(len(rows.entropy), jnp.int32),
         scores=jnp.zeros(len(rows.entropy)),
         count=jnp.int32(0),
     )
-    best = jnp.argmax(_rounded(rows.entropy))
-    return _pick(rows, state, best, rows.entropy[best], longest) if first else state
+    if not first:
+        return state
+    entropy = jnp.where(state.closed, -jnp.inf, rows.entropy)
+    best = jnp.argmax(_rounded(entropy))
+    return _pick(rows, state, best, rows.entropy[best], longest, entropy[best] > -jnp.inf)
 
 
 @partial(jax.jit, static_argnames="longest", donate_argnames="state")
 def _advance(rows: Rows, state: State, stop: jax.Array, *, longest: int) -> State:
-    """Pick until `stop` structures are chosen."""
+    """Pick until `stop` structures are chosen, or none is open."""
 
     def step(state):
         state = _look(rows, state, jnp.argmax(state.bound))
         tile = jnp.argmax(state.bound)
-        row = jnp.argmax(_scores(rows, state.chosen, rows.structure[tile], state.log_mass[tile]))
+        row = jnp.argmax(_scores(rows, state.closed, rows.structure[tile], state.log_mass[tile]))
         best = rows.structure[tile, row]
         score = rows.entropy[best] - state.log_mass[tile, row]
-        return _pick(rows, state, best, score, longest, state.seen[tile] == state.n_cover)
+        final = (state.seen[tile] == state.n_cover) & (state.bound[tile] > -jnp.inf)
+        return _pick(rows, state, best, score, longest, final)
 
-    return jax.lax.while_loop(lambda state: state.count < stop, step, state)
+    def unfinished(state):
+        return (state.count < stop) & (jnp.max(state.bound) > -jnp.inf)
+
+    return jax.lax.while_loop(unfinished, step, state)
 
 
 def _look(rows: Rows, state: State, tile: jax.Array) -> State:
@@ -208,7 +229,7 @@ def _look(rows: Rows, state: State, tile: jax.Array) -> State:
 
     blocks = -(-(state.n_cover - begin) // BLOCK)
     log_mass = jax.lax.fori_loop(0, blocks, absorb, state.log_mass[tiles].reshape(-1)).reshape(-1, TILE)
-    score = jnp.max(_scores(rows, state.chosen, rows.structure[tiles], log_mass), axis=1)
+    score = jnp.max(_scores(rows, state.closed, rows.structure[tiles], log_mass), axis=1)
     tiles = jnp.where(bound > -jnp.inf, tiles, len(rows.x))
     return state._replace(
         log_mass=state.log_mass.at[tiles].set(log_mass, mode="drop"),
@@ -217,9 +238,7 @@ def _look(rows: Rows, state: State, tile: jax.Array) -> State:
     )
 
 
-def _pick(
-    rows: Rows, state: State, best: jax.Array, score: jax.Array, longest: int, now: jax.Array | bool = True
-) -> State:
+def _pick(rows: Rows, state: State, best: jax.Array, score: jax.Array, longest: int, now: jax.Array) -> State:
     """Append a structure to C, if `now`.
 
     Whatever is written behind the last pick is overwritten by the next: without a branch, the large
@@ -227,9 +246,11 @@ def _pick(
     """
     flat = rows.x.reshape(-1, rows.x.shape[-1])
     first = jnp.minimum(rows.start[best], len(flat) - longest)
+    left = state.left - jnp.where(now, rows.cost[best], 0.0)
     block = jnp.roll(jax.lax.dynamic_slice_in_dim(flat, first, longest), first - rows.start[best], axis=0)
     return state._replace(
-        chosen=state.chosen.at[best].set(state.chosen[best] | now),
+        closed=state.closed.at[best].set(state.closed[best] | now) | (rows.cost > left),
+        left=left,
         cover=jax.lax.dynamic_update_slice_in_dim(state.cover, block, state.n_cover, axis=0),
         n_cover=state.n_cover + jnp.where(now, rows.start[best + 1] - rows.start[best], 0),
         selected=state.selected.at[state.count].set(best.astype(jnp.int32)),
@@ -238,10 +259,10 @@ def _pick(
     )
 
 
-def _scores(rows: Rows, chosen: jax.Array, structure: jax.Array, log_mass: jax.Array) -> jax.Array:
-    """δH + H of each environment, -inf where its structure is chosen or it is padding."""
+def _scores(rows: Rows, closed: jax.Array, structure: jax.Array, log_mass: jax.Array) -> jax.Array:
+    """δH + H of each environment, -inf where its structure is closed or it is padding."""
     entropy = rows.entropy[structure]
-    open_ = ~chosen[structure] & (entropy > -jnp.inf)
+    open_ = ~closed[structure] & (entropy > -jnp.inf)
     return jnp.where(open_, _rounded(jnp.where(open_, entropy, 0.0) - log_mass), -jnp.inf)
 
 

@@ -1,8 +1,9 @@
 """MSC improved: structures are exchanged as long as some measure gains and none falls below that of MSC.
 
-    max_C  Σ_j g_j(C)    subject to    g_j(C) ≥ 0 for every j,  |C| = t
+    max_C  Σ_j g_j(C)    subject to    g_j(C) ≥ 0 for every j,  |C| = t,  Σ_{s in C} c_s ≤ B
 
-with g_j(C) the logarithm of the ratio between a measure of C and of the choice that MSC makes at size t:
+with g_j(C) the logarithm of the ratio between a measure of C and of the t structures that MSC chooses within
+the budget B:
 
     overlap       share of all environments with δH(x_i | C) ≤ 0
     information   exp H(C)
@@ -29,10 +30,13 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.progress import advance
+from quests_jax.base.sizes import Size
+from quests_jax.cover.budget import Budget, budget_of_choice, spending_limit
 from quests_jax.cover.masses.stored import DENSE
+from quests_jax.cover.reference import known_environments, reference_mass
 from quests_jax.cover.rules.msc import msc
 from quests_jax.cover.selection import Selection
-from quests_jax.information import DEFAULT_BANDWIDTH, kernel_sum
+from quests_jax.information import DEFAULT_BANDWIDTH
 
 WIDTHS = (8, 32)  # candidates of each kind; the wide look comes when the narrow one finds nothing
 SMALLEST_GAIN = 1e-3  # an exchange must add this much to Σ g
@@ -62,7 +66,8 @@ class Exchange(NamedTuple):
 def pareto_msc(
     envs: Environments,
     *,
-    size: float,
+    size: float | Size | None = None,
+    budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
     reference: ArrayLike | None = None,
 ) -> Selection:
@@ -72,7 +77,8 @@ def pareto_msc(
 
     Args:
       envs: environments of S structures, n in all.
-      size: fraction of the structures, or a number of structures.
+      size: fraction of the structures, or a number of structures; or else
+      budget: of costs, see `quests_jax.cover.budget`.
       bandwidth: h in Å⁻¹.
       reference: environments that are known already, shape [r, d], Å⁻¹.
 
@@ -83,18 +89,20 @@ def pareto_msc(
     Raises:
       InputError: as `msc`, or more masses than fit into memory.
     """
-    selection = msc(envs, bandwidth=bandwidth, size=size, reference=reference)
+    selection = msc(envs, bandwidth=bandwidth, size=size, budget=budget, reference=reference)
     if envs.n_structures * len(np.asarray(envs.x)) > DENSE:
         raise InputError(
             f"{envs.n_structures} structures with {len(np.asarray(envs.x))} environments are too many for "
             f"exchanges (at most {DENSE:,} masses); use msc or cover."
         )
+    limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
+    limit = limit._replace(limit=jnp.asarray(spending_limit(limit)))
     landscape = _landscape(envs, bandwidth, reference)
     order, gains = list(map(int, selection.selected)), [0.0] * len(selection.selected)
     chosen = jnp.zeros(envs.n_structures, bool).at[selection.selected].set(True)
     base, value, width = _measures(landscape, chosen, _mass(landscape, chosen)), 0.0, 0
     while width < len(WIDTHS):
-        best = _best_exchange(landscape, chosen, base, width=min(WIDTHS[width], envs.n_structures))
+        best = _best_exchange(landscape, limit, chosen, base, width=min(WIDTHS[width], envs.n_structures))
         if not float(best.value) > value + SMALLEST_GAIN:
             width += 1
             continue
@@ -112,16 +120,15 @@ def _landscape(envs: Environments, bandwidth: float, reference: ArrayLike | None
     scaled = jnp.asarray((x - x.mean(axis=0, keepdims=True)) / bandwidth)
     scaled = jnp.pad(scaled, ((0, -len(x) % TILE), (0, 0)))
     padded = np.pad(number, (0, -len(x) % TILE), constant_values=envs.n_structures)
-    known = np.zeros((0, x.shape[1])) if reference is None else np.asarray(reference, np.float64)
-    reference_mass = kernel_sum(x, known, bandwidth=bandwidth) if len(known) else jnp.zeros(len(x))
+    known = reference_mass(x, known_environments(reference, x.shape[1]), bandwidth)
     masses = _all_masses(jnp.asarray(scaled), jnp.asarray(padded), envs.n_structures)[:, : len(x)]
     number = jnp.asarray(number)
     return Landscape(
         masses=masses,
-        reference_mass=reference_mass,
+        reference_mass=known,
         structure_id=number,
         counts=jnp.asarray(envs.counts, masses.dtype),
-        novelty=_novelty(masses, reference_mass, number),
+        novelty=_novelty(masses, known, number),
     )
 
 
@@ -175,9 +182,12 @@ def _measures(landscape: Landscape, chosen: jax.Array, mass: jax.Array) -> jax.A
 
 
 @partial(jax.jit, static_argnames="width")
-def _best_exchange(landscape: Landscape, chosen: jax.Array, base: jax.Array, *, width: int) -> Exchange:
+def _best_exchange(
+    landscape: Landscape, budget: Budget, chosen: jax.Array, base: jax.Array, *, width: int
+) -> Exchange:
     """Try each of the candidates that may leave with each of those that may enter."""
     leaving, entering = _candidates(landscape, chosen, width)
+    left = budget.limit - jnp.sum(jnp.where(chosen, budget.cost, 0.0))
 
     def without(leaves):
         rest = chosen.at[leaves].set(False)
@@ -187,6 +197,7 @@ def _best_exchange(landscape: Landscape, chosen: jax.Array, base: jax.Array, *, 
             after = rest.at[enters].set(True)
             g = _measures(landscape, after, mass + landscape.masses[enters]) - base
             allowed = chosen[leaves] & ~chosen[enters] & jnp.all(g >= -INDIFFERENCE)
+            allowed &= budget.cost[enters] - budget.cost[leaves] <= left
             return jnp.where(allowed, jnp.sum(g), -jnp.inf)
 
         return jax.lax.map(value, entering)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
-from quests_jax.cover.problem import cover_problem, distinct_weights
+from quests_jax.base.sizes import Size
+from quests_jax.cover.budget import Budget, budget_of_choice
+from quests_jax.cover.problem import CoverProblem, cover_problem, distinct_weights
 from quests_jax.cover.rules.baselines import (
     facility_location,
     farthest_point,
@@ -22,15 +24,16 @@ from quests_jax.cover.rules.pareto import pareto_msc
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.relaxed import relaxed_cover
+from quests_jax.information import DEFAULT_BANDWIDTH
 
 
 class Rule(NamedTuple):
     """A rule of choice, and what may be asked of it."""
 
-    choose: Callable[..., Selection]  # (envs, *, size, bandwidth, reference) -> Selection
+    choose: Callable[..., Selection]  # (envs, *, size or budget, bandwidth, reference) -> Selection
     summary: str  # one line for --help
     nested: bool = False  # smaller choices are the first picks of larger ones
-    budgeted: bool = False  # takes `budget` (atoms, for one) in place of `size`
+    budgeted: bool = False  # takes `budget` (of atoms, say) in place of `size`
     seeded: bool = False  # takes `key`; the answer is random
     complements: bool = False  # a reference changes the choice
 
@@ -42,20 +45,53 @@ def find_rule(name: str) -> Rule:
     return RULES[name]
 
 
-def _cover(envs: Environments, *, size: float, bandwidth: float, reference: ArrayLike | None) -> Selection:
-    return greedy_cover(cover_problem(envs, bandwidth=bandwidth, reference=reference), size=size)
-
-
-def _diversity_cover(
-    envs: Environments, *, size: float, bandwidth: float, reference: ArrayLike | None
+def cover(
+    envs: Environments,
+    *,
+    size: float | Size | None = None,
+    budget: Budget | None = None,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    reference: ArrayLike | None = None,
 ) -> Selection:
+    """Greedy cover of environments that count alike."""
+    problem, limit = _posed(envs, size, budget, bandwidth=bandwidth, reference=reference)
+    return greedy_cover(problem, **limit)
+
+
+def diversity_cover(
+    envs: Environments,
+    *,
+    size: float | Size | None = None,
+    budget: Budget | None = None,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    reference: ArrayLike | None = None,
+) -> Selection:
+    """Greedy cover of environments that count by how distinct they are (so coverage is left out)."""
     u = distinct_weights(envs, bandwidth=bandwidth)
-    problem = cover_problem(envs, bandwidth=bandwidth, weights=u, reference=reference)
-    return greedy_cover(problem, size=size)._replace(coverage=None)
+    problem, limit = _posed(envs, size, budget, bandwidth=bandwidth, reference=reference, weights=u)
+    return greedy_cover(problem, **limit)._replace(coverage=None)
 
 
-def _relaxed(envs: Environments, *, size: float, bandwidth: float, reference: ArrayLike | None) -> Selection:
-    return relaxed_cover(cover_problem(envs, bandwidth=bandwidth, reference=reference), size=size)
+def relaxed(
+    envs: Environments,
+    *,
+    size: float | Size | None = None,
+    budget: Budget | None = None,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    reference: ArrayLike | None = None,
+) -> Selection:
+    """Relaxed cover of environments that count alike."""
+    problem, limit = _posed(envs, size, budget, bandwidth=bandwidth, reference=reference)
+    return relaxed_cover(problem, **limit)
+
+
+def _posed(
+    envs: Environments, size: float | Size | None, budget: Budget | None, **options: Any
+) -> tuple[CoverProblem, dict[str, Any]]:
+    """The problem of a rule, with the costs of its budget, and the limit of a solver."""
+    limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
+    problem = cover_problem(envs, cost=limit.cost, **options)
+    return problem, {"size": size} if budget is None else {"cost_budget": float(limit.limit)}
 
 
 RULES: dict[str, Rule] = {
@@ -63,35 +99,41 @@ RULES: dict[str, Rule] = {
         msc,
         "most novel environment plus entropy of its structure: QUESTS' rule; keeps outliers",
         nested=True,
+        budgeted=True,
         complements=True,
     ),
     "pareto": Rule(
         pareto_msc,
         "msc, then exchanges of structures that worsen none of five measures; small sets",
+        budgeted=True,
         complements=True,
     ),
     "cover": Rule(
-        _cover,
+        cover,
         "greedy set cover: most environments covered, within 1 - 1/e of the best",
         nested=True,
+        budgeted=True,
         complements=True,
     ),
     "diversity": Rule(
-        _diversity_cover,
+        diversity_cover,
         "greedy set cover in which rare environments count as much as common ones",
         nested=True,
+        budgeted=True,
         complements=True,
     ),
     "relaxed": Rule(
-        _relaxed,
+        relaxed,
         "relaxed set cover, rounded and improved by swaps: never below cover, slower",
+        budgeted=True,
         complements=True,
     ),
-    "random": Rule(random_choice, "structures at random", nested=True, seeded=True),
+    "random": Rule(random_choice, "structures at random", nested=True, budgeted=True, seeded=True),
     "fps": Rule(
         farthest_point,
         "farthest points by the mean distance of environments",
         nested=True,
+        budgeted=True,
         complements=True,
     ),
     "mean-fps": Rule(
@@ -99,6 +141,7 @@ RULES: dict[str, Rule] = {
         "farthest points among mean descriptors",
         nested=True,
         seeded=True,
+        budgeted=True,
         complements=True,
     ),
     "k-means": Rule(k_means, "a random structure of each k-means cluster of mean descriptors", seeded=True),
@@ -116,6 +159,7 @@ RULES: dict[str, Rule] = {
         facility_location,
         "facility location: mean descriptors of the chosen are near to those of all",
         nested=True,
+        budgeted=True,
         complements=True,
     ),
 }

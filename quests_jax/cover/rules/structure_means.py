@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
-from quests_jax.base.checks import check_matrix
 from quests_jax.base.defaults import key_or_default
 from quests_jax.base.environments import Environments
 from quests_jax.cover.selection import Selection
@@ -24,9 +22,8 @@ def listed(
 
 
 def generator_of(key: jax.Array | None) -> np.random.Generator:
-    """NumPy's generator for the host, seeded by a JAX key; by `jax.random.key(0)` where none is given."""
-    key = key_or_default(key)
-    return np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+    """NumPy's generator for the host, seeded by a JAX key."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(key_or_default(key))).tolist())
 
 
 def structure_entropies(envs: Environments, *, bandwidth: float) -> np.ndarray:
@@ -38,15 +35,6 @@ def structure_entropies(envs: Environments, *, bandwidth: float) -> np.ndarray:
             kernel = np.exp(-cdist(x, x, "sqeuclidean") / (2 * bandwidth**2))
             entropy[s] = np.log(len(x)) - np.log(kernel.sum(axis=1)).mean()
     return entropy
-
-
-def checked(reference: ArrayLike | None, x: ArrayLike) -> np.ndarray | None:
-    """The reference in float64; None if it is missing or empty."""
-    if reference is None:
-        return None
-    known = np.asarray(reference, np.float64)
-    check_matrix("reference", known, np.shape(x)[1])
-    return known if len(known) else None
 
 
 def means_of(envs: Environments) -> np.ndarray:

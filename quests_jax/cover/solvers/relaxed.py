@@ -61,10 +61,8 @@ def relaxed_cover(
     budget = make_budget(problem, size=size, cost_budget=cost_budget)
     relaxation = relax(problem, budget)
     fill = partial(greedy_cover, problem, size=size, cost_budget=cost_budget)
-    w, draws = (
-        np.asarray(relaxation.weights),
-        jax.random.split(key_or_default(key), DRAWS),
-    )
+    w = np.asarray(relaxation.weights)
+    draws = jax.random.split(key_or_default(key), DRAWS)
     rounded = [threshold_round(w, budget), *(pipage_round(w, budget, key=draw) for draw in draws)]
     starts = fill(), max((fill(include=chosen) for chosen in rounded), key=_covered)
     best = max((_swapped(problem, budget, fill, start) for start in starts), key=_covered)
