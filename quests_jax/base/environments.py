@@ -11,25 +11,119 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_finite_rows, check_matrix
 
+APART = 64.0  # bandwidths between the elements that `apart` sets apart
+HEAVIEST = 118  # largest atomic number
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Environments:
-    """Environments of a data set: any descriptor will do, QUESTS' or SOAP or learned features."""
+    """Environments of a data set: any descriptor will do, QUESTS' or SOAP or learned features.
+
+    With `elements`, environments of different elements have nothing in common: the kernel of a pair is
+    δ(Z_i, Z_j) K(x_i, x_j) in every measure, mass, rule and certificate that is given the environments.
+    """
 
     x: ArrayLike  # [n, d] float, Å⁻¹ for QUESTS descriptors
     structure_id: ArrayLike  # [n] int32, ascending
     n_structures: int = dataclasses.field(metadata={"static": True})
+    elements: ArrayLike | None = None  # [n] int32, atomic number of each center; None: not told apart
 
     @property
     def counts(self) -> np.ndarray:
         """Number of environments of each structure, shape [S]."""
         return np.bincount(np.asarray(self.structure_id), minlength=self.n_structures)
 
+    def __len__(self) -> int:
+        """n."""
+        return np.shape(self.x)[0]
 
-def make_environments(x: ArrayLike, structure_id: ArrayLike, n_structures: int | None = None) -> Environments:
+    def take(self, rows: ArrayLike | slice) -> Environments:
+        """Some of the environments, by ascending numbers, a mask [n] or a slice; structures keep theirs."""
+        rows = rows if isinstance(rows, slice) else np.asarray(rows)
+        x = self.x if isinstance(self.x, jax.Array) else np.asarray(self.x)
+        elements = None if self.elements is None else np.asarray(self.elements)[rows]
+        return Environments(x[rows], np.asarray(self.structure_id)[rows], self.n_structures, elements)
+
+    def in_float64(self) -> Environments:
+        """The same with `x` as a NumPy array of float64."""
+        return dataclasses.replace(self, x=np.asarray(self.x, np.float64))
+
+
+def joined(parts: Sequence[Environments]) -> Environments:
+    """The environments of several data sets one after the other, with the structures numbered on.
+
+    Raises `InputError` where widths differ, or where some sets tell elements apart and others do not.
+    """
+    for number, part in enumerate(parts):
+        check_matrix(f"part {number}", part.x, np.shape(parts[0].x)[1])
+        check_alike(part, parts[0])
+    before = np.cumsum([0, *(part.n_structures for part in parts)])
+    numbers = [np.asarray(part.structure_id) + first for part, first in zip(parts, before, strict=False)]
+    labels = [np.asarray(part.elements) for part in parts if part.elements is not None]
+    return Environments(
+        np.concatenate([np.asarray(part.x) for part in parts]),
+        np.concatenate(numbers).astype(np.int32),
+        int(before[-1]),
+        np.concatenate(labels) if labels else None,
+    )
+
+
+def apart(envs: Environments, bandwidth: float) -> np.ndarray:
+    """`x` in float64 as [n, d]; where elements are told apart, as [n, d + 3] with elements `APART`·h apart.
+
+    For code that forms distances of its own: the kernel between two elements is then exp(−APART²/2), which
+    is 0 in float64, and δH of an element that a choice lacks is finite, at least APART²/2.
+    """
+    x = np.asarray(envs.x, np.float64)
+    if envs.elements is None:
+        return x
+    sites = np.stack(np.unravel_index(np.asarray(envs.elements), (5, 5, 5)), axis=1)  # one for each element
+    return np.concatenate([x, APART * bandwidth * sites], axis=1)
+
+
+def check_alike(y: Environments | ArrayLike, x: Environments | ArrayLike) -> None:
+    """Raise `InputError` where one of two sets tells its elements apart and the other does not."""
+    if (elements_of(y) is None) != (elements_of(x) is None):
+        raise InputError(
+            "one of two sets tells its elements apart and the other does not; describe both with the same "
+            "elements, and hand over their Environments."
+        )
+
+
+def elements_of(x: Environments | ArrayLike) -> np.ndarray | None:
+    """Atomic number of each environment, shape [n]; None for rows that are not told apart."""
+    if not isinstance(x, Environments) or x.elements is None:
+        return None
+    return np.asarray(x.elements)
+
+
+def lacking(y: Environments, x: Environments) -> np.ndarray:
+    """Which environments of y are of an element that x lacks, shape [m]: there δH(y|x) is infinite."""
+    if y.elements is None or x.elements is None:
+        return np.zeros(len(y), bool)
+    return ~np.isin(np.asarray(y.elements), np.asarray(x.elements))
+
+
+def rows_of(x: Environments | ArrayLike) -> ArrayLike:
+    """The descriptors [n, d] of environments, or of an array that holds nothing else."""
+    return x.x if isinstance(x, Environments) else x
+
+
+def some_rows(x: Environments | ArrayLike, rows: ArrayLike | slice) -> Environments | ArrayLike:
+    """`Environments.take` of environments, the same rows of an array that holds nothing else."""
+    return x.take(rows) if isinstance(x, Environments) else np.asarray(x)[rows]
+
+
+def make_environments(
+    x: ArrayLike,
+    structure_id: ArrayLike,
+    n_structures: int | None = None,
+    elements: ArrayLike | None = None,
+) -> Environments:
     """Environments from your own descriptors `x` [n, d] and the structure number of each row [n].
 
+    With the atomic number of each center, `elements` [n], environments of different elements are told apart.
     Raises `InputError` if shapes disagree, a value is not finite, or the numbers do not ascend.
     """
     x, structure_id = np.asarray(x), np.asarray(structure_id)
@@ -46,14 +140,16 @@ def make_environments(x: ArrayLike, structure_id: ArrayLike, n_structures: int |
     total = int(structure_id[-1]) + 1 if len(structure_id) else 0
     if n_structures is not None and n_structures < total:
         raise InputError(f"n_structures is {n_structures}, but structure_id goes up to {total - 1}.")
-    return Environments(x, structure_id.astype(np.int32), total if n_structures is None else n_structures)
+    total = total if n_structures is None else n_structures
+    return Environments(x, structure_id.astype(np.int32), total, _labels(elements, len(x)))
 
 
-def joined(parts: Sequence[Environments]) -> Environments:
-    """The environments of several data sets one after the other, with the structures numbered on."""
-    for number, part in enumerate(parts):
-        check_matrix(f"part {number}", part.x, np.shape(parts[0].x)[1])
-    before = np.cumsum([0, *(part.n_structures for part in parts)])
-    numbers = [np.asarray(part.structure_id) + first for part, first in zip(parts, before, strict=False)]
-    x = np.concatenate([np.asarray(part.x) for part in parts])
-    return Environments(x, np.concatenate(numbers).astype(np.int32), int(before[-1]))
+def _labels(elements: ArrayLike | None, n: int) -> np.ndarray | None:
+    if elements is None:
+        return None
+    labels = np.asarray(elements)
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise InputError(f"elements: expected {n} integers, one per environment, got shape {labels.shape}.")
+    if np.any((labels < 0) | (labels > HEAVIEST)):
+        raise InputError(f"elements: expected atomic numbers from 0 to {HEAVIEST}.")
+    return labels.astype(np.int32)

@@ -31,7 +31,7 @@ def prefix_metrics(
     selected: Sequence[int] | np.ndarray,
     *,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
 ) -> Prefixes:
     """Entropy, diversity and overlap of every prefix C_t of a selection.
 
@@ -54,10 +54,10 @@ def prefix_metrics(
     order = np.asarray(selected, int)
     if len(np.unique(order)) < len(order) or np.any((order < 0) | (order >= envs.n_structures)):
         raise InputError(f"selected: expected different numbers from 0 to {envs.n_structures - 1}.")
-    x, number = np.asarray(envs.x), np.asarray(envs.structure_id)
-    known = 0.0 if reference is None else np.asarray(kernel_sum(x, reference, bandwidth=bandwidth))
-    tolerance, chosen, rows = overlap_tolerance(x.dtype), np.zeros(len(x), bool), []
-    mass = np.zeros(len(x), x.dtype)
+    number, dtype = np.asarray(envs.structure_id), np.asarray(envs.x).dtype
+    known = 0.0 if reference is None else np.asarray(kernel_sum(envs, reference, bandwidth=bandwidth))
+    tolerance, chosen, rows = overlap_tolerance(dtype), np.zeros(len(envs), bool), []
+    mass = np.zeros(len(envs), dtype)
     for done, (structure, own) in enumerate(_masses(envs, order, bandwidth), start=1):
         mass, chosen = mass + own, chosen | (number == structure)
         p = mass[chosen]
@@ -70,11 +70,11 @@ def prefix_metrics(
 
 def _masses(envs: Environments, order: np.ndarray, bandwidth: float) -> Iterator[tuple[int, np.ndarray]]:
     """Each structure in order, with its mass at all environments, shape [n]."""
-    x, number = np.asarray(envs.x), np.asarray(envs.structure_id)
+    number = np.asarray(envs.structure_id)
     starts = np.searchsorted(number, np.arange(envs.n_structures + 1)).tolist()
     for first in range(0, len(order), BLOCK):
         block = order[first : first + BLOCK].tolist()
         rows = np.concatenate([np.arange(starts[s], starts[s + 1]) for s in block])
         place = np.repeat(np.arange(len(block)), envs.counts[block])
-        masses = structure_masses(x, x[rows], place, len(block), bandwidth=bandwidth)
+        masses = structure_masses(envs, envs.take(rows), place, len(block), bandwidth=bandwidth)
         yield from zip(block, np.asarray(masses), strict=True)

@@ -20,12 +20,12 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_finite_rows, check_matrix, check_positive
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import Environments, rows_of
 from quests_jax.cover.budget import check_cost
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.masses.stored import all_masses
 from quests_jax.cover.reference import known_environments, reference_mass
-from quests_jax.information import DEFAULT_BANDWIDTH, self_kernel_sum
+from quests_jax.information import DEFAULT_BANDWIDTH, Rows, self_kernel_sum
 
 
 @jax.tree_util.register_dataclass
@@ -53,8 +53,8 @@ def cover_problem(
     bandwidth: float = DEFAULT_BANDWIDTH,
     cost: ArrayLike | None = None,
     weights: ArrayLike | None = None,
-    reference: ArrayLike | None = None,
-    targets: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
+    targets: ArrayLike | Environments | None = None,
 ) -> CoverProblem:
     """Build the masses once; every solver and every report reads the same problem.
 
@@ -75,15 +75,14 @@ def cover_problem(
       InputError: no environments, or a cost, weight, reference or target that does not fit.
     """
     bandwidth = check_positive("bandwidth", bandwidth)
-    width = np.shape(envs.x)[1]
-    wanted = np.asarray(envs.x if targets is None else targets, np.float64)
-    check_matrix("targets", wanted, width)
-    check_finite_rows("targets", wanted)
+    wanted = envs.in_float64() if targets is None else _targets(targets)
+    check_matrix("targets", rows_of(wanted), np.shape(envs.x)[1])
+    check_finite_rows("targets", rows_of(wanted))
     if not np.size(envs.x) or not len(wanted):
         raise InputError("the data set holds no environments to cover; give structures with atoms.")
     costs = np.ones(envs.n_structures) if cost is None else check_cost(cost, envs.n_structures)
     weights = _weights(weights, len(wanted))
-    known = known_environments(reference, width)
+    known = known_environments(reference, envs)
     masses, dropped = all_masses(envs, wanted, bandwidth=bandwidth)
     return CoverProblem(
         masses=masses,
@@ -98,7 +97,7 @@ def cover_problem(
 
 def distinct_weights(envs: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH) -> np.ndarray:
     """Weights u_i = 1/p_i with p_i = Σ_j K(x_i, x_j): they count *distinct* environments, Σ u = exp(D)."""
-    return 1.0 / np.asarray(self_kernel_sum(np.asarray(envs.x, np.float64), bandwidth=bandwidth))
+    return 1.0 / np.asarray(self_kernel_sum(envs.in_float64(), bandwidth=bandwidth))
 
 
 @jax.jit
@@ -133,3 +132,7 @@ def _weights(weights: ArrayLike | None, n: int) -> np.ndarray:
     if not weights.sum() > 0:
         raise InputError("weights: all are 0; at least one environment must count.")
     return weights
+
+
+def _targets(targets: ArrayLike | Environments) -> Rows:
+    return targets.in_float64() if isinstance(targets, Environments) else np.asarray(targets, np.float64)

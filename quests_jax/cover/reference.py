@@ -8,23 +8,32 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import check_finite_rows, check_matrix
-from quests_jax.information import kernel_sum
+from quests_jax.base.environments import Environments, check_alike
+from quests_jax.information import Rows, kernel_sum
 
 
-def known_environments(reference: ArrayLike | None, n_features: int) -> np.ndarray:
-    """The reference in float64, shape [r, d]; r = 0 where there is none.
+def known_environments(reference: ArrayLike | Environments | None, envs: Environments) -> Environments:
+    """The reference of a choice among `envs`, in float64; no environments where there is none.
 
     Raises:
-      InputError: no matrix of d columns, or a value that is not finite.
+      InputError: another number of columns, a value that is not finite, or elements told apart in one of the
+        two only.
     """
     if reference is None:
-        return np.zeros((0, n_features))
-    known = np.asarray(reference, np.float64)
-    check_matrix("reference", known, n_features)
-    check_finite_rows("reference", known)
-    return known
+        return envs.in_float64().take(slice(0))
+    if not isinstance(reference, Environments):
+        rows = np.asarray(reference, np.float64)
+        reference = Environments(rows, np.zeros(rows.shape[:1], np.int32), 1)
+    check_matrix("reference", reference.x, np.shape(envs.x)[1])
+    check_finite_rows("reference", np.asarray(reference.x))
+    if not len(reference):
+        return envs.in_float64().take(slice(0))
+    check_alike(reference, envs)
+    return reference.in_float64()
 
 
-def reference_mass(targets: np.ndarray, known: np.ndarray, bandwidth: float) -> jax.Array:
+def reference_mass(targets: Rows, known: Environments, bandwidth: float) -> jax.Array:
     """r_i = Σ_j K(t_i, k_j), shape [n]; 0 without a reference."""
-    return kernel_sum(targets, known, bandwidth=bandwidth) if len(known) else jnp.zeros(len(targets))
+    if not len(known):
+        return jnp.zeros(len(targets))
+    return kernel_sum(targets, known, bandwidth=bandwidth)

@@ -26,8 +26,9 @@ from quests_jax.information.measures import (
     overlap,
     overlap_matrix,
 )
-from quests_jax.information.sums.kernels import (
+from quests_jax.information.sums.elements import (
     DEFAULT_BANDWIDTH,
+    Rows,
     cross_kernel_sums,
     kernel_product,
     kernel_sum,
@@ -42,6 +43,7 @@ __all__ = [
     "DEFAULT_BANDWIDTH",
     "Estimate",
     "LearningCurve",
+    "Rows",
     "cross_kernel_sums",
     "cutoff_rule",
     "delta_entropy",

@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike
 from scipy.optimize import curve_fit
 from scipy.special import stdtrit
 
 from quests_jax.base.checks import InputError, check_count, check_matrix
 from quests_jax.base.defaults import key_or_default
+from quests_jax.base.environments import Environments, rows_of, some_rows
 from quests_jax.base.progress import advance
 from quests_jax.information.measures import entropy
-from quests_jax.information.sums.kernels import DEFAULT_BANDWIDTH, kernel_sum
+from quests_jax.information.sums.elements import DEFAULT_BANDWIDTH, Rows, kernel_sum
 
 CONFIDENCE = 0.95
 INFINITE = 1e12  # environments at which the fitted curve counts as converged, as in [schwalbe-koda:25]
@@ -46,7 +46,7 @@ class LearningCurve(NamedTuple):
 
 
 def learning_curve(
-    x: ArrayLike,
+    x: Rows,
     sizes: Sequence[int],
     *,
     repeats: int = 5,
@@ -67,17 +67,16 @@ def learning_curve(
     Raises:
       InputError: sizes out of range, or x no matrix.
     """
-    x, repeats = np.asarray(x), check_count("repeats", repeats)
-    check_matrix("x", x)
+    x, repeats = _rows(x), check_count("repeats", repeats)
     counts = np.asarray(sizes, int)
     if not len(counts) or counts.min() < 1 or counts.max() > len(x):
         raise InputError(f"sizes must be from 1 to the {len(x)} environments, got {list(sizes)}.")
     keys = jax.random.split(key_or_default(key), repeats)
     found = np.empty((repeats, len(counts)))
     for number, each in enumerate(keys):
-        shuffled = x[np.asarray(jax.random.permutation(each, len(x)))]
+        shuffled = np.asarray(jax.random.permutation(each, len(x)))
         for column, count in enumerate(counts):
-            found[number, column] = entropy(shuffled[:count], bandwidth=bandwidth)
+            found[number, column] = entropy(some_rows(x, shuffled[:count]), bandwidth=bandwidth)
             advance("learning curve", number * len(counts) + column + 1, found.size)
     return LearningCurve(counts, found)
 
@@ -112,7 +111,7 @@ class Estimate(NamedTuple):
 
 
 def sampled_entropy(
-    x: ArrayLike, rows: int = 1000, *, bandwidth: float = DEFAULT_BANDWIDTH, key: jax.Array | None = None
+    x: Rows, rows: int = 1000, *, bandwidth: float = DEFAULT_BANDWIDTH, key: jax.Array | None = None
 ) -> Estimate:
     """Entropy of the whole set from the kernel sums of a sample of its rows, see `estimated_entropy`.
 
@@ -122,11 +121,12 @@ def sampled_entropy(
       bandwidth: h in Å⁻¹.
       key: of the sample, `jax.random.key(0)` where not given.
     """
-    x, rows = np.asarray(x), check_count("rows", rows, minimum=2)
-    check_matrix("x", x)
+    x, rows = _rows(x), check_count("rows", rows, minimum=2)
     key = key_or_default(key)
     sample = np.asarray(jax.random.permutation(key, len(x)))[: min(rows, len(x))]
-    return estimated_entropy(np.asarray(kernel_sum(x[sample], x, bandwidth=bandwidth), float), len(x))
+    return estimated_entropy(
+        np.asarray(kernel_sum(some_rows(x, sample), x, bandwidth=bandwidth), float), len(x)
+    )
 
 
 def estimated_entropy(p: np.ndarray, n: int) -> Estimate:
@@ -154,3 +154,8 @@ def _mean(values: np.ndarray, n: int) -> tuple[float, float]:
     left_out = np.sqrt(max(1 - rows / n, 0.0))  # nothing is unknown once all rows are in the sample
     quantile = stdtrit(rows - 1, 0.5 + CONFIDENCE / 2)
     return float(values.mean()), float(quantile * values.std(ddof=1) / np.sqrt(rows) * left_out)
+
+
+def _rows(x: Rows) -> Rows:
+    check_matrix("x", np.asarray(rows_of(x)))
+    return x if isinstance(x, Environments) else np.asarray(x)

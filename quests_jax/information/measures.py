@@ -13,17 +13,19 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_matrix, check_positive
+from quests_jax.base.environments import Environments, joined, rows_of
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.progress import advance
-from quests_jax.information.sums.kernels import (
+from quests_jax.information.sums.elements import (
     DEFAULT_BANDWIDTH,
+    Rows,
     log_kernel_sum,
     log_sum_of_others,
     self_kernel_sum,
 )
 
 
-def entropy(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+def entropy(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
     """Information entropy of a set of environments, [schwalbe-koda:25, (4)].
 
         H = −(1/n) Σ_i ln[(1/n) Σ_j K(x_i, x_j)],    0 ≤ H ≤ ln n
@@ -48,7 +50,7 @@ def _mean_surprise(p: jax.Array) -> jax.Array:
     return jnp.log(p.shape[-1]).astype(p.dtype) - jnp.mean(jnp.log(p), axis=-1)
 
 
-def delta_entropy(y: ArrayLike, x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+def delta_entropy(y: Rows, x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
     """Differential entropy of each environment of y against the reference x, [schwalbe-koda:25, (5)].
 
         δH(y|x) = −ln Σ_j K(y, x_j)
@@ -68,7 +70,7 @@ def delta_entropy(y: ArrayLike, x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_
 
 
 def delta_entropy_of_others(
-    x: ArrayLike,
+    x: Rows,
     group: ArrayLike,
     *,
     rows: ArrayLike | None = None,
@@ -94,7 +96,7 @@ def delta_entropy_of_others(
     return -log_sum_of_others(x, group, rows=rows, bandwidth=bandwidth)
 
 
-def diversity(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+def diversity(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
     """Logarithm of the effective number of distinct environments, [schwalbe-koda:25, (6)].
 
         D = ln Σ_i 1 / Σ_j K(x_i, x_j),    0 ≤ D ≤ ln n
@@ -109,8 +111,8 @@ def diversity(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.
 
 
 def overlap(
-    y: ArrayLike,
-    x: ArrayLike,
+    y: Rows,
+    x: Rows,
     *,
     bandwidth: ArrayLike = DEFAULT_BANDWIDTH,
     tolerance: float | None = None,
@@ -129,7 +131,7 @@ def overlap(
 
 
 def overlap_matrix(
-    parts: Sequence[ArrayLike],
+    parts: Sequence[Rows],
     *,
     bandwidth: float = DEFAULT_BANDWIDTH,
     tolerance: float | None = None,
@@ -153,21 +155,28 @@ def overlap_matrix(
         raise InputError("parts: none; give the environments of one part at least.")
     bandwidth = check_positive("bandwidth", bandwidth)
     for number, part in enumerate(parts):
-        check_matrix(f"part {number}", part, np.shape(parts[0])[-1] if number else None)
+        width = np.shape(rows_of(parts[0]))[-1] if number else None
+        check_matrix(f"part {number}", rows_of(part), width)
     shares = np.eye(len(parts))
     for r, x in enumerate(parts):  # the others in one call: a program for each size of x, not of each pair
         others = [t for t in range(len(parts)) if t != r]
         if others:
-            dH = np.asarray(delta_entropy(np.concatenate([parts[t] for t in others]), x, bandwidth=bandwidth))
+            dH = np.asarray(delta_entropy(_together([parts[t] for t in others]), x, bandwidth=bandwidth))
             limit = overlap_tolerance(dH.dtype) if tolerance is None else tolerance
-            borders = np.cumsum([np.shape(parts[t])[0] for t in others])[:-1]
+            borders = np.cumsum([np.shape(rows_of(parts[t]))[0] for t in others])[:-1]
             shares[r, others] = [np.mean(part < limit) for part in np.split(dH, borders)]
         advance("overlaps", r + 1, len(parts))
     return shares
 
 
-def efficiency(x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
+def _together(parts: Sequence[Rows]) -> Rows:
+    if all(isinstance(part, Environments) for part in parts):
+        return joined(parts)
+    return np.concatenate([rows_of(part) for part in parts])
+
+
+def efficiency(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
     """Share of the largest entropy, 100·H / ln n in percent, [schwalbe-koda:25, (8)]; 100 for n = 1."""
     H = entropy(x, bandwidth=bandwidth)
-    n = jnp.shape(x)[0]
+    n = jnp.shape(rows_of(x))[0]
     return 100 * H / jnp.log(n).astype(H.dtype) if n > 1 else jnp.full_like(H, 100)

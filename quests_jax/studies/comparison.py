@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 
 from quests_jax.atoms.describe import environments
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import Environments, apart, lacking
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
@@ -133,19 +133,20 @@ def measure(problem: CoverProblem, envs: Environments, selected: np.ndarray) -> 
 
     with δH_i = −ln Σ_{s in C} M_si. A problem with a reference is not meant here.
     """
-    x, chosen = np.asarray(envs.x, np.float64), np.isin(envs.structure_id, selected)
+    x, chosen = apart(envs, float(problem.bandwidth)), np.isin(envs.structure_id, selected)
     w = indicator(problem, selected)
     mass = np.array(problem.masses.total(w))
     far = mass < TRUSTED * (CUTOFF + float(problem.dropped))
     dH = -np.log(np.where(far, 1.0, mass))
     dH[far] = _delta_entropy(x[far], x[chosen], float(problem.bandwidth))
+    dH[lacking(envs, envs.take(chosen))] = np.inf
     return {
         "environments": chosen.sum(),
         "overlap": (dH < overlap_tolerance(x.dtype)).mean(),
         "coverage": float(coverage(problem, w)),
         "entropy": np.log(chosen.sum()) + dH[chosen].mean(),
         "diversity": np.logaddexp.reduce(dH[chosen]),
-        "max_delta_entropy": dH.max(),
+        "max_delta_entropy": dH.max(initial=-np.inf, where=np.isfinite(dH)),
         "delta_entropy_999": np.quantile(dH, TAIL),
     }
 

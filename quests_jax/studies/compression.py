@@ -13,7 +13,7 @@ from ase import Atoms
 from quests_jax.atoms.describe import environments
 from quests_jax.base.checks import check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import Environments, joined
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
@@ -21,7 +21,7 @@ from quests_jax.base.sizes import Size, check_size
 from quests_jax.base.versions import versions
 from quests_jax.cover import Selection, certify, cover_problem
 from quests_jax.cover.rules.registry import find_rule
-from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy, self_kernel_sum
+from quests_jax.information import DEFAULT_BANDWIDTH, Rows, delta_entropy, self_kernel_sum
 
 
 class Compression(NamedTuple):
@@ -65,7 +65,7 @@ def compress(
     count = check_size(size, structures.n_structures if described else len(structures))
     with timed(seconds, "descriptors"):
         envs = _described(structures, k, cutoff)
-        known = None if reference is None else np.asarray(_described(reference, k, cutoff).x)
+        known = None if reference is None else _described(reference, k, cutoff)
     with timed(seconds, "selection"):
         selection = select(envs, size=count, bandwidth=bandwidth, reference=known)
     with timed(seconds, "certificate"):
@@ -80,7 +80,7 @@ def compress(
     return Compression(selection, chosen, plain(summary))
 
 
-def entropy_and_diversity(x: np.ndarray, *, bandwidth: float) -> tuple[float, float]:
+def entropy_and_diversity(x: Rows, *, bandwidth: float) -> tuple[float, float]:
     """H = ln n + mean δH and D = ln Σ exp δH of x [n, d] in nats, from one kernel sum instead of two."""
     return measures_of(np.asarray(self_kernel_sum(x, bandwidth=bandwidth)))
 
@@ -104,14 +104,16 @@ def _described(data: Sequence[Atoms] | Environments, k: int, cutoff: float) -> E
     return data if isinstance(data, Environments) else environments(data, k=k, cutoff=cutoff)
 
 
-def _metrics(envs: Environments, selection: Selection, known: Any, bandwidth: float) -> dict[str, Any]:
+def _metrics(
+    envs: Environments, selection: Selection, known: Environments | None, bandwidth: float
+) -> dict[str, Any]:
     """Entropies of the whole and of the chosen part, and how well the part covers the whole."""
-    x = np.asarray(envs.x)
-    chosen = x[np.isin(envs.structure_id, selection.selected)]
-    covering = chosen if known is None else np.concatenate([known, chosen])
-    dH, tolerance = np.asarray(delta_entropy(x, covering, bandwidth=bandwidth)), overlap_tolerance(x.dtype)
+    chosen = envs.take(np.isin(envs.structure_id, selection.selected))
+    covering = chosen if known is None else joined([known, chosen])
+    dH = np.asarray(delta_entropy(envs, covering, bandwidth=bandwidth))
+    tolerance = overlap_tolerance(dH.dtype)
     entropy, diversity = entropy_and_diversity(chosen, bandwidth=bandwidth)
-    entropy_full, diversity_full = entropy_and_diversity(x, bandwidth=bandwidth)
+    entropy_full, diversity_full = entropy_and_diversity(envs, bandwidth=bandwidth)
     return {
         "entropy": entropy,
         "diversity": diversity,
@@ -119,7 +121,8 @@ def _metrics(envs: Environments, selection: Selection, known: Any, bandwidth: fl
         "diversity_full": diversity_full,
         "overlap": (dH < tolerance).mean(),
         "tolerance": tolerance,
-        "max_delta_entropy": dH.max(),
+        "max_delta_entropy": dH.max(initial=-np.inf, where=np.isfinite(dH)),
+        "missing_elements": np.isposinf(dH).sum(),
     }
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from quests_jax.base.environments import Environments
 from quests_jax.base.progress import advance
 from quests_jax.base.shapes import padded_size
-from quests_jax.information import structure_masses
+from quests_jax.information import Rows, structure_masses
 
 DENSE = 50_000_000  # most entries stored densely: 400 MB in float64
 DROPPED = 1e-6  # mass that pruning may take from an environment, all structures together
@@ -165,15 +165,15 @@ class SparseMasses(NamedTuple):
 Stored = DenseMasses | SparseMasses
 
 
-def all_masses(envs: Environments, targets: np.ndarray, *, bandwidth: float) -> tuple[Stored, float]:
+def all_masses(envs: Environments, targets: Rows, *, bandwidth: float) -> tuple[Stored, float]:
     """Masses in float64 of all structures at all targets [n, d], and the largest mass left out anywhere."""
     if envs.n_structures * len(targets) <= DENSE:
-        x, number = np.asarray(envs.x, np.float64), np.asarray(envs.structure_id)
+        x, number = envs.in_float64(), np.asarray(envs.structure_id)
         return DenseMasses(structure_masses(targets, x, number, envs.n_structures, bandwidth=bandwidth)), 0.0
     return _sparse(envs, targets, bandwidth)
 
 
-def _sparse(envs: Environments, targets: np.ndarray, bandwidth: float) -> tuple[SparseMasses, float]:
+def _sparse(envs: Environments, targets: Rows, bandwidth: float) -> tuple[SparseMasses, float]:
     least = DROPPED / envs.n_structures
     values, environment, lengths, dropped = [], [], [], np.zeros(len(targets))
     for block, first in _structure_blocks(envs, targets, bandwidth):
@@ -215,10 +215,10 @@ def sparse_masses(
 
 
 def _structure_blocks(
-    envs: Environments, targets: np.ndarray, bandwidth: float
+    envs: Environments, targets: Rows, bandwidth: float
 ) -> Iterator[tuple[np.ndarray, int]]:
     """Dense masses of runs of structures, as many at a time as fit into DENSE entries."""
-    x = np.asarray(envs.x, np.float64)
+    x = envs.in_float64()
     number, ends = np.asarray(envs.structure_id), np.concatenate([[0], np.cumsum(envs.counts)])
     size = max(1, DENSE // (2 * len(targets)))
     for first in range(0, envs.n_structures, size):
@@ -227,5 +227,7 @@ def _structure_blocks(
         if rows.start == rows.stop:
             yield np.zeros((last - first, len(targets))), first
             continue
-        block = structure_masses(targets, x[rows], number[rows] - first, last - first, bandwidth=bandwidth)
+        block = structure_masses(
+            targets, x.take(rows), number[rows] - first, last - first, bandwidth=bandwidth
+        )
         yield np.asarray(block), first

@@ -16,7 +16,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import Environments, apart
 from quests_jax.base.sizes import Size
 from quests_jax.cover.budget import Budget, budget_of_choice, first_affordable, spending_limit
 from quests_jax.cover.reference import known_environments
@@ -42,7 +42,7 @@ def random_choice(
     size: float | Size | None = None,
     budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
 ) -> Selection:
     """Structures in random order, without replacement; smaller sizes are prefixes of larger ones."""
     del bandwidth, reference
@@ -59,7 +59,7 @@ def stratified(
     size: float | Size | None = None,
     budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
 ) -> Selection:
     """Random structures, of each label in proportion to how often it occurs (within one structure).
 
@@ -93,7 +93,7 @@ def farthest_point(
     size: float | Size | None = None,
     budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
 ) -> Selection:
     """Farthest points with QUESTS' distance of structures, the mean over all pairs of environments.
 
@@ -108,8 +108,8 @@ def farthest_point(
       bandwidth: h of the entropies H_S, in Å⁻¹.
       reference: environments that are known already, shape [r, d], Å⁻¹.
     """
-    x = np.asarray(envs.x, np.float64)
-    known = known_environments(reference, x.shape[1])
+    x = apart(envs, bandwidth)
+    known = known_environments(reference, envs)
     limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
     center = x.mean(axis=0, keepdims=True)
     centered = jnp.asarray(x - center)
@@ -127,7 +127,8 @@ def farthest_point(
     if not len(known):
         entropy = np.round(structure_entropies(envs, bandwidth=bandwidth), DECIMALS)
         return _farthest(limit, to_structure, entropy, "fps")
-    start = mean_distance(jnp.pad(jnp.asarray(known - center), ((0, BLOCK), (0, 0))), 0, len(known))
+    others = jnp.pad(jnp.asarray(apart(known, bandwidth) - center), ((0, BLOCK), (0, 0)))
+    start = mean_distance(others, 0, len(known))
     return _farthest(limit, to_structure, start, "fps", known=True)
 
 
@@ -138,12 +139,12 @@ def mean_farthest_point(
     size: float | Size | None = None,
     budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
 ) -> Selection:
     """Farthest points among mean descriptors, from a random one or from the mean of the reference."""
     del bandwidth
-    means = means_of(envs)
-    known = known_environments(reference, means.shape[1])
+    known = known_environments(reference, envs)
+    means, known_mean = means_of(envs, known)
     limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
 
     def to_structure(s: int) -> np.ndarray:
@@ -154,7 +155,7 @@ def mean_farthest_point(
         drawn = np.zeros(len(means))
         drawn[open_[generator_of(key).integers(len(open_))]] = 1.0
         return _farthest(limit, to_structure, drawn, "mean-fps")
-    return _farthest(limit, to_structure, distances(means, known.mean(axis=0)), "mean-fps", known=True)
+    return _farthest(limit, to_structure, distances(means, known_mean), "mean-fps", known=True)
 
 
 def facility_location(
@@ -163,7 +164,7 @@ def facility_location(
     size: float | Size | None = None,
     budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
 ) -> Selection:
     """Greedy facility location of mean descriptors: the chosen ones are near to all.
 
@@ -173,12 +174,12 @@ def facility_location(
     structure, at its mean.
     """
     del bandwidth
-    means = means_of(envs)
-    known = known_environments(reference, means.shape[1])
+    known = known_environments(reference, envs)
+    means, known_mean = means_of(envs, known)
     limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
     nearest = np.full(len(means), 2.0 * distances(means, means.mean(axis=0)).max())
     if len(known):
-        nearest = np.minimum(nearest, distances(means, known.mean(axis=0)))
+        nearest = np.minimum(nearest, distances(means, known_mean))
     cost, left = np.asarray(limit.cost), spending_limit(limit)
     queue = [(-np.inf, s, -1) for s in range(len(means))]  # −gain, structure, picks it was computed for
     selected, gains = [], []

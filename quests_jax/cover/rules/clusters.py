@@ -35,12 +35,12 @@ def k_means(
     key: jax.Array | None = None,
     size: float,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
 ) -> Selection:
     """A random structure of each of `size` clusters of mean descriptors (k-means++ and Lloyd's algorithm)."""
     del bandwidth, reference
     generator, size = generator_of(key), check_size(size, envs.n_structures)
-    clusters = members_of(_lloyd(means_of(envs), size, generator))
+    clusters = members_of(_lloyd(means_of(envs)[0], size, generator))
     return _filled([generator.choice(members) for members in clusters], size, envs, generator, "k-means")
 
 
@@ -50,13 +50,13 @@ def k_means_entropy(
     key: jax.Array | None = None,
     size: float,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
 ) -> Selection:
     """The structure of largest entropy H_S of each of `size` clusters of mean descriptors."""
     del reference
     generator, size = generator_of(key), check_size(size, envs.n_structures)
     entropy = structure_entropies(envs, bandwidth=bandwidth)
-    clusters = members_of(_lloyd(means_of(envs), size, generator))
+    clusters = members_of(_lloyd(means_of(envs)[0], size, generator))
     chosen = [members[np.argmax(entropy[members])] for members in clusters]
     return _filled(chosen, size, envs, generator, "k-means-H")
 
@@ -67,7 +67,7 @@ def direct(
     key: jax.Array | None = None,
     size: float,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
 ) -> Selection:
     """DIRECT sampling [qi:24] of mean descriptors: weighted principal components, clusters, their centers.
 
@@ -76,7 +76,7 @@ def direct(
     of each cluster the structure nearest to its centroid.
     """
     del bandwidth, reference
-    size, points = check_size(size, envs.n_structures), _weighted_components(means_of(envs))
+    size, points = check_size(size, envs.n_structures), _weighted_components(means_of(envs)[0])
     if envs.n_structures == 1:
         return listed([0], "direct")
     chosen = []

@@ -20,7 +20,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import check_positive
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import APART, Environments, apart
 from quests_jax.base.progress import advance
 from quests_jax.base.shapes import padded_size
 from quests_jax.base.sizes import Size
@@ -69,7 +69,7 @@ def msc(
     bandwidth: float = DEFAULT_BANDWIDTH,
     size: float | Size | None = None,
     budget: Budget | None = None,
-    reference: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
 ) -> Selection:
     """Choose structures by the paper's rule: most novel environment plus entropy of the structure.
 
@@ -91,7 +91,7 @@ def msc(
         not fit.
     """
     bandwidth = check_positive("bandwidth", bandwidth)
-    known = known_environments(reference, np.shape(envs.x)[1])
+    known = known_environments(reference, envs)
     size = DEFAULT_SIZE if size is None and budget is None else size
     limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
     selected, scores = np.zeros(0, int), np.zeros(0)
@@ -106,15 +106,16 @@ def msc(
 
 
 def _search(
-    envs: Environments, bandwidth: float, budget: Budget, known: np.ndarray
+    envs: Environments, bandwidth: float, budget: Budget, known: Environments
 ) -> tuple[np.ndarray, np.ndarray]:
     """Picks among structures with environments and their scores; progress is reported between segments."""
     rows = _rows(envs, bandwidth, budget)
     longest = padded_size(int(envs.counts.max()), smallest=TILE)
     log_mass = np.full(rows.structure.shape, -np.inf)
     if len(known):
-        x = np.asarray(envs.x, np.float64)
-        log_mass.reshape(-1)[: len(x)] = np.asarray(log_kernel_sum(x, known, bandwidth=bandwidth))
+        own = np.asarray(log_kernel_sum(envs.in_float64(), known, bandwidth=bandwidth))
+        own = np.where(np.isneginf(own), -(APART**2), own)  # of an element that the reference lacks
+        log_mass.reshape(-1)[: len(own)] = own
     most = min(_most_picks(budget), int(np.count_nonzero(envs.counts)))
     left = jnp.asarray(spending_limit(budget))
     state = _initial(rows, jnp.asarray(log_mass), left, longest=longest, first=not len(known))
@@ -131,7 +132,7 @@ def _most_picks(budget: Budget) -> int:
 
 
 def _rows(envs: Environments, bandwidth: float, budget: Budget) -> Rows:
-    x, counts = np.asarray(envs.x, np.float64), envs.counts
+    x, counts = apart(envs, bandwidth), envs.counts
     n, total = len(x), padded_size(envs.n_structures, smallest=64)
     n_tiles = padded_size(-(-n // TILE), smallest=WIDTH)
     tiles = np.zeros((n_tiles * TILE, x.shape[1]))

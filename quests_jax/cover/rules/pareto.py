@@ -27,7 +27,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import Environments, apart
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import Size
@@ -69,7 +69,7 @@ def pareto_msc(
     size: float | Size | None = None,
     budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
 ) -> Selection:
     """Choose as MSC does, then exchange structures while all measures stay at least as good.
 
@@ -115,12 +115,12 @@ def pareto_msc(
     return Selection(np.asarray(order), np.asarray(gains), "pareto")
 
 
-def _landscape(envs: Environments, bandwidth: float, reference: ArrayLike | None) -> Landscape:
-    x, number = np.asarray(envs.x, np.float64), np.asarray(envs.structure_id, np.int32)
+def _landscape(envs: Environments, bandwidth: float, reference: ArrayLike | Environments | None) -> Landscape:
+    x, number = apart(envs, bandwidth), np.asarray(envs.structure_id, np.int32)
     scaled = jnp.asarray((x - x.mean(axis=0, keepdims=True)) / bandwidth)
     scaled = jnp.pad(scaled, ((0, -len(x) % TILE), (0, 0)))
     padded = np.pad(number, (0, -len(x) % TILE), constant_values=envs.n_structures)
-    known = reference_mass(x, known_environments(reference, x.shape[1]), bandwidth)
+    known = reference_mass(envs.in_float64(), known_environments(reference, envs), bandwidth)
     masses = _all_masses(jnp.asarray(scaled), jnp.asarray(padded), envs.n_structures)[:, : len(x)]
     number = jnp.asarray(number)
     return Landscape(

@@ -26,6 +26,8 @@ from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.relaxed import relaxed_cover
 from quests_jax.information import DEFAULT_BANDWIDTH
 
+Known = ArrayLike | Environments | None  # environments that are there already
+
 
 class Rule(NamedTuple):
     """A rule of choice, and what may be asked of it."""
@@ -51,7 +53,7 @@ def cover(
     size: float | Size | None = None,
     budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: Known = None,
 ) -> Selection:
     """Greedy cover of environments that count alike."""
     problem, limit = _posed(envs, size, budget, bandwidth=bandwidth, reference=reference)
@@ -64,7 +66,7 @@ def diversity_cover(
     size: float | Size | None = None,
     budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: Known = None,
 ) -> Selection:
     """Greedy cover of environments that count by how distinct they are (so coverage is left out)."""
     u = distinct_weights(envs, bandwidth=bandwidth)
@@ -78,7 +80,7 @@ def relaxed(
     size: float | Size | None = None,
     budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | None = None,
+    reference: Known = None,
 ) -> Selection:
     """Relaxed cover of environments that count alike."""
     problem, limit = _posed(envs, size, budget, bandwidth=bandwidth, reference=reference)

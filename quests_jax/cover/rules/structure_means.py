@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from quests_jax.base.defaults import key_or_default
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import Environments, apart, elements_of
 from quests_jax.cover.selection import Selection
 
 
@@ -29,7 +29,7 @@ def generator_of(key: jax.Array | None) -> np.random.Generator:
 def structure_entropies(envs: Environments, *, bandwidth: float) -> np.ndarray:
     """H_S of each structure in nats, shape [S]; -inf for one without environments."""
     entropy = np.full(envs.n_structures, -np.inf)
-    blocks = np.split(np.asarray(envs.x, np.float64), np.cumsum(envs.counts)[:-1])
+    blocks = np.split(apart(envs, bandwidth), np.cumsum(envs.counts)[:-1])
     for s, x in enumerate(blocks):
         if len(x):
             kernel = np.exp(-cdist(x, x, "sqeuclidean") / (2 * bandwidth**2))
@@ -37,12 +37,29 @@ def structure_entropies(envs: Environments, *, bandwidth: float) -> np.ndarray:
     return entropy
 
 
-def means_of(envs: Environments) -> np.ndarray:
-    """Mean descriptor of each structure [S, d]; that of all environments where a structure has none."""
-    x, counts = np.asarray(envs.x, np.float64), envs.counts
+def means_of(envs: Environments, known: Environments | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Mean descriptor of each structure [S, d], and that of a reference [d], None if there is none.
+
+    Where a structure has no environments, that of all. With elements told apart, see `_by_element`.
+    """
+    parts = [envs] if known is None or not len(known) else [envs, known]
+    present = [elements_of(part) for part in parts if part.elements is not None]
+    x, counts = _by_element(envs, present), envs.counts
     sums = np.zeros((envs.n_structures, x.shape[1]))
     np.add.at(sums, np.asarray(envs.structure_id), x)
-    return np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], x.mean(axis=0)[None])
+    means = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], x.mean(axis=0)[None])
+    return means, _by_element(known, present).mean(axis=0) if len(parts) > 1 else None
+
+
+def _by_element(envs: Environments, present: Sequence[np.ndarray]) -> np.ndarray:
+    """Descriptors in float64; where elements are told apart, in a block of columns for each of those present.
+
+    Means are then those of each element alone, weighted by its share of the atoms.
+    """
+    x, labels = np.asarray(envs.x, np.float64), elements_of(envs)
+    if labels is None:
+        return x
+    return np.concatenate([x * (labels == Z)[:, None] for Z in np.unique(np.concatenate(present))], axis=1)
 
 
 def distances(points: np.ndarray, point: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ smooth in all data, so its derivatives follow from the conditions that define it
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import NamedTuple
 
@@ -64,11 +65,10 @@ def soft_weights(
     count, temperature = check_size(size, envs.n_structures), check_positive("temperature", temperature)
     if count == envs.n_structures:
         raise InputError(f"size {count} is the whole data set, which leaves nothing to weigh; lower it.")
-    number = np.asarray(envs.structure_id)
 
     @jax.custom_vjp
     def solve(inputs: Inputs) -> jax.Array:
-        return _newton(_masses(inputs, number, envs.n_structures), inputs.u, count, temperature)
+        return _newton(_masses(inputs, envs), inputs.u, count, temperature)
 
     def forward(inputs: Inputs) -> tuple[jax.Array, tuple[Inputs, jax.Array]]:
         w = solve(inputs)
@@ -76,9 +76,9 @@ def soft_weights(
 
     def backward(saved: tuple[Inputs, jax.Array], w_bar: jax.Array) -> tuple[Inputs]:
         inputs, w = saved
-        masses = _masses(inputs, number, envs.n_structures)
+        masses = _masses(inputs, envs)
         along = _direction(_curvature(masses, inputs.u, w, count, temperature), w_bar)
-        _, pull = jax.vjp(lambda inputs: _gain(inputs, w, jnp.asarray(number), temperature), inputs)
+        _, pull = jax.vjp(lambda inputs: _gain(inputs, envs, w, temperature), inputs)
         return pull(along)
 
     solve.defvjp(forward, backward)
@@ -88,16 +88,18 @@ def soft_weights(
     return solve(inputs).astype(x.dtype)
 
 
-def _masses(inputs: Inputs, number: np.ndarray, n_structures: int) -> jax.Array:
+def _masses(inputs: Inputs, envs: Environments) -> jax.Array:
     """M, [S, n]: for values only."""
-    return structure_masses(inputs.x, inputs.x, number, n_structures, bandwidth=inputs.bandwidth)
+    rows, number = dataclasses.replace(envs, x=inputs.x), np.asarray(envs.structure_id)
+    return structure_masses(rows, rows, number, envs.n_structures, bandwidth=inputs.bandwidth)
 
 
-def _gain(inputs: Inputs, w: jax.Array, number: jax.Array, temperature: float) -> jax.Array:
+def _gain(inputs: Inputs, envs: Environments, w: jax.Array, temperature: float) -> jax.Array:
     """∂/∂w_s Σ_i u_i φ_T(m_i), [S], by sums that can be differentiated in all inputs."""
+    rows, number = dataclasses.replace(envs, x=inputs.x), jnp.asarray(envs.structure_id)
 
     def over_pairs(v: jax.Array) -> jax.Array:
-        return kernel_product(inputs.x, inputs.x, v[:, None], bandwidth=inputs.bandwidth)[:, 0]
+        return kernel_product(rows, rows, v[:, None], bandwidth=inputs.bandwidth)[:, 0]
 
     slope = jax.nn.sigmoid((1.0 - over_pairs(w[number])) / temperature)
     return jax.ops.segment_sum(over_pairs(inputs.u * slope), number, len(w))

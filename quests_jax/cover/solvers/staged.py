@@ -57,11 +57,11 @@ def staged_cover(
         candidates.append(members[chosen.selected])
         advance("parts", number + 1, parts)
     members = np.sort(np.concatenate(candidates))
-    best = _covered(_of(envs, members), count, bandwidth, np.asarray(envs.x))
+    best = _covered(_of(envs, members), count, bandwidth, envs)
     return best._replace(selected=members[best.selected])
 
 
-def _covered(envs: Environments, count: int, bandwidth: float, targets: np.ndarray | None) -> Selection:
+def _covered(envs: Environments, count: int, bandwidth: float, targets: Environments | None) -> Selection:
     if not np.size(envs.x):  # a part of empty structures: none is better than another
         return Selection(np.arange(count), np.zeros(count), "cover")
     return greedy_cover(cover_problem(envs, bandwidth=bandwidth, targets=targets), size=count)
@@ -73,4 +73,5 @@ def _of(envs: Environments, structures: np.ndarray) -> Environments:
     number[structures] = np.arange(len(structures))
     renumbered = number[np.asarray(envs.structure_id)]
     kept = renumbered >= 0
-    return Environments(np.asarray(envs.x)[kept], renumbered[kept].astype(np.int32), len(structures))
+    own = envs.take(kept)
+    return Environments(own.x, renumbered[kept].astype(np.int32), len(structures), own.elements)

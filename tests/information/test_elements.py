@@ -1,0 +1,177 @@
+"""Elements told apart: every sum, measure, rule and certificate is that of each element alone, joined."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import quests_jax as qj
+from quests_jax import information
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments, apart, joined, make_environments
+from quests_jax.cover import prefix_metrics, soft_weights, staged_cover
+from quests_jax.cover.rules.registry import RULES
+
+H = 0.05
+S = 8
+
+
+def mixture(seed: int = 0, n: int = 60) -> Environments:
+    """Environments of three elements in one region of descriptor space."""
+    generator = np.random.default_rng(seed)
+    x = 0.1 * generator.random((n, 5))
+    structure = np.sort(np.concatenate([np.arange(S), generator.integers(0, S, n - S)]))
+    return make_environments(x, structure, S, generator.choice([1, 8, 14], n))
+
+
+def kernel(y: Environments, x: Environments) -> np.ndarray:
+    """δ(Z_i, Z_j) K_ij, pair by pair."""
+    K = np.zeros((len(y), len(x)))
+    for i in range(len(y)):
+        for j in range(len(x)):
+            if y.elements[i] == x.elements[j]:
+                K[i, j] = np.exp(-np.sum((y.x[i] - x.x[j]) ** 2) / (2 * H**2))
+    return K
+
+
+def test_each_sum_is_that_of_the_kernel_with_elements():
+    y, x = mixture(1, 30), mixture(2)
+    K, v = kernel(y, x), np.random.default_rng(0).normal(size=(len(x), 2))
+    np.testing.assert_allclose(information.kernel_sum(y, x, bandwidth=H), K.sum(axis=1), rtol=1e-12)
+    w = np.abs(v[:, 0])
+    np.testing.assert_allclose(information.kernel_sum(y, x, bandwidth=H, weights=w), K @ w, rtol=1e-12)
+    np.testing.assert_allclose(information.kernel_product(y, x, v, bandwidth=H), K @ v, atol=1e-12)
+    np.testing.assert_allclose(
+        information.self_kernel_sum(x, bandwidth=H), kernel(x, x).sum(axis=1), rtol=1e-12
+    )
+    here, there = information.cross_kernel_sums(y, x, bandwidth=H)
+    np.testing.assert_allclose(here, K.sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(there, K.sum(axis=0), rtol=1e-12)
+    masses = information.structure_masses(y, x, x.structure_id, S, bandwidth=H)
+    expected = np.stack([K[:, x.structure_id == s].sum(axis=1) for s in range(S)])
+    np.testing.assert_allclose(masses, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_each_measure_is_that_of_each_element_joined_bit_for_bit():
+    x = mixture()
+    several = np.array([0.5 * H, H])
+    p = np.zeros((2, len(x)))
+    for Z in (1, 8, 14):
+        own = x.elements == Z
+        p[:, own] = information.self_kernel_sum(x.x[own], bandwidth=several)
+    np.testing.assert_array_equal(information.self_kernel_sum(x, bandwidth=several), p)
+    dH = -np.log(p)
+    np.testing.assert_allclose(qj.entropy(x, bandwidth=several), np.log(len(x)) + dH.mean(axis=1), rtol=1e-13)
+    np.testing.assert_allclose(qj.diversity(x, bandwidth=H), np.log(np.exp(dH[1]).sum()), rtol=1e-13)
+
+
+def test_one_element_is_no_element():
+    x = dataclasses.replace(mixture(), elements=np.full(60, 6, np.int32))
+    assert float(qj.entropy(x, bandwidth=H)) == float(qj.entropy(x.x, bandwidth=H))
+    assert np.array_equal(qj.delta_entropy(x, x, bandwidth=H), qj.delta_entropy(x.x, x.x, bandwidth=H))
+
+
+def test_an_element_that_the_reference_lacks_is_infinitely_novel():
+    x = mixture()
+    reference = x.take(x.elements != 8)
+    dH = np.asarray(qj.delta_entropy(x, reference, bandwidth=H))
+    np.testing.assert_array_equal(np.isposinf(dH), x.elements == 8)
+    assert float(qj.overlap(x, reference, bandwidth=H)) == np.mean(dH < 1e-5) < 1
+    shares = information.overlap_matrix([x.take(x.elements == 1), x.take(x.elements == 8)], bandwidth=H)
+    np.testing.assert_array_equal(shares, np.eye(2))
+
+
+def test_others_of_an_element_count_for_it_alone():
+    x = mixture()
+    dH = information.delta_entropy_of_others(x, x.structure_id, bandwidth=H)
+    K = np.where(x.structure_id[:, None] != x.structure_id[None], kernel(x, x), 0)
+    np.testing.assert_allclose(dH, -np.log(K.sum(axis=1)), rtol=1e-10)
+
+
+def test_sets_must_agree_on_whether_elements_count():
+    x = mixture()
+    with pytest.raises(InputError, match="tells its elements apart"):
+        qj.delta_entropy(x.x, x, bandwidth=H)
+    with pytest.raises(InputError, match="tells its elements apart"):
+        qj.cover_problem(x, bandwidth=H, reference=dataclasses.replace(x, elements=None))
+    with pytest.raises(InputError, match="elements"):
+        make_environments(x.x, x.structure_id, elements=x.elements[1:])
+
+
+def test_measures_are_differentiable_in_the_descriptors():
+    x = mixture()
+
+    def value(rows):
+        envs = dataclasses.replace(x, x=rows)
+        return qj.entropy(envs, bandwidth=H) + qj.delta_entropy(envs, x, bandwidth=H).sum()
+
+    along = np.random.default_rng(1).normal(size=x.x.shape)
+    slope = float(jnp.vdot(jax.grad(value)(jnp.asarray(x.x)), along))
+    step = 1e-6
+    finite = (float(value(x.x + step * along)) - float(value(x.x - step * along))) / (2 * step)
+    assert slope == pytest.approx(finite, rel=1e-6)
+
+
+def test_masses_prefixes_and_certificates_know_elements():
+    x = mixture()
+    problem = qj.cover_problem(x, bandwidth=H)
+    K = kernel(x, x)
+    chosen = qj.greedy_cover(problem, size=3)
+    mass = K[:, np.isin(x.structure_id, chosen.selected)].sum(axis=1)
+    assert chosen.coverage == pytest.approx(np.minimum(mass, 1).mean(), rel=1e-12)
+    certified = qj.certify(problem, chosen)
+    best = max(
+        np.minimum(K[:, np.isin(x.structure_id, picks)].sum(axis=1), 1).mean()
+        for picks in [[a, b, c] for a in range(S) for b in range(a) for c in range(b)]
+    )
+    assert chosen.coverage - 1e-12 <= best <= certified.upper_bound + 1e-12
+    prefixes = prefix_metrics(x, chosen.selected, bandwidth=H)
+    part = x.take(np.isin(x.structure_id, chosen.selected))
+    assert prefixes.entropy[-1] == pytest.approx(float(qj.entropy(part, bandwidth=H)), rel=1e-12)
+    assert prefixes.overlap[-1] == pytest.approx(float(qj.overlap(x, part, bandwidth=H)))
+    assert staged_cover(x, size=3, parts=1, bandwidth=H).selected.tolist() == chosen.selected.tolist()
+
+
+def twins() -> Environments:
+    """Structures 0 and 1 differ in their elements alone; 2 and 3 repeat structure 0."""
+    x = 0.3 * np.random.default_rng(0).random((5, 6))
+    elements = np.repeat([[1], [8], [1], [1]], 5, axis=0).reshape(-1)
+    return make_environments(np.tile(x, (4, 1)), np.repeat(np.arange(4), 5), 4, elements)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if name not in ("random", "k-means", "k-means-H")])
+def test_every_rule_takes_both_elements(name):
+    chosen = RULES[name].choose(twins(), size=2, bandwidth=H, reference=None).selected
+    assert 1 in chosen, f"{name} chose {chosen}"
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if RULES[name].complements])
+def test_every_rule_complements_the_elements_of_a_reference(name):
+    envs = twins()
+    known = envs.take(envs.structure_id == 0)
+    chosen = RULES[name].choose(envs, size=1, bandwidth=H, reference=known).selected
+    assert chosen.tolist() == [1]
+
+
+def test_compress_counts_environments_of_elements_that_the_choice_lacks():
+    summary = qj.compress(twins(), size=1, method="cover", bandwidth=H).summary
+    assert summary["selected"] == [0]
+    assert summary["missing_elements"] == 5
+    assert np.isfinite(summary["max_delta_entropy"])
+
+
+def test_soft_weights_know_elements():
+    w = soft_weights(twins(), size=2, temperature=0.05, bandwidth=H)
+    assert float(w[1]) > 0.9
+
+
+def test_columns_keep_elements_apart():
+    x = mixture()
+    rows = apart(x, H)
+    scaled = np.exp(-np.sum((rows[:, None] - rows[None]) ** 2, axis=2) / (2 * H**2))
+    np.testing.assert_allclose(scaled, kernel(x, x), atol=1e-12)
+    assert joined([x, x]).counts.tolist() == [*x.counts, *x.counts]
