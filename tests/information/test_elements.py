@@ -175,3 +175,10 @@ def test_columns_keep_elements_apart():
     scaled = np.exp(-np.sum((rows[:, None] - rows[None]) ** 2, axis=2) / (2 * H**2))
     np.testing.assert_allclose(scaled, kernel(x, x), atol=1e-12)
     assert joined([x, x]).counts.tolist() == [*x.counts, *x.counts]
+
+
+def test_others_of_some_rows():
+    x, rows = mixture(), np.array([41, 3, 17])
+    dH = information.delta_entropy_of_others(x, x.structure_id, bandwidth=H)
+    some = information.delta_entropy_of_others(x, x.structure_id, rows=rows, bandwidth=H)
+    np.testing.assert_allclose(some, np.asarray(dH)[rows], rtol=1e-12)
