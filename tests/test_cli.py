@@ -19,8 +19,9 @@ from ase.build import bulk
 from command_line import STRUCTURES, Call, call, json_of
 from rich.console import Console
 
+from quests_jax.atoms import writing
 from quests_jax.atoms.describe import environments
-from quests_jax.atoms.structures import read
+from quests_jax.atoms.reading import read
 from quests_jax.base import progress as chunks
 from quests_jax.cli import cli, generation
 from quests_jax.cli import run as runs
@@ -241,12 +242,9 @@ def test_bad_input_is_refused_in_one_line_before_anything_is_written(
 # ---- Never half a file ----
 
 
-def write_half(stream: Any, *_: Any, **__: Any) -> None:
+def write_half(known: Any, path: Path, unfinished: Path, *_: Any) -> None:
     """Stand-in for a writer that fails after its first bytes."""
-    if isinstance(stream, (str, Path)):
-        Path(stream).write_text("half")
-    else:
-        stream.write("half")
+    unfinished.write_text("half")
     raise OSError("no space left on device")
 
 
@@ -255,7 +253,7 @@ def test_a_failing_write_leaves_the_old_file(
     call: Call, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     Path(f"out{suffix}").write_text("precious")
-    monkeypatch.setattr(ase.io, "write", write_half)
+    monkeypatch.setattr(writing, "_attempt", write_half)
     outcome = call("compress", "data.xyz", "-o", f"out{suffix}", "--overwrite")
     assert (outcome.code, outcome.err) == (2, "error: no space left on device\n")
     assert {path.name for path in Path().iterdir()} == {"data.xyz", f"out{suffix}"}
@@ -266,11 +264,11 @@ def test_a_failing_write_leaves_the_old_file(
 def test_a_signal_while_writing_leaves_nothing(
     call: Call, monkeypatch: pytest.MonkeyPatch, kind: int
 ) -> None:
-    def write_and_die(path: Path, *_: Any, **__: Any) -> None:
-        path.write_text("half")
+    def write_and_die(known: Any, path: Path, unfinished: Path, *_: Any) -> None:
+        unfinished.write_text("half")
         os.kill(os.getpid(), kind)
 
-    monkeypatch.setattr(ase.io, "write", write_and_die)
+    monkeypatch.setattr(writing, "_attempt", write_and_die)
     try:
         code = call("compress", "data.xyz", "-o", "out.xyz").code
     except SystemExit as exit_:

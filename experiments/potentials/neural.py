@@ -23,7 +23,7 @@ from flax import nnx
 from jax_md.nn import MLP
 from ridge import ENERGY, Basis, Targets
 
-from quests_jax.atoms.structures import whole_file
+from quests_jax.atoms.writing import whole_file
 from quests_jax.base.progress import advance
 
 ROUNDED = 8  # neighbors are padded to a multiple of this

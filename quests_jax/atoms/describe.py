@@ -15,7 +15,7 @@ from ase.data import atomic_numbers
 
 from quests_jax.atoms.batches import describe_rows, plain_program, shared_program
 from quests_jax.atoms.neighbors import find_pairs, nearest, only
-from quests_jax.atoms.structures import validate
+from quests_jax.atoms.validation import validate
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, make_environments

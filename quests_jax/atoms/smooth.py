@@ -25,7 +25,7 @@ from quests_jax.atoms.batches import describe_rows, from_terms
 from quests_jax.atoms.describe import in_runs
 from quests_jax.atoms.descriptors import descriptor_of_terms, unsorted_terms
 from quests_jax.atoms.neighbors import Neighbors, displacements, find_pairs, nearest
-from quests_jax.atoms.structures import validate
+from quests_jax.atoms.validation import validate
 from quests_jax.base.checks import InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.numerics import safe_sqrt

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import click
 
-from quests_jax.atoms.structures import STRUCTURE_SUFFIXES
+from quests_jax.atoms.formats import STRUCTURE_SUFFIXES
 from quests_jax.base.checks import InputError
 from quests_jax.datasets import is_named
 

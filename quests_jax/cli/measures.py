@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 import quests_jax.information as information
-from quests_jax.atoms.structures import XYZ_SUFFIXES
+from quests_jax.atoms.formats import XYZ_SUFFIXES
 from quests_jax.base.checks import InputError
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.cli.inputs import Inputs, parse_inputs

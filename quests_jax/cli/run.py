@@ -14,7 +14,8 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax.atoms.describe import environments
-from quests_jax.atoms.structures import read, whole_file, write
+from quests_jax.atoms.reading import read
+from quests_jax.atoms.writing import whole_file, write
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, joined
 from quests_jax.base.versions import versions

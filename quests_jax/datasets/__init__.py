@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ase import Atoms
 
-from quests_jax.atoms.structures import read
+from quests_jax.atoms.reading import read
 from quests_jax.base.checks import InputError
 from quests_jax.datasets import carbon, metals, silicon
 from quests_jax.datasets.published import SOURCES, load_published

@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 import json
-import lzma
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from quests_jax.atoms.structures import read
+from quests_jax.atoms.reading import read
 from quests_jax.base.checks import InputError, located
 
 KCAL_PER_MOL = units.kcal / units.mol  # eV
 
 
 def extended_xyz(path: Path, config_type: str | None = None) -> list[Atoms]:
-    """Structures of an extended xyz file, with forces under either of their usual names.
+    """Structures of an extended xyz file.
 
     Args:
         path: .xyz, .xyz.gz or .xyz.xz.
         config_type: only those with this `info["config_type"]`, in any case of letters.
     """
-    if path.suffix == ".xz":
-        with tempfile.TemporaryDirectory() as folder:
-            plain = Path(folder) / path.stem
-            with lzma.open(path) as source, open(plain, "wb") as target:
-                shutil.copyfileobj(source, target)
-            return extended_xyz(plain, config_type)
     structures = read(path)
     if config_type is not None:
         wanted = config_type.lower()
         structures = [a for a in structures if str(a.info.get("config_type")).lower() == wanted]
-    for atoms in structures:
-        if "force" in atoms.arrays:
-            results = atoms.calc.results if atoms.calc else {}
-            _label(atoms, results.get("energy"), atoms.arrays.pop("force"))
     return structures
 
 

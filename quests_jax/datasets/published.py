@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ase import Atoms
 
-from quests_jax.atoms.structures import whole_file
+from quests_jax.atoms.writing import whole_file
 from quests_jax.base.checks import InputError
 from quests_jax.datasets import formats
 

@@ -26,7 +26,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from quests_jax.atoms.structures import whole_file
+from quests_jax.atoms.writing import whole_file
 from quests_jax.base.checks import InputError
 from quests_jax.base.progress import advance
 from quests_jax.base.versions import versions

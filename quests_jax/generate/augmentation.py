@@ -21,7 +21,7 @@ import numpy as np
 import optax
 
 from quests_jax.atoms.neighbors import find_neighbors, find_pairs, separated
-from quests_jax.atoms.structures import validate
+from quests_jax.atoms.validation import validate
 from quests_jax.base.checks import InputError, check_count, check_matrix, check_positive
 from quests_jax.base.defaults import key_or_default
 from quests_jax.generate.bias import Energy, Known, Pool, pooled_with_slope

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from quests_jax.atoms.structures import STRUCTURE_SUFFIXES, XYZ_SUFFIXES, check_output, whole_file
+from quests_jax.atoms.formats import STRUCTURE_SUFFIXES, XYZ_SUFFIXES
+from quests_jax.atoms.writing import check_output, whole_file
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.base.plain import plain

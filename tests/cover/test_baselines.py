@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from quests_jax.atoms.describe import environments
-from quests_jax.atoms.structures import read
+from quests_jax.atoms.reading import read
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.cover import atom_budget, cost_budget

@@ -30,9 +30,10 @@ def test_frames_are_what_ase_reads(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no structures"),
-        ("many\nx\n", "structure 0: expected a number of atoms, got 'many'"),
-        ("1\n\nCu 0 0 0\n3\n\nCu 0 0 0\n", "structure 1 is cut short"),
+        ("\n \n", "holds no structures"),
+        ("", "the file is empty"),
+        ("many\nx\n", "structure 0, line 1: expected a number of atoms, got 'many'"),
+        ("1\n\nCu 0 0 0\n3\n\nCu 0 0 0\n", "structure 1, line 4: says 3 atoms, but the file ends after 1"),
     ],
 )
 def test_a_bad_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -51,6 +52,7 @@ def test_a_bad_structure_is_named_by_its_number_in_the_file(tmp_path: Path) -> N
 
 
 def test_other_formats_are_refused(tmp_path: Path) -> None:
+    qj.write(tmp_path / "data.traj", crystals(1))
     with pytest.raises(InputError, match="only extended xyz"):
         open_frames(Work(tmp_path), tmp_path / "data.traj", "identity")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from driver import HERE, crystals, small_shards
 
 import quests_jax as qj
@@ -145,7 +146,7 @@ def test_the_bound_of_a_sample_holds_beside_a_reference(tmp_path: Path, seed: in
 
 @pytest.mark.parametrize("empty_first", [False, True])
 def test_a_reference_that_covers_everything_leaves_nothing_to_gain(tmp_path: Path, empty_first: bool) -> None:
-    structures = [qj.atoms.structures.ase.Atoms()] * empty_first + crystals(20)
+    structures = [Atoms()] * empty_first + crystals(20)
     qj.write(tmp_path / "data.xyz", structures)
     shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
     x = np.asarray(envs_of(shards).x)
@@ -179,7 +180,7 @@ def test_the_summary_has_the_keys_and_numbers_of_compress(shards: Shards) -> Non
 
 def test_empty_structures_are_kept_in_count_and_never_chosen(tmp_path: Path) -> None:
     structures = crystals(20)
-    structures.insert(3, qj.atoms.structures.ase.Atoms())
+    structures.insert(3, Atoms())
     (tmp_path / "data.xyz").write_text("")
     qj.write(tmp_path / "data.xyz", structures)
     shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)

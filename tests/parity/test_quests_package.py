@@ -12,7 +12,7 @@ from generated import BANDWIDTH, CUTOFF, K, displaced, generated_structures
 
 from quests_jax.atoms.describe import get_descriptors
 from quests_jax.atoms.neighbors import find_pairs, nearest
-from quests_jax.atoms.structures import read
+from quests_jax.atoms.reading import read
 from quests_jax.information import delta_entropy, diversity, entropy
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of numba, while it compiles QUESTS

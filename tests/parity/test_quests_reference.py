@@ -15,7 +15,7 @@ import pytest
 
 from quests_jax.atoms.describe import get_descriptors
 from quests_jax.atoms.neighbors import find_pairs, nearest
-from quests_jax.atoms.structures import read
+from quests_jax.atoms.reading import read
 from quests_jax.information import diversity, entropy
 
 # Environments with a tie at k = 32 within 5 Å.

@@ -1,0 +1,99 @@
+"""The formats of structure files, recognised by their content first and by their names second.
+
+A format is one small module and one line in `FORMATS`. Reading gives structures with their `Source`, writing
+takes structures whose source is of the same format from their originals. `others` is whatever else ASE reads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ase import Atoms
+
+from quests_jax.atoms.contents import Part
+from quests_jax.atoms.formats import database, extxyz, extxyz_writer, others, trajectory
+from quests_jax.base.checks import InputError
+
+XYZ_SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz")
+DATABASE_SUFFIXES = (".db",)
+TRAJECTORY_SUFFIXES = (".traj",)
+STRUCTURE_SUFFIXES = (*XYZ_SUFFIXES, *DATABASE_SUFFIXES, *TRAJECTORY_SUFFIXES)
+
+
+def _not_written(path: Path, structures: Sequence[Atoms], copied: Sequence[bool]) -> None:
+    del structures, copied
+    raise InputError(f"{path}: this format is read, but not written; choose another.")
+
+
+class Format(NamedTuple):
+    """How files of one kind are recognised, read, and perhaps written."""
+
+    name: str
+    title: str  # in messages
+    recognises: Callable[[bytes], bool]  # of the first bytes of a file, unpacked
+    read: Callable[[Path, str], list[Atoms]]  # of an unpacked file, and how it was named
+    suffixes: tuple[str, ...] = ()  # of files that are written
+    write: Callable[[Path, Sequence[Atoms], Sequence[bool]], None] = (
+        _not_written  # which to copy as they were
+    )
+    lost: Callable[[Atoms], list[Part]] = lambda _: []  # what the format cannot hold of a structure
+
+
+EXTXYZ = Format(
+    extxyz.NAME,
+    "extended xyz",
+    extxyz.recognises,
+    extxyz.read,
+    (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz"),
+    extxyz_writer.write,
+    extxyz_writer.lost,
+)
+FORMATS = (
+    Format(
+        trajectory.NAME,
+        "a trajectory",
+        trajectory.recognises,
+        trajectory.read,
+        (".traj",),
+        trajectory.write,
+        trajectory.lost,
+    ),
+    Format(
+        database.NAME,
+        "a database",
+        database.recognises,
+        database.read,
+        (".db",),
+        database.write,
+        database.lost,
+    ),
+    EXTXYZ,
+)
+OTHERS = Format(others.NAME, "another format", lambda _: True, others.read)
+WRITTEN = {suffix: known for known in (EXTXYZ, *FORMATS) for suffix in known.suffixes}
+STRUCTURE_SUFFIXES = tuple(WRITTEN)
+XYZ_SUFFIXES = EXTXYZ.suffixes  # these keep every array
+
+
+def format_of_content(head: bytes, name: str) -> Format:
+    """The format of a file by its first bytes, else by its name; `OTHERS` if it is none of ours."""
+    for known in FORMATS:
+        if known.recognises(head):
+            return known
+    if structure_suffix(name) in XYZ_SUFFIXES and not others.known_content(head):
+        return EXTXYZ
+    return OTHERS
+
+
+def format_of_name(name: str | os.PathLike[str]) -> Format:
+    """The format that a file of this name is written in; its suffix is one of `STRUCTURE_SUFFIXES`."""
+    return WRITTEN[structure_suffix(name) or ""]
+
+
+def structure_suffix(path: str | os.PathLike[str]) -> str | None:
+    """The suffix in `STRUCTURE_SUFFIXES` that the name ends in, or None."""
+    name = Path(path).name.lower()
+    return max((s for s in STRUCTURE_SUFFIXES if name.endswith(s)), key=len, default=None)

@@ -1,0 +1,80 @@
+"""Every other format that ASE reads, such as POSCAR, vasprun.xml or CIF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase.io
+from ase import Atoms
+from ase.io.formats import UnknownFileTypeError, filetype
+
+from quests_jax.atoms.sources import Source, with_source
+from quests_jax.base.checks import InputError
+
+NAME = "other"
+CONTENTS = {  # first bytes: the name of a format in ASE, or what the file is if ASE does not read it
+    b"ITEM:": "lammps-dump-text",
+    b"<?xml": "vasp-xml",
+    b"data_": "cif",
+}
+FOREIGN = {
+    b"\x89HDF": "an HDF5 file",
+    b"PK\x03\x04": "a zip or .npz file",
+    b"PAR1": "a Parquet file",
+    b"CDF": "a netCDF file",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    b"\x93NUMPY": "a .npy file",
+    b"\x7fELF": "a program",
+}
+
+
+def known_content(head: bytes) -> bool:
+    """Whether the first bytes belong to a format that is not one of ours."""
+    return head.lstrip().startswith((*CONTENTS, *FOREIGN))
+
+
+def read(path: Path, file: str) -> list[Atoms]:
+    """Every structure of an unpacked file; `file` is how it was named."""
+    with open(path, "rb") as stream:
+        head = stream.read(4096)
+    what = next((what for magic, what in FOREIGN.items() if head.startswith(magic)), None)
+    if what is not None:
+        raise InputError(f"is {what}, not a file of structures; check the name.")
+    kind = _kind(path, head)
+    if kind == "vasp-xml":
+        _check_xml(path)
+    structures: list[Atoms] = []
+    try:
+        for atoms in ase.io.iread(str(path.absolute()), ":", kind, do_not_split_by_at_sign=True):
+            structures.append(with_source(atoms, Source(file, len(structures), kind)))
+    except Exception as error:  # ASE's readers raise whatever their parsers do
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"structure {len(structures)} cannot be read as {kind} ({reason[:200]}); the file may be cut "
+            "short or "
+            "in another format."
+        ) from None
+    return structures
+
+
+def _kind(path: Path, head: bytes) -> str:
+    by_content = next((kind for magic, kind in CONTENTS.items() if head.lstrip().startswith(magic)), None)
+    if by_content is not None:
+        return by_content
+    try:
+        return filetype(str(path.absolute()))
+    except UnknownFileTypeError:
+        raise InputError("is in no format that ASE knows; convert it to extended xyz.") from None
+    except Exception as error:  # guesses look into the file
+        raise InputError(f"cannot be recognised ({error}); convert it to extended xyz.") from None
+
+
+def _check_xml(path: Path) -> None:
+    """Refuse a vasprun.xml that ends early: ASE would read the steps that are whole."""
+    with open(path, "rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 4096))
+        if b"</modeling>" not in stream.read():
+            raise InputError(
+                "the file ends before </modeling>; it is cut short, or the calculation still runs."
+            )

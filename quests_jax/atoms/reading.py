@@ -1,0 +1,68 @@
+"""Structures out of files: each remembers where it was read (see `quests_jax.atoms.sources`)."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import ase
+
+from quests_jax.atoms.formats import format_of_content
+from quests_jax.atoms.packing import pieces, plain_name, unpacked
+from quests_jax.atoms.sources import source_of
+from quests_jax.atoms.validation import validate
+from quests_jax.base.checks import InputError, located
+
+HEAD = 4096  # bytes that a file is recognised by
+
+
+def read(path: str | os.PathLike[str]) -> list[ase.Atoms]:
+    """Read every structure of a file in any format ASE knows, packed by gzip, xz or bzip2 or not.
+
+    A file is recognised by its content first and by its name second. The name is the name: `POSCAR@300K`
+    is that     file. What is read is read whole: text that belongs to no structure is an error.
+
+    Returns:
+      Structures in the order of the file; `source_of` says where each was read, and `write` copies the
+      original of those that were not changed.
+
+    Raises:
+      InputError: the file is missing, empty, cut short or unreadable, or a structure fails `validate`;
+        the message names the file, the structure and the atom, counted from 0.
+    """
+    path = Path(path)
+    check_input(path)
+    with located(path), unpacked(path) as plain:
+        head = next(pieces(plain), b"")[:HEAD]
+        structures = format_of_content(head, plain_name(path)).read(plain, str(path))
+    if not structures:
+        raise InputError(f"{path}: holds no structures; check the file.")
+    with located(path):
+        validate(structures)
+    _warn_of_notes(path, structures)
+    return structures
+
+
+def check_input(path: Path) -> None:
+    """Raise `InputError` unless there is a file that holds something."""
+    try:
+        if not path.exists():
+            raise InputError(f"{path}: no such file; check the path.")
+        if not path.is_file():
+            raise InputError(f"{path}: not a file; give the path of a structure file.")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: the file is empty; nothing to read.")
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise InputError(f"{str(path)[:200]}: cannot be opened ({error.strerror}); check the path.") from None
+
+
+def _warn_of_notes(path: Path, structures: list[ase.Atoms]) -> None:
+    for number, atoms in enumerate(structures):
+        source = source_of(atoms)
+        for note in source.notes if source is not None else ():
+            if note.startswith("the "):
+                warnings.warn(f"{path}: structure {number}: {note}.", stacklevel=3)
+                return
