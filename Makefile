@@ -21,11 +21,10 @@ test: $(VENV)/.installed-test lint
 bench: $(VENV)/.installed
 	$(BIN)/python experiments/benchmarks/run.py $(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
 
-# Every experiment on tiny data: do they run? Their READMEs have the commands of the real runs.
+# Every experiment on tiny data, into experiments/*/smoke/. Their READMEs have the commands of the real runs.
 experiments: $(VENV)/.installed
 	@set -e; for run in experiments/*/run.py; do \
-		name=$$(basename $$(dirname $$run)); mkdir -p $(OUT)/$$name; echo "== $$name"; \
-		$(BIN)/python $$run --smoke --output $(OUT)/$$name/results.json; \
+		echo "== $$run"; $(BIN)/python $$run --smoke; \
 	done
 
 # Numbers, tables and figures of the pages in papers/, from experiments/*/results.json.

@@ -41,8 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="file of structures of silicon")
     parser.add_argument("--smoke", action="store_true", help="the bundled silicon and few steps")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
+    parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
     options = parser.parse_args(arguments)
+    folder = Path(__file__).parent / ("smoke" if options.smoke else "")
+    options.output = options.output or folder / "results.json"
+    options.output.parent.mkdir(exist_ok=True)
     structures = qj.read(bundled())[::4] if options.smoke else qj.read(options.data)
     starts, seeds, steps = (1, 1, 20) if options.smoke else (STARTS, SEEDS, STEPS)
     known = known_environments(structures)

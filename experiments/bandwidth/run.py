@@ -49,13 +49,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
     parser.add_argument("--smoke", action="store_true", help="parts of the bundled silicon")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
+    parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
     options = parser.parse_args(arguments)
+    folder = Path(__file__).parent / ("smoke" if options.smoke else "")
+    options.output = options.output or folder / "results.json"
+    options.output.parent.mkdir(exist_ok=True)
     sets = _smoke() if options.smoke else {name: qj.read(options.data / f"{name}.xyz.gz") for name in FILES}
     rows = [{"file": name} | _study(name, structures) for name, structures in sets.items()]
     results = {"smoke": options.smoke, "seed": 0, "size": SIZE, "rules": RULES, "dtype": "float64"}
     results |= {"parameters": {"k": 32, "cutoff": 5.0, "bandwidth": qj.DEFAULT_BANDWIDTH}}
-    results |= {"bandwidths": BANDWIDTHS, "device": jax.default_backend(), "versions": versions()}
+    results |= {"device": jax.default_backend(), "versions": versions(), "bandwidths": BANDWIDTHS}
     results |= {"rows": rows, "order": _order(rows)}
     options.output.write_text(json.dumps(plain(results), indent=1) + "\n", encoding="utf-8")
     _draw(rows, options.output.with_name("figure.png"))
@@ -64,8 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _smoke() -> dict[str, list]:
-    structures = qj.read(bundled())
-    return {"cold": structures[:2], "hot": structures[64:66]}
+    return {"cold": qj.read(bundled())[:2], "hot": qj.read(bundled())[64:66]}
 
 
 def _study(name: str, structures: list) -> dict[str, Any]:
@@ -116,17 +118,15 @@ def text(results: dict[str, Any]) -> str:
         cells += [*(f"{mean(r, 'overlap'):.2f}" for r in RULES), f"{more}/{len(at)}"]
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "| file | Å³ per atom | gaussian rule | cutoff rule |", "|---|---|---|---|"]
-    for row in rows:
-        if row["rules"]:
-            cells = [f"{row['rules'][key]:.3f}" for key in ("gaussian", "cutoff")]
-            lines.append(f"| {row['file']} | {row['rules']['volume']:.1f} | {' | '.join(cells)} |")
+    for row in (row for row in rows if row["rules"]):
+        cells = [f"{row['rules'][key]:.3f}" for key in ("gaussian", "cutoff")]
+        lines.append(f"| {row['file']} | {row['rules']['volume']:.1f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    figure = Figure(figsize=(11, 6), layout="constrained")
+    left, right = (figure := Figure(figsize=(11, 6), layout="constrained")).subplots(1, 2)
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
     for number, row in enumerate(rows):
         style = {"color": COLORS[number % len(COLORS)], "linestyle": LINES[number // len(COLORS)]}
         left.plot(BANDWIDTHS, row["share"], label=row["file"], **style)
@@ -135,14 +135,12 @@ def _draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
         for key, line in zip(list(keys)[: 1 if rule == "random" else 2], ("-", "--"), strict=False):
             mean = [np.mean([row["choices"][at][rule][key] for row in rows]) for at in range(len(BANDWIDTHS))]
             right.plot(BANDWIDTHS, mean, line, color=COLORS[number], marker="o", label=f"{rule}: {keys[key]}")
-    left.set_ylabel("H / ln n")
-    right.set_ylabel(f"mean over files, {SIZE:.0%} of the structures")
-    for axes in (left, right):
-        axes.set_xscale("log")
+    for axes, label in ((left, "H / ln n"), (right, f"mean over files, {SIZE:.0%} of the structures")):
+        axes.set_ylabel(label)
+        axes.set(xscale="log", xlabel="bandwidth (Å⁻¹)", ylim=(0, 1.02))
         axes.set_xticks(BANDWIDTHS, [f"{h:g}" for h in BANDWIDTHS], fontsize=8)
-        axes.set_xticks([], minor=True)
+        axes.minorticks_off()
         axes.axvline(qj.DEFAULT_BANDWIDTH, color="0.8", zorder=0)
-        axes.set(xlabel="bandwidth (Å⁻¹)", ylim=(0, 1.02))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, frameon=False)
     figure.savefig(path, dpi=130)

@@ -62,11 +62,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="tiny and bundled data, one round: does it run?")
     parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help=f"of parts, default {SIZES}")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
+    parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
     names = [case.__name__ for case in CASES]
     parser.add_argument("--cases", nargs="+", choices=names, help="only these; other results are kept")
     parser.add_argument("--peer-python", default=sys.executable, help="interpreter that has QUESTS")
     options = parser.parse_args(arguments)
+    folder = Path(__file__).parent / ("smoke" if options.smoke else "")
+    options.output = options.output or folder / "results.json"
+    options.output.parent.mkdir(exist_ok=True)
     if not options.output.parent.is_dir():
         parser.error(f"--output: there is no directory {options.output.parent}")
     return options

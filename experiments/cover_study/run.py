@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from ase import Atoms
 from figures import draw
 from summary import text
 
 import quests_jax as qj
 from quests_jax.base.checks import InputError
+from quests_jax.base.plain import plain, rounded
 from quests_jax.base.versions import versions
 from quests_jax.cover import minimum_cover_bound
 from quests_jax.cover.rules.registry import RULES
@@ -38,7 +38,8 @@ SMOKE = {"sizes": (0.1, 0.25), "methods": ("random", "msc", "pareto", "cover", "
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure file after file, keeping results up to date on the way, then summarize and draw."""
     options = _parse(arguments)
-    results = _resumed(options.output) if not options.smoke else {}
+    resumed = options.output.exists() and not options.smoke
+    results = json.loads(options.output.read_text(encoding="utf-8")) if resumed else {}
     if options.summary:
         return _summarize(results.get("records", {}), options.output)
     results |= _header(options)
@@ -64,8 +65,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="a part of the bundled data: does it run?")
     parser.add_argument("--summary", action="store_true", help="tables and figure of the results so far")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
-    return parser.parse_args(arguments)
+    parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
+    options = parser.parse_args(arguments)
+    folder = Path(__file__).parent / ("smoke" if options.smoke else "")
+    options.output = options.output or folder / "results.json"
+    options.output.parent.mkdir(exist_ok=True)
+    return options
 
 
 def _files(options: argparse.Namespace) -> Iterator[tuple[str, list[Atoms]]]:
@@ -120,10 +125,6 @@ def _full_cover(envs: qj.Environments) -> dict[str, Any]:
     }
 
 
-def _resumed(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 def _header(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "smoke": options.smoke,
@@ -138,7 +139,7 @@ def _header(options: argparse.Namespace) -> dict[str, Any]:
 
 def _write(path: Path, results: dict[str, Any]) -> None:
     unfinished = path.with_suffix(".tmp")
-    as_json = json.dumps(results, default=lambda value: np.asarray(value).tolist())
+    as_json = json.dumps(rounded(plain(results), digits=6))  # more than the tables show
     unfinished.write_text(as_json.replace('{"method"', '\n{"method"') + "\n", encoding="utf-8")
     unfinished.replace(path)
 

@@ -43,15 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
     parser.add_argument("--smoke", action="store_true", help="parts of the bundled silicon")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
+    parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
     options = parser.parse_args(arguments)
+    folder = Path(__file__).parent / ("smoke" if options.smoke else "")
+    options.output = options.output or folder / "results.json"
+    options.output.parent.mkdir(exist_ok=True)
     sets = _smoke() if options.smoke else _read(options.data)
-    rows = []
-    components = SMOKE if options.smoke else COMPONENTS
+    rows, components = [], SMOKE if options.smoke else COMPONENTS
     for test, reference in (("hot", "cold"),) if options.smoke else PAIRS:
         print(test, file=sys.stderr, flush=True)
-        rows.append({"test": test, "reference": reference})
-        rows[-1] |= _compare(sets[test], sets[reference], components)
+        names = {"test": test, "reference": reference}
+        rows.append(names | _compare(sets[test], sets[reference], components))
     results = {"smoke": options.smoke, "seed": 0, "rows_at_most": ROWS, "components": components}
     results |= {"parameters": {"k": 32, "cutoff": 5.0, "bandwidth": qj.DEFAULT_BANDWIDTH}, "dtype": "float64"}
     results |= {"device": jax.default_backend(), "versions": versions(), "rows": rows}

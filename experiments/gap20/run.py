@@ -35,8 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--smoke", action="store_true", help="parts of the bundled silicon under two of the names"
     )
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
+    parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
     options = parser.parse_args(arguments)
+    folder = Path(__file__).parent / ("smoke" if options.smoke else "")
+    options.output = options.output or folder / "results.json"
+    options.output.parent.mkdir(exist_ok=True)
     x = _smoke() if options.smoke else _read(options.data)
     entropies = {name: _entropy(name, rows) for name, rows in x.items()}
     names = [name for name in NAMES if name in x]

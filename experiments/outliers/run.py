@@ -43,8 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
     parser.add_argument("--smoke", action="store_true", help="parts of the bundled silicon")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
+    parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
     options = parser.parse_args(arguments)
+    folder = Path(__file__).parent / ("smoke" if options.smoke else "")
+    options.output = options.output or folder / "results.json"
+    options.output.parent.mkdir(exist_ok=True)
     sets = _smoke() if options.smoke else {name: qj.read(options.data / f"{name}.xyz.gz") for name in FILES}
     envs = {name: qj.environments(structures) for name, structures in sets.items()}
     rows = []

@@ -104,8 +104,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="a part of the bundled silicon: does it run?")
     parser.add_argument("--summary", action="store_true", help="tables and figures of the results so far")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
-    return parser.parse_args(arguments)
+    parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
+    options = parser.parse_args(arguments)
+    folder = Path(__file__).parent / ("smoke" if options.smoke else "")
+    options.output = options.output or folder / "results.json"
+    options.output.parent.mkdir(exist_ok=True)
+    return options
 
 
 def _resumed(options: argparse.Namespace, protocol: Protocol) -> dict[str, Any]:

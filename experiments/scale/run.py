@@ -43,8 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--generated", action="store_true", help="one redundant crystal, not real data")
     parser.add_argument("--commands", nargs="+", choices=COMMANDS, default=COMMANDS, help="only some of them")
     parser.add_argument("--smoke", action="store_true", help="the bundled silicon only")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
+    parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
     options = parser.parse_args(arguments)
+    folder = Path(__file__).parent / ("smoke" if options.smoke else "")
+    options.output = options.output or folder / "results.json"
+    options.output.parent.mkdir(exist_ok=True)
     sizes = (1000, 2000) if options.smoke else options.sizes
     data = "crystal" if options.generated else "mix"
     files = [Path(bundled())] if options.smoke else sorted(options.data.glob("*/*.xyz.gz"))
@@ -118,16 +121,8 @@ def measured(command: list[str]) -> dict[str, Any]:
 
 def text(results: dict[str, Any]) -> str:
     """The table of the README, and the exponents of growth of processor time."""
-    header = (
-        "command",
-        "data",
-        "environments",
-        "wall (s)",
-        "processor (s)",
-        "memory (GB)",
-        "certified ratio",
-    )
-    lines = [" | ".join(header), " | ".join("---" for _ in header)]
+    header = "command | data | environments | wall (s) | processor (s) | memory (GB) | certified ratio"
+    lines = [header, " | ".join("---" for _ in header.split("|"))]
     for name, row in results["rows"].items():
         ratio = f"{row['certified_ratio']:.3f}" if "certified_ratio" in row else ""
         cells = (*name.split()[:2], f"{row['n_environments']:,}", f"{row['wall']:.0f}")

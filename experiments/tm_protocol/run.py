@@ -44,8 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Simulate, measure, write results.json and figure.png, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="a few steps of two metals")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("results.json"))
+    parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
     options = parser.parse_args(arguments)
+    folder = Path(__file__).parent / ("smoke" if options.smoke else "")
+    options.output = options.output or folder / "results.json"
+    options.output.parent.mkdir(exist_ok=True)
     rows = []
     for metal in ("Al", "Cu") if options.smoke else metals.MELTING:
         print(metal, file=sys.stderr, flush=True)
