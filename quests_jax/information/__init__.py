@@ -36,6 +36,7 @@ from quests_jax.information.sums.elements import (
     log_sum_of_others,
     self_kernel_sum,
     structure_masses,
+    tiles_of_masses,
 )
 from quests_jax.information.sums.sharding import over_devices
 
@@ -70,4 +71,5 @@ __all__ = [
     "sampled_entropy",
     "self_kernel_sum",
     "structure_masses",
+    "tiles_of_masses",
 ]

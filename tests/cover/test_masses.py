@@ -64,8 +64,9 @@ def test_what_is_dropped_is_stated(monkeypatch):
     masses, dropped = storage.all_masses(toy(0), np.asarray(toy(0).x), bandwidth=BANDWIDTH)
     missing = loop_masses(toy(0)) - masses.columns(jnp.arange(N))
     assert missing.min() >= -1e-14
-    assert dropped == pytest.approx(float(missing.sum(axis=0).max()), rel=1e-12)
-    assert 0 < dropped <= 0.5
+    lost = float(missing.sum(axis=0).max())
+    assert lost <= dropped <= lost + storage.SKIPPED + 1e-6
+    assert 0 < lost <= 0.5
 
 
 def test_structures_without_environments_have_no_mass(monkeypatch):

@@ -15,7 +15,7 @@ Both ways, and that of `divided`, offer the same operations, so no solver knows 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -23,12 +23,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.environments import Environments
+from quests_jax.base.numerics import sum_last
 from quests_jax.base.progress import advance
 from quests_jax.base.shapes import padded_size
-from quests_jax.information import Rows, structure_masses
+from quests_jax.information import Rows, structure_masses, tiles_of_masses
 
 DENSE = 50_000_000  # most entries stored densely: 400 MB in float64
-DROPPED = 1e-6  # mass that pruning may take from an environment, all structures together
+DROPPED = 5e-4  # mass that pruning may take from an environment, all structures together
+SKIPPED = 1e-4  # mass that environments too far away to look at may have, all structures together
+ROUNDED = 2 * float(np.finfo(np.float32).eps)  # what storage in float32 may take from a coverage
 CHUNK = 4096  # stored entries of one structure per step
 
 
@@ -80,111 +83,186 @@ class DenseMasses(NamedTuple):
 
 
 class SparseMasses(NamedTuple):
-    """The M_si worth storing, structure after structure; padding has value 0."""
+    """Rows of M_si worth storing: one structure at one group of W environments each, by structure.
 
-    values: jax.Array  # [p]
-    environment: jax.Array  # [p] int32
+    Environments that are near to each other make a good group, because few structures are near to all of
+    them. Padding rows have value 0.
+    """
+
+    values: jax.Array  # [p, W]
+    group: jax.Array  # [p] int32
     structure: jax.Array  # [p] int32, ascending
-    start: jax.Array  # [S + 1] int64, first entry of each structure
-    like: jax.Array  # [n] zeros, which carries the number of environments
+    start: jax.Array  # [S + 1] int64, first row of each structure
+    environment: jax.Array  # [G, W] int32, members of each group; n where there is none
+    slot: jax.Array  # [n] int32, where each environment is in the groups
 
     @property
     def n_structures(self) -> int:
         """S."""
         return len(self.start) - 1
 
+    @property
+    def _entries(self) -> jax.Array:
+        """Values as they enter sums."""
+        return self.values.astype(float)
+
     def total(self, w: jax.Array) -> jax.Array:
         """Mass of weighted structures at each environment."""
-        return self.like.at[self.environment].add(self.values * w[self.structure])
+        return self._by_group(w[self.structure][:, None] * self._entries)
 
     def pull(self, v: jax.Array) -> jax.Array:
         """Weighted mass that each structure brings to all environments."""
-        terms = self.values * v[self.environment]
-        return jax.ops.segment_sum(terms, self.structure, len(self.start) - 1, indices_are_sorted=True)
+        terms = sum_last(self._entries * self._members(v)[self.group])
+        return jax.ops.segment_sum(terms, self.structure, self.n_structures, indices_are_sorted=True)
 
     def gain(self, s: jax.Array, u: jax.Array, room: jax.Array) -> jax.Array:
         """Weighted mass of structure s that still counts."""
 
         def add(total, values, environment):
-            return total + jnp.sum(u[environment] * jnp.minimum(values, room[environment]))
+            counted = jnp.minimum(values, _at(room, environment))
+            return total + jnp.sum(_at(u, environment) * counted)
 
-        return self._over(s, add, jnp.zeros((), self.like.dtype))
+        return self._over(s, add, jnp.zeros((), u.dtype))
 
     def gains(self, u: jax.Array, room: jax.Array) -> jax.Array:
         """Weighted mass of each structure that still counts."""
-        return self.capped(room).pull(u)
+        counted = jnp.minimum(self._entries, self._members(room)[self.group])
+        terms = sum_last(counted * self._members(u)[self.group])
+        return jax.ops.segment_sum(terms, self.structure, self.n_structures, indices_are_sorted=True)
 
     def add(self, s: jax.Array, mass: jax.Array, times: jax.Array) -> jax.Array:
         """Mass with structure s added once, taken away (times −1) or left alone (0)."""
 
         def add(mass, values, environment):
-            return mass.at[environment].add(times * values)
+            return mass.at[environment].add(times * values, mode="drop")
 
         return self._over(s, add, mass, times != 0)
 
     def of(self, owner: jax.Array) -> jax.Array:
         """Mass that each environment has from the structure named for it."""
-        own = owner[self.environment] == self.structure
-        return self.like.at[self.environment].add(jnp.where(own, self.values, 0.0))
+        own = self._members(owner)[self.group] == self.structure[:, None]
+        return self._by_group(jnp.where(own, self._entries, 0.0))
 
     def pairs(self, v: jax.Array, owner: jax.Array, owners: int) -> jax.Array:
         """Weighted mass that each structure brings to the environments of each owner."""
-        total = jnp.zeros((owners, self.n_structures), self.like.dtype)
-        return total.at[owner[self.environment], self.structure].add(self.values * v[self.environment])
+        total = jnp.zeros((owners, self.n_structures), v.dtype)
+        terms = self._entries * self._members(v)[self.group]
+        return total.at[self._members(owner)[self.group], self.structure[:, None]].add(terms)
 
     def capped(self, room: jax.Array) -> SparseMasses:
         """Masses of which no environment counts more than its room."""
-        return self._replace(values=jnp.minimum(self.values, room[self.environment]))
+        capped = jnp.minimum(self._entries, self._members(room)[self.group])
+        return self._replace(values=capped.astype(self.values.dtype))
 
     def columns(self, environments: jax.Array) -> jax.Array:
         """Masses of every structure at some environments."""
         count = len(environments)
-        column = jnp.full(len(self.like), count).at[environments].set(jnp.arange(count))
-        dense = jnp.zeros((self.n_structures, count), self.like.dtype)
-        return dense.at[self.structure, column[self.environment]].add(self.values, mode="drop")
+        column = jnp.full(len(self.slot) + 1, count).at[environments].set(jnp.arange(count))
+        dense = jnp.zeros((self.n_structures, count))
+        at = self.structure[:, None], column[self.environment][self.group]
+        return dense.at[at].add(self._entries, mode="drop")
+
+    def _members(self, v: jax.Array) -> jax.Array:
+        """What each environment has, by group: [n] to [G, W], 0 where there is none."""
+        return _at(v, self.environment)
+
+    def _by_group(self, rows: jax.Array) -> jax.Array:
+        """Rows [p, W] added up by group, for each environment, shape [n]."""
+        total = jnp.zeros(self.environment.shape, rows.dtype).at[self.group].add(rows)
+        return total.reshape(-1)[self.slot]
 
     def _over(
         self, s: jax.Array, step: Callable, carry: jax.Array, now: jax.Array | bool = True
     ) -> jax.Array:
-        """Fold `step(carry, values, environment)` over the entries of one structure, if `now`."""
+        """Fold `step(carry, values, environment)` over the rows of one structure, if `now`."""
         begin, end = self.start[s], self.start[s + 1]
+        width = self.values.shape[1]
+        rows = max(1, CHUNK // width)
 
         def chunk(number, carry):
-            first = begin + number * CHUNK
-            values = jax.lax.dynamic_slice(self.values, (first,), (CHUNK,))
-            own = first + jnp.arange(CHUNK) < end
-            return step(
-                carry,
-                jnp.where(own, values, 0.0),
-                jax.lax.dynamic_slice(self.environment, (first,), (CHUNK,)),
-            )
+            first = begin + number * rows
+            values = jax.lax.dynamic_slice(self.values, (first, jnp.zeros_like(first)), (rows, width))
+            group = jax.lax.dynamic_slice(self.group, (first,), (rows,))
+            own = first + jnp.arange(rows) < end
+            values = jnp.where(own[:, None], values.astype(float), 0.0)
+            return step(carry, values, self.environment[group])
 
-        return jax.lax.fori_loop(0, jnp.where(now, -(-(end - begin) // CHUNK), 0), chunk, carry)
+        return jax.lax.fori_loop(0, jnp.where(now, -(-(end - begin) // rows), 0), chunk, carry)
+
+
+def _at(v: jax.Array, environment: jax.Array) -> jax.Array:
+    """Entries of v [n] by number of environment; 0 for n."""
+    return v.at[environment].get(mode="fill", fill_value=0)
 
 
 Stored = DenseMasses | SparseMasses
 
 
 def all_masses(envs: Environments, targets: Rows, *, bandwidth: float) -> tuple[Stored, float]:
-    """Masses in float64 of all structures at all targets [n, d], and the largest mass left out anywhere."""
+    """Masses of all structures at all targets [n, d], and the largest mass left out anywhere."""
+    x, number = envs.in_float64(), np.asarray(envs.structure_id)
     if envs.n_structures * len(targets) <= DENSE:
-        x, number = envs.in_float64(), np.asarray(envs.structure_id)
         return DenseMasses(structure_masses(targets, x, number, envs.n_structures, bandwidth=bandwidth)), 0.0
-    return _sparse(envs, targets, bandwidth)
+    parts, dropped, done = [], 0.0, 0
+    for tile, block in tiles_of_masses(
+        targets, x, number, envs.n_structures, bandwidth=bandwidth, error=SKIPPED
+    ):
+        kept, lost = _worth_storing(np.minimum(block, 1.0))
+        parts.append((tile, kept, _rounded_down(block[kept])))
+        dropped, done = max(dropped, lost), done + len(tile)
+        advance("masses", done, len(targets))
+    return _rows_by_structure(parts, envs.n_structures, len(targets)), dropped + SKIPPED + ROUNDED
 
 
-def _sparse(envs: Environments, targets: Rows, bandwidth: float) -> tuple[SparseMasses, float]:
-    least = DROPPED / envs.n_structures
-    values, environment, lengths, dropped = [], [], [], np.zeros(len(targets))
-    for block, first in _structure_blocks(envs, targets, bandwidth):
-        kept = block >= least
-        dropped += np.where(kept, 0.0, block).sum(axis=0)
-        values.append(block[kept])
-        environment.append(np.nonzero(kept)[1].astype(np.int32))
-        lengths.append(kept.sum(axis=1))
-        advance("masses", first + len(block), envs.n_structures)
-    stored = np.concatenate(values), np.concatenate(environment), np.concatenate(lengths)
-    return sparse_masses(*stored, len(targets)), float(dropped.max())
+def _worth_storing(block: np.ndarray) -> tuple[np.ndarray, float]:
+    """Numbers of the rows of [S, W] to keep, and the largest sum of a column over those that are not.
+
+    The smallest rows are left out, as long as no column loses more than DROPPED by it.
+    """
+    order = np.argsort(block.max(axis=1), kind="stable")
+    lost = np.cumsum(block[order], axis=0).max(axis=1)
+    small = int(np.searchsorted(lost, DROPPED, side="right"))
+    return np.sort(order[small:]), float(lost[small - 1]) if small else 0.0
+
+
+def _rounded_down(values: np.ndarray) -> np.ndarray:
+    """Values in float32, none larger than it was."""
+    rounded = values.astype(np.float32)
+    return np.where(rounded > values, np.nextafter(rounded, np.float32(0)), rounded)
+
+
+def _rows_by_structure(
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], n_structures: int, n: int
+) -> SparseMasses:
+    """Masses from groups: their environments [≤ W], structures [r] and values [r, ≤ W]."""
+    width = max(len(members) for members, _, _ in parts)
+    environment = np.full((len(parts), width), n, np.int32)
+    slot = np.empty(n, np.int32)
+    for number, (members, _, _) in enumerate(parts):
+        environment[number, : len(members)] = members
+        slot[members] = number * width + np.arange(len(members), dtype=np.int32)
+    lengths = [len(kept) for _, kept, _ in parts]
+    structure = np.concatenate([kept for _, kept, _ in parts])
+    group = np.repeat(np.arange(len(parts), dtype=np.int32), lengths)
+    order = np.argsort(structure, kind="stable")
+    place = np.empty(len(order), int)
+    place[order] = np.arange(len(order))
+    rows = padded_size(len(order) + CHUNK // width, smallest=CHUNK)
+    values = np.zeros((rows, width), np.float32)
+    for (_, _, part), end, length in zip(parts, np.cumsum(lengths), lengths, strict=True):
+        values[place[end - length : end], : part.shape[1]] = part
+    ends = np.bincount(structure, minlength=n_structures).cumsum()
+    extra = rows - len(order)
+    return SparseMasses(
+        values=jnp.asarray(values),
+        group=jnp.asarray(np.pad(group[order], (0, extra))),
+        structure=jnp.asarray(
+            np.pad(structure[order], (0, extra), constant_values=n_structures - 1), jnp.int32
+        ),
+        start=jnp.asarray(np.concatenate([[0], ends])),
+        environment=jnp.asarray(environment),
+        slot=jnp.asarray(slot),
+    )
 
 
 def dense_masses(values: np.ndarray, environment: np.ndarray, lengths: np.ndarray, n: int) -> DenseMasses:
@@ -200,34 +278,17 @@ def sparse_masses(
 ) -> SparseMasses:
     """Masses from their values and environments, structure after structure, `lengths` [S] of each.
 
-    The arrays get the shape of masses with at least `room` entries.
+    Each environment is a group of its own. The arrays get the shape of masses with at least `room` entries.
     """
     entries = len(values)
     padding = padded_size(max(room, entries) + CHUNK, smallest=CHUNK) - entries
     structure = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    each = np.arange(n, dtype=np.int32)
     return SparseMasses(
-        values=jnp.asarray(np.pad(values.astype(float), (0, padding))),
-        environment=jnp.asarray(np.pad(environment.astype(np.int32), (0, padding))),
+        values=jnp.asarray(np.pad(values.astype(float), (0, padding))[:, None]),
+        group=jnp.asarray(np.pad(environment.astype(np.int32), (0, padding))),
         structure=jnp.asarray(np.pad(structure, (0, padding), constant_values=len(lengths) - 1)),
         start=jnp.asarray(np.concatenate([[0], np.cumsum(lengths)])),
-        like=jnp.zeros(n),
+        environment=jnp.asarray(each[:, None]),
+        slot=jnp.asarray(each),
     )
-
-
-def _structure_blocks(
-    envs: Environments, targets: Rows, bandwidth: float
-) -> Iterator[tuple[np.ndarray, int]]:
-    """Dense masses of runs of structures, as many at a time as fit into DENSE entries."""
-    x = envs.in_float64()
-    number, ends = np.asarray(envs.structure_id), np.concatenate([[0], np.cumsum(envs.counts)])
-    size = max(1, DENSE // (2 * len(targets)))
-    for first in range(0, envs.n_structures, size):
-        last = min(first + size, envs.n_structures)
-        rows = slice(ends[first], ends[last])
-        if rows.start == rows.stop:
-            yield np.zeros((last - first, len(targets))), first
-            continue
-        block = structure_masses(
-            targets, x.take(rows), number[rows] - first, last - first, bandwidth=bandwidth
-        )
-        yield np.asarray(block), first

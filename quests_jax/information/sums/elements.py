@@ -7,7 +7,7 @@ and bare arrays, are handed on as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -150,6 +150,27 @@ def structure_masses(
         return kernels.structure_masses(y, x, number, n_structures, bandwidth=bandwidth)
 
     return _each(of, y, x, missing=0.0, lead=(n_structures,))
+
+
+def tiles_of_masses(
+    y: Rows, x: Rows, structure_id: np.ndarray, n_structures: int, *, bandwidth: float, error: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """`structure_masses` a tile of nearby queries at a time: their numbers [t], and their masses [S, t].
+
+    What is left out adds at most `error` to the sum of a query over all structures.
+    """
+    check_alike(y, x)
+    options = {"bandwidth": bandwidth, "error": error}
+    if elements_of(y) is None:
+        yield from kernels.tiles_of_masses(rows_of(y), rows_of(x), structure_id, n_structures, **options)
+        return
+    for mine, yours in _pairs(y, x):
+        if len(mine) and len(yours):
+            pairs = _some(y, mine), _some(x, yours), structure_id[yours]
+            for rows, masses in kernels.tiles_of_masses(*pairs, n_structures, **options):
+                yield mine[rows], masses
+        for rows in np.array_split(mine, -(-len(mine) // kernels.TILE)) if not len(yours) else ():
+            yield rows, np.zeros((n_structures, len(rows)))
 
 
 def _each(

@@ -8,6 +8,8 @@ Order of arguments everywhere: queries y, then the reference x.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +20,7 @@ from quests_jax.base.checks import InputError, check_matrix, check_positive
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.numerics import safe_log
 from quests_jax.base.shapes import padded_size
-from quests_jax.information.sums import primitives, streaming
+from quests_jax.information.sums import masses, primitives, streaming
 from quests_jax.information.sums.tiles import FAR, TILE
 
 COARSE = 64  # tiles; up to here sizes are powers of two: a tile of padding costs memory but no time
@@ -126,7 +128,7 @@ def structure_masses(
     Args:
       y: queries, shape [m, d], Å⁻¹.
       x: environments of the structures, shape [n, d], Å⁻¹.
-      structure_id: structure number of each row of x, ascending, shape [n].
+      structure_id: structure number of each row of x, shape [n].
       n_structures: S; structures without environments have mass 0.
       bandwidth: h in Å⁻¹.
     """
@@ -134,16 +136,38 @@ def structure_masses(
     m, n = len(y), len(x)
     if not m or not n:
         return jnp.zeros((n_structures, m), x.dtype)
-    y, x, number = _padded(y), _padded(x), np.asarray(structure_id)
-    number = np.concatenate([number, np.full(len(x) - n, number[-1])]).reshape(-1, TILE)
-    span = padded_size(int((number[:, -1] - number[:, 0]).max()) + 1, smallest=8)
-    total = _masses(y, x, jnp.asarray(number.reshape(-1), jnp.int32), h, shape=(n_structures, span))
-    return total[:m, :n_structures].T
+    y, x, number = _padded(y), _padded(x), _padded(np.asarray(structure_id, np.int32))
+    return _masses(y, x, number, h, n_structures=n_structures, error=streaming.SKIPPED)[:m].T
+
+
+def tiles_of_masses(
+    y: np.ndarray,
+    x: np.ndarray,
+    structure_id: np.ndarray,
+    n_structures: int,
+    *,
+    bandwidth: float,
+    error: float,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """`structure_masses` a tile of nearby queries at a time: their numbers [t], and their masses [S, t].
+
+    What is left out adds at most `error` to the sum of a query over all structures.
+    """
+    y, x, h = _prepared(y, x, bandwidth)
+    rows, number = len(y), _padded(np.asarray(structure_id, np.int32))
+    sides = _make_sides(_padded(y), _padded(x), number, h, n_structures=n_structures, error=error)
+    order = np.asarray(sides.query.order).reshape(-1, TILE)
+    for tile in range(-(-rows // TILE)):
+        real = np.asarray(sides.query.mask[tile]) > 0
+        masses = np.asarray(_of_tile(sides, jnp.int32(tile), n_structures=n_structures))
+        yield order[tile][real], masses[:, real] if not real.all() else masses
 
 
 _Rows = np.ndarray | jax.Array
 
-_masses = jax.jit(streaming.masses, static_argnames="shape")
+_masses = jax.jit(masses.masses, static_argnames=("n_structures", "error"))
+_make_sides = jax.jit(masses.make_sides, static_argnames="n_structures")
+_of_tile = jax.jit(masses.of_tile, static_argnames="n_structures")
 _cross = jax.jit(streaming.cross_sums)
 _log_sum = jax.jit(primitives.log_sum)
 _log_sum_of_others = jax.jit(streaming.log_sum)

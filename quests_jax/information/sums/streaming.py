@@ -138,51 +138,6 @@ def self_force(x: jax.Array, w: jax.Array, g: jax.Array, h: jax.Array) -> jax.Ar
     return jnp.dot(rotated, frame.axes.T, precision="highest") / h**2
 
 
-def masses(
-    y: jax.Array, x: jax.Array, structure: jax.Array, h: jax.Array, shape: tuple[int, int]
-) -> jax.Array:
-    """Σ_{j in s} exp(s_ij) for each structure s, shape [m, S + span].
-
-    Args:
-      y: queries, shape [m, d], m a multiple of TILE.
-      x: reference in the order of structures, shape [n, d], n a multiple of TILE.
-      structure: ascending structure number of each row of x, shape [n].
-      h: bandwidth.
-      shape: (S, span), with span the largest range of structure numbers in one tile of x.
-    """
-    n_structures, span = shape
-    frame = tl.principal_frame(x)
-    query, reference = tl.make_tiles(y, frame), tl.make_tiles(x, frame, reorder=False)
-    number = structure.reshape(-1, tl.TILE)
-    first = number[:, 0]
-    member = (number - first[:, None])[:, :, None] == jnp.arange(span, dtype=number.dtype)[None, None]
-    member = jnp.where(member, reference.mask[..., None], 0)
-    cut, active = tl.reach(h, len(x), SKIPPED), reference.mask.max(axis=1) > 0
-    wide = _wide(query, reference, h)
-
-    def rows(i, result):
-        near = (tl.gap_squared(query, i[None], reference)[0] < cut**2) & active
-
-        def add(j, total, careful):
-            j, padding = _clip(j, reference)
-            kernel = jnp.exp(_exponents(query, i, reference, j, h, careful) - padding)
-            parts = jnp.einsum("bts,bsr->btr", kernel, member[j], precision="highest")
-            for block, part in zip(j, parts, strict=True):
-                at = (jnp.zeros_like(first[block]), first[block])
-                here = jax.lax.dynamic_slice(total, at, (tl.TILE, span))
-                total = jax.lax.dynamic_update_slice(total, here + part, at)
-            return total
-
-        zero = jnp.zeros((tl.TILE, n_structures + span), x.dtype)
-        total = tl.fold_tiles(add, near, wide(i[None])[0], zero)
-        slots = jax.lax.dynamic_slice_in_dim(query.order, i * tl.TILE, tl.TILE)
-        slots = jnp.where(query.mask[i] > 0, slots, len(y))
-        return result.at[slots].set(total, mode="drop", unique_indices=True)
-
-    result = jnp.zeros((len(y), n_structures + span), x.dtype)
-    return jax.lax.fori_loop(0, len(query.mask), rows, result)
-
-
 def cross_sums(y: jax.Array, x: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Σ_j exp(s_ij) for each y, shape [m], and Σ_i exp(s_ij) for each x, shape [n]; each pair is formed once.
 

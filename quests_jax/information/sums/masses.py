@@ -1,0 +1,115 @@
+"""Sums by structure, M_si = Σ_{j in s} K(y_i, x_j): the pairs of a kernel sum, kept apart by where j belongs.
+
+Both sides are ordered once and cut into tiles. For each tile of queries the near tiles of the reference are
+formed once, and every row of kernels is added to the row of its structure, wherever its tile lies. What a
+tile at a distance of at least g adds to a sum is at most its number of rows times exp(−g²/2h²); the farthest
+tiles are left out as long as all of them together add at most `error`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from quests_jax.base.numerics import sum_last
+from quests_jax.information.sums import streaming
+from quests_jax.information.sums import tiles as tl
+from quests_jax.information.sums.tiles import Tiles
+
+
+class Sides(NamedTuple):
+    """Queries and reference as tiles, the structure of each slot, and which tiles are near."""
+
+    query: Tiles
+    reference: Tiles
+    structure: jax.Array  # [g_x, TILE] int32; S in the padding
+    near: jax.Array  # [g_y, g_x] bool
+    bandwidth: jax.Array  # [], Å⁻¹
+
+
+def make_sides(
+    y: jax.Array, x: jax.Array, structure: jax.Array, h: jax.Array, *, n_structures: int, error: float
+) -> Sides:
+    """Order both sides, and find the tiles that are near.
+
+    Args:
+      y: queries, shape [m, d].
+      x: reference, shape [n, d].
+      structure: structure number of each row of x, in any order, shape [n].
+      h: bandwidth.
+      n_structures: S.
+      error: what all that is left out may add to the sum of a query over all structures.
+    """
+    frame = tl.principal_frame(x)
+    query, reference = tl.make_tiles(y, frame), tl.make_tiles(x, frame)
+    number = structure[reference.order].reshape(reference.mask.shape)
+    number = jnp.where(reference.mask > 0, number, n_structures).astype(jnp.int32)
+    most = reference.mask.sum(axis=1)[None] * jnp.exp(-(gaps(query, reference) ** 2) / (2 * h**2))
+    order = jnp.argsort(most, axis=1)
+    together = jnp.cumsum(jnp.take_along_axis(most, order, axis=1), axis=1)
+    near = jnp.put_along_axis(jnp.zeros(most.shape, bool), order, together > error, axis=1, inplace=False)
+    return Sides(query, reference, number, near, h)
+
+
+def gaps(a: Tiles, b: Tiles) -> jax.Array:
+    """Lower bounds of the distances between tiles of a and of b, shape [g_a, g_b].
+
+    Along the line through both centers, D apart, the rows y of one and x of the other leave a gap of
+
+        D − [max_y (y − c_a)·(c_b − c_a) + max_x (x − c_b)·(c_a − c_b)] / D.
+    """
+    apart = jax.lax.map(lambda c: sum_last((b.center - c[None]) ** 2), a.center)
+    extent = _extents(a, b.center) + _extents(b, a.center).T
+    safe = jnp.where(apart > 0, apart, 1.0)
+    largest = jnp.sqrt(jnp.max(sum_last(a.center**2))) + jnp.sqrt(jnp.max(sum_last(b.center**2)))
+    rounding = 4 * a.x.shape[2] * jnp.finfo(a.x.dtype).eps * largest * (a.radius[:, None] + b.radius[None])
+    gap = jnp.sqrt(safe) - (extent + rounding) / jnp.sqrt(safe)
+    return jnp.where(apart > 0, jnp.maximum(gap, 0.0), 0.0)
+
+
+def _extents(tiles: Tiles, centers: jax.Array) -> jax.Array:
+    """max (x − c)·(c' − c) over the rows x of each tile with center c, for centers c', shape [g, g']."""
+
+    def extent(tile):
+        x, mask, center = tile
+        offset = jnp.where(mask[:, None] > 0, x - center[None], 0)
+        along = jnp.dot(offset, centers.T, precision="highest") - jnp.dot(offset, center)[:, None]
+        return jnp.max(along, axis=0)
+
+    return jax.lax.map(extent, (tiles.x, tiles.mask, tiles.center))
+
+
+def of_tile(sides: Sides, i: jax.Array, n_structures: int) -> jax.Array:
+    """Masses of all structures at the queries of tile i, shape [S, TILE]; padding holds anything."""
+    query, reference = sides.query, sides.reference
+    wide = streaming._wide(query, reference, sides.bandwidth)(i[None])[0]
+
+    def add(j, total, careful):
+        inside = (j < len(sides.structure))[:, None]
+        j = jnp.minimum(j, len(sides.structure) - 1)
+        exponent = streaming._exponents(reference, j, query, jnp.full_like(j, i), sides.bandwidth, careful)
+        return total.at[jnp.where(inside, sides.structure[j], n_structures)].add(
+            jnp.exp(exponent), mode="drop"
+        )
+
+    zero = jnp.zeros((n_structures, tl.TILE), query.x.dtype)
+    return tl.fold_tiles(add, sides.near[i], wide, zero)
+
+
+def masses(
+    y: jax.Array, x: jax.Array, structure: jax.Array, h: jax.Array, *, n_structures: int, error: float
+) -> jax.Array:
+    """Masses of all structures at all queries, shape [m, S]; arguments as of `make_sides`."""
+    sides = make_sides(y, x, structure, h, n_structures=n_structures, error=error)
+    query = sides.query
+
+    def rows(i, result):
+        slots = jax.lax.dynamic_slice_in_dim(query.order, i * tl.TILE, tl.TILE)
+        slots = jnp.where(query.mask[i] > 0, slots, len(y))
+        total = of_tile(sides, i, n_structures).T
+        return result.at[slots].set(total, mode="drop", unique_indices=True)
+
+    start = jnp.zeros((len(y), n_structures), y.dtype)
+    return jax.lax.fori_loop(0, len(query.mask), rows, start)
