@@ -206,7 +206,7 @@ from driver import crystals, small_shards
 from jax.sharding import Mesh
 from quests_jax.cover.masses.sharded import AXIS
 from quests_jax.cover.masses.stored import DenseMasses, SparseMasses
-from quests_jax.disk import Work, cover, describe_file
+from quests_jax.disk import Work, covers, describe_file
 from quests_jax.disk.targets import ask, draw_targets
 folder, h, candidates = Path(sys.argv[1]), 0.0005, np.array([3, 11, 12, 23])
 small_shards()
@@ -215,12 +215,12 @@ shards = describe_file(Work(folder / "work"), folder / "data.xyz", k=32, cutoff=
 question = ask(shards, 3, h, 300, 0, None)
 wanted = draw_targets(question)
 stage = question.stage("masses")
-stage.complete(len(shards.runs), partial(cover._masses_of, question, wanted))
+stage.complete(len(shards.runs), partial(covers._masses_of, question, wanted))
 envs, n = qj.environments(qj.read(folder / "data.xyz")), len(wanted.weights)
 whole = qj.information.structure_masses(wanted.x, envs.x, envs.structure_id, 24, bandwidth=h)
 for kind, most in ((DenseMasses, 10**9), (SparseMasses, 0)):
-    cover.DENSE = most
-    masses = cover._divided_masses(question, stage, n, candidates, Mesh(np.asarray(jax.devices()), (AXIS,)))
+    covers.DENSE = most
+    masses = covers._divided_masses(question, stage, n, candidates, Mesh(np.asarray(jax.devices()), (AXIS,)))
     assert isinstance(masses.parts, kind) and masses.mesh.size == 3
     np.testing.assert_allclose(masses.columns(np.arange(n)), np.minimum(whole, 1)[candidates], atol=1e-6)
 """
