@@ -1,14 +1,13 @@
-"""One self-contained page about a data set: HTML with inline SVG, no network, no script.
+"""One self-contained page about a data set: conclusions, facts, a linked map, and a figure for every study.
 
-Every section is a table of numbers and a figure. The numbers come first: a figure that cannot be drawn
-leaves a line that says so.
+The page loads nothing from a network; its policy forbids it. Text of the data is escaped. A figure that cannot
+be drawn leaves a line that says so, because the numbers are worth more than the figure.
 """
 
 from __future__ import annotations
 
 import html
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,32 +16,32 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 
-from quests_jax import information
-from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
-from quests_jax.cover.rules.registry import find_rule
 from quests_jax.output import figures
-from quests_jax.studies.comparison import compare_environments, config_types, force_tail, table
-from quests_jax.studies.compression import entropy_and_diversity
-from quests_jax.studies.force_tails import compare_tails, force_norms
+from quests_jax.output.explorer import Map, explorer_html, principal_components, shown_name
+from quests_jax.studies.comparison import config_types, table
+from quests_jax.studies.survey import KEPT, QUANTILE, Survey, by_structure
 
-METHODS = ("msc", "cover", "relaxed", "random")
-SIZES = (0.05, 0.1, 0.25, 0.5)
-KEPT = 0.1  # share of structures whose force tails are shown
-CURVE = (0.01, 0.03, 0.1, 0.3, 1.0)  # sample sizes of the learning curve
-REPEATS = 3
-QUANTILE = 0.99  # of the data's own delta entropies above which an environment is an outlier
 SHOWN = 12  # most foreign structures in the table
-
+MOST_NAMES = 12  # config types, elements and periodicities that the facts name
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+)
 STYLE = """
 :root { color-scheme: light; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; }
-body { max-width: 60rem; margin: 0 auto; padding: 1rem; }
+body { max-width: 72rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.5rem; overflow-wrap: anywhere; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } figure { margin: 1rem 0; }
-svg { max-width: 100%; height: auto; } p, figcaption { max-width: 45rem; } code { overflow-wrap: anywhere; }
+.wide { overflow-x: auto; } .wide table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.wide th, .wide td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
+.wide th:first-child, .wide td:first-child { text-align: left; } figure { margin: 1rem 0; }
+svg { max-width: 100%; height: auto; } p, figcaption { max-width: 45rem; } code, li { overflow-wrap: anywhere; }
+.conclusions { border: 2px solid #0072B2; border-radius: .4rem; padding: .2rem 1rem; background: #f4f9fd; }
+.conclusions ul { padding-left: 1.1rem; } .conclusions li { margin: .4rem 0; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .15rem 1rem; }
+dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 30rem) { dl { grid-template-columns: minmax(0, 1fr); } dd { margin: 0 0 .4rem; } }
 """
 
 
@@ -56,62 +55,202 @@ class Section(NamedTuple):
     draw: Callable[[Path], None] | None = None
 
 
-def sections(
-    structures: Sequence[Atoms], envs: Environments, *, bandwidth: float, known: np.ndarray | None
-) -> tuple[list[Section], dict[str, Any]]:
-    """All sections of the page, and their numbers.
+class Page(NamedTuple):
+    """What a page shows, from top to bottom."""
 
-    Args:
-      structures: the data set; empty if only its environments are known.
-      envs: environments of its S structures.
-      bandwidth: h in Å⁻¹.
-      known: environments of a reference, shape [r, d], or None.
-    """
-    parts = [
-        _contents(structures, envs),
-        _measures(envs, bandwidth),
-        _compression(structures, envs, bandwidth),
-    ]
-    if (norms := force_norms(structures)) is not None:
-        parts.append(_tails(norms, envs, bandwidth))
-    if envs.n_structures > 1:
-        parts.append(_outliers(envs, bandwidth))
-    if known is not None:
-        parts.append(_against(np.asarray(envs.x), known, bandwidth))
-    pages, numbers = zip(*parts, strict=True)
-    return list(pages), {name: value for found in numbers for name, value in found.items()}
+    title: str
+    conclusions: Sequence[str]
+    facts: Sequence[tuple[str, str]]
+    shown: Map
+    sections: Sequence[Section]
+    made: Sequence[str]  # lines on how the page was made
 
 
-def write_page(path: Path, title: str, facts: Sequence[str], content: Sequence[Section]) -> None:
-    """Write the page; `facts` are lines on how it was made."""
-    body = "".join(_section(section) for section in content)
-    made = "".join(f"<li><code>{html.escape(fact)}</code></li>" for fact in facts)
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>"
-        f"<h1>{html.escape(title)}</h1>{body}<h2>How this page was made</h2><ul>{made}</ul></body></html>\n"
+def page_of(
+    title: str,
+    conclusions: Sequence[str],
+    found: Survey,
+    structures: Sequence[Atoms],
+    envs: Environments,
+    made: Sequence[str],
+) -> Page:
+    """The page about a data set that has been surveyed."""
+    return Page(
+        title, conclusions, _facts(found), map_of(found, structures, envs), _sections(found, envs), made
     )
-    path.write_text(page, encoding="utf-8")
 
 
-def by_structure(envs: Environments, dH: np.ndarray, threshold: float) -> list[dict[str, Any]]:
-    """Largest δH, its atom and the number of outliers of each structure, the most foreign first."""
+def write_page(path: Path, page: Page) -> None:
+    """Write the page to a file."""
+    path.write_text(page_html(page), encoding="utf-8")
+
+
+def page_html(page: Page) -> str:
+    """The page as HTML."""
+    conclusions = "".join(f"<li>{html.escape(line)}</li>" for line in page.conclusions)
+    facts = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in page.facts)
+    made = "".join(f"<li><code>{html.escape(line)}</code></li>" for line in page.made)
+    title = html.escape(shown_name(page.title))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
+        f'<section class="conclusions" id="conclusions"><ul>{conclusions}</ul></section>'
+        f'<section id="facts"><h2>What the data is</h2><dl>{facts}</dl></section>'
+        f"<h2>Map</h2>{explorer_html(page.shown)}"
+        f"{''.join(map(_section, page.sections))}"
+        f"<h2>How this page was made</h2><ul>{made}</ul></body></html>\n"
+    )
+
+
+def map_of(found: Survey, structures: Sequence[Atoms], envs: Environments) -> Map:
+    """A point for each structure, by what the survey knows of it."""
+    n_structures = envs.n_structures
+    number = np.asarray(envs.structure_id)
+    components = principal_components(np.asarray(envs.x, float), number, n_structures)
+    columns = {
+        "principal component 1": components[:, 0],
+        "principal component 2": components[:, 1],
+        "largest δH (nats)": _largest(found.delta_entropy, number, n_structures),
+        "atoms": envs.counts.astype(float),
+    }
+    if found.labels is not None and found.labels.names["energy"]:
+        energy = np.array([np.nan if e is None else e for e in found.labels.energy], float)
+        columns["energy (eV/atom)"] = energy / np.maximum(envs.counts, 1)
+    if found.force_norms is not None:
+        columns["largest force (eV/Å)"] = _largest(found.force_norms, number, n_structures)
+    order = np.full(n_structures, np.nan)
+    order[found.cover.selected] = np.arange(1, len(found.cover.selected) + 1)
+    columns["order of choice by cover"] = order
+    wanted = max(1, round(KEPT * n_structures))
+    labels: dict[str, Sequence[str]] = {}
+    if (types := config_types(structures)) is not None:
+        labels["config type"] = types
+    labels[f"kept at {KEPT:.0%} by cover"] = np.where(order <= wanted, "kept", "left out").tolist()
+    odd = np.bincount(number[found.delta_entropy > found.threshold], minlength=n_structures) > 0
+    labels["outlier"] = np.where(odd, "has outliers", "none").tolist()
+    first = [*found.cover.selected[:wanted].tolist(), *np.flatnonzero(odd).tolist()]
+    return Map(columns, labels, structures, found.delta_entropy, first=first)
+
+
+def _facts(found: Survey) -> list[tuple[str, str]]:
+    contents = found.contents
+    facts = [
+        ("structures", f"{contents['structures']:,}"),
+        ("environments", f"{contents['environments']:,}"),
+        ("atoms per structure", f"{contents['atoms_min']:,} to {contents['atoms_max']:,}"),
+    ]
+    for key, name in (
+        ("elements", "elements"),
+        ("periodicity", "periodicity"),
+        ("config_types", "config types"),
+    ):
+        if key in contents:
+            facts.append((name, _counted(contents[key])))
+    if found.labels is not None:
+        for kind, names in found.labels.names.items():
+            text = ", ".join(f"{name} {count:,}/{contents['structures']:,}" for name, count in names.items())
+            facts.append((kind, text or "none"))
+    return facts
+
+
+def _counted(counts: dict[str, int]) -> str:
+    names = list(counts)
+    shown = ", ".join(f"{shown_name(name)} {counts[name]:,}" for name in names[:MOST_NAMES])
+    return shown + (f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else "")
+
+
+def _largest(values: np.ndarray, number: np.ndarray, n_structures: int) -> np.ndarray:
+    """Largest known value of each structure's atoms, shape [S]; NaN where none is known."""
+    largest = np.full(n_structures, -np.inf)
+    known = ~np.isnan(values)
+    np.maximum.at(largest, number[known], values[known])
+    return np.where(np.isfinite(largest), largest, np.nan)
+
+
+def _sections(found: Survey, envs: Environments) -> list[Section]:
+    parts = [_information(found), _compression(found)]
+    if found.force_tails:
+        parts.append(_force_tails(found))
+    if envs.n_structures > 1:
+        parts.append(_outliers(found, envs))
+    if found.against is not None:
+        parts.append(_against(found))
+    return parts
+
+
+def _information(found: Survey) -> Section:
+    rows = [
+        ("entropy", found.entropy),
+        ("diversity", found.diversity),
+        ("largest entropy, ln n", float(np.log(found.contents["environments"]))),
+        ("limit of the learning curve", found.limit),
+        ("information gap", found.information_gap),
+    ]
+    words = (
+        "In nats. The entropy is 0 if all environments are alike and ln n if no two are. Exp of the "
+        "diversity counts distinct environments. A curve that still rises says that more data of this kind "
+        "would be new."
+    )
+    draw = partial(figures.draw_learning_curve, found.curve, found.limit)
+    return Section("Information", words, ("", "nats"), rows, draw)
+
+
+def _compression(found: Survey) -> Section:
+    header, cells = table(found.comparison)
+    words = (
+        "What each rule of choice keeps at several sizes. The ratio is the coverage over a bound that no "
+        "choice of the same size can exceed (with --full); H and D are entropy and diversity of the choice; "
+        "max δH is how foreign the environment is that is covered worst; tail is the share kept of the "
+        "structures with the largest forces."
+    )
+    return Section("Compression", words, header, cells, partial(figures.draw_comparison, found.comparison))
+
+
+def _force_tails(found: Survey) -> Section:
     rows = []
-    for number, own in enumerate(np.split(dH, np.cumsum(envs.counts)[:-1])):
-        if len(own):
-            top = int(own.argmax())
-            worst = {"structure": number, "max_delta_entropy": float(own[top]), "atom": top}
-            rows.append(worst | {"outliers": int((own > threshold).sum()), "atoms": len(own)})
-    return sorted(rows, key=lambda row: -row["max_delta_entropy"])
+    for method, tail in found.force_tails.items():
+        shares = [tail["quantiles"][q] for q in ("0.5", "0.99", "0.999")]
+        rows.append([method, *shares, tail["largest"], tail["wasserstein"], tail["jensen_shannon"]])
+    header = ("rule", "kept above 50 %", "above 99 %", "above 99.9 %", "largest", "Wasserstein", "JS")
+    words = (
+        f"Forces of a choice of {KEPT:.0%} of the structures: which share of the atoms with forces above a "
+        "quantile of all forces is kept, the largest force kept over the largest of all, and distances "
+        "between the distributions (Wasserstein in eV/Å, Jensen-Shannon from 0 to 1)."
+    )
+    assert found.force_norms is not None
+    known = found.force_norms[~np.isnan(found.force_norms)]
+    return Section("Force tails", words, header, rows, partial(figures.draw_tails, known, found.kept_forces))
 
 
-def limit_of(curve: information.LearningCurve) -> float | None:
-    """Limit of a learning curve; None if it cannot be fitted: the numbers are worth more than their limit."""
-    try:
-        return information.largest_entropy(curve)
-    except InputError:
-        return None
+def _outliers(found: Survey, envs: Environments) -> Section:
+    names = ("structure", "atom", "max_delta_entropy", "outliers", "atoms")
+    worst = by_structure(envs, found.delta_entropy, found.threshold)[:SHOWN]
+    rows = [[row[name] for name in names] for row in worst]
+    words = (
+        "Delta entropy of every environment against all other structures: above 0 nothing else in the data "
+        f"is like it. Outliers lie above its {QUANTILE:.0%} quantile, {found.threshold:.3g} nats. Structure "
+        "and atom numbers begin at 0."
+    )
+    header = ("structure", "atom", "its delta entropy", "outliers", "atoms")
+    draw = partial(figures.draw_histogram, found.delta_entropy, found.threshold)
+    return Section("Outliers", words, header, rows, draw)
+
+
+def _against(found: Survey) -> Section:
+    against = found.against
+    assert against is not None
+    dH = against.delta_entropy
+    rows = [
+        ("covered by the reference", against.covered),
+        ("of the reference, covered by the data", against.covers),
+        ("mean delta entropy (nats)", float(dH.mean())),
+        ("largest delta entropy (nats)", float(dH.max())),
+    ]
+    words = "How much of the data the reference knows, and how much of the reference the data would cover."
+    draw = partial(figures.draw_histogram, dH, overlap_tolerance(dH.dtype))
+    return Section("Against the reference", words, ("", ""), rows, draw)
 
 
 def _section(section: Section) -> str:
@@ -146,104 +285,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, (float, np.floating)):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, (int, np.integer)) else str(value)
-
-
-def _contents(structures: Sequence[Atoms], envs: Environments) -> tuple[Section, dict[str, Any]]:
-    found: dict[str, Any] = {"structures": envs.n_structures, "environments": int(envs.counts.sum())}
-    found["atoms per structure"] = f"{envs.counts.min()} to {envs.counts.max()}"
-    if structures:
-        elements = Counter(symbol for atoms in structures for symbol in atoms.symbols)
-        periodicity = Counter("".join("FT"[int(p)] for p in atoms.pbc) for atoms in structures)
-        found["elements"] = _counted(elements)
-        found["periodicity"] = _counted(periodicity)
-    if (labels := config_types(structures)) is not None:
-        found["config types"] = _counted(Counter(labels), most=10)
-    words = "Structures are what can be kept or left out; environments are their atoms with their neighbors."
-    return Section("What the data is", words, ("", ""), list(found.items())), {"contents": found}
-
-
-def _measures(envs: Environments, bandwidth: float) -> tuple[Section, dict[str, Any]]:
-    x = np.asarray(envs.x)
-    H, D = entropy_and_diversity(x, bandwidth=bandwidth)
-    sizes = sorted({max(1, round(share * len(x))) for share in CURVE})
-    curve = information.learning_curve(x, sizes, repeats=REPEATS, bandwidth=bandwidth)
-    limit = limit_of(curve)
-    found = {"entropy": H, "diversity": D, "largest entropy, ln n": float(np.log(len(x)))}
-    found |= {"limit of the learning curve": limit, "information gap": None if limit is None else limit - H}
-    words = (
-        "In nats. The entropy is 0 if all environments are alike and ln n if no two are. Exp of the "
-        "diversity counts distinct environments. A curve that still rises says that more data of this kind "
-        "would be new."
-    )
-    draw = partial(figures.draw_learning_curve, curve, limit)
-    return Section("Information", words, ("", "nats"), list(found.items()), draw), {"information": found}
-
-
-def _compression(
-    structures: Sequence[Atoms], envs: Environments, bandwidth: float
-) -> tuple[Section, dict[str, Any]]:
-    tail = force_tail(structures)
-    sizes = [size for size in SIZES if round(size * envs.n_structures) >= 1] or [1]
-    rows = compare_environments(envs, sizes=sizes, methods=METHODS, bandwidth=bandwidth, tail=tail)
-    header, cells = table(rows)
-    words = (
-        "What each rule of choice keeps at several sizes. The ratio is the coverage over a bound that no "
-        "choice of the same size can exceed; H and D are entropy and diversity of the choice; max δH is how "
-        "foreign the worst covered environment is; tail is the share kept of structures with the largest "
-        "forces."
-    )
-    draw = partial(figures.draw_comparison, rows)
-    return Section("Compression", words, header, cells, draw), {"compression": rows}
-
-
-def _tails(norms: np.ndarray, envs: Environments, bandwidth: float) -> tuple[Section, dict[str, Any]]:
-    rows, kept, number = [], {}, np.asarray(envs.structure_id)
-    for method in ("msc", "cover", "random"):
-        choice = find_rule(method).choose(envs, size=KEPT, bandwidth=bandwidth, reference=None)
-        kept[method] = norms[np.isin(number, choice.selected)]
-        found = compare_tails(kept[method], norms)
-        shares = [found["quantiles"][q] for q in ("0.5", "0.99", "0.999")]
-        rows.append([method, *shares, found["largest"], found["wasserstein"], found["jensen_shannon"]])
-    header = ("rule", "kept above 50 %", "above 99 %", "above 99.9 %", "largest", "Wasserstein", "JS")
-    words = (
-        f"Forces of a choice of {KEPT:.0%} of the structures: which share of the atoms with forces above a "
-        "quantile of all forces is kept, the largest force kept over the largest of all, and distances "
-        "between the distributions (Wasserstein in eV/Å, Jensen-Shannon from 0 to 1)."
-    )
-    draw = partial(figures.draw_tails, norms, kept)
-    return Section("Force tails", words, header, rows, draw), {"force_tails": rows}
-
-
-def _outliers(envs: Environments, bandwidth: float) -> tuple[Section, dict[str, Any]]:
-    dH = np.asarray(information.delta_entropy_of_others(envs.x, envs.structure_id, bandwidth=bandwidth))
-    threshold = max(float(np.quantile(dH, QUANTILE)), overlap_tolerance(dH.dtype))
-    names = ("structure", "atom", "max_delta_entropy", "outliers", "atoms")
-    rows = [[row[name] for name in names] for row in by_structure(envs, dH, threshold)[:SHOWN]]
-    words = (
-        "Delta entropy of every environment against all other structures: above 0 nothing else in the data "
-        f"is like it. Outliers lie above its {QUANTILE:.0%} quantile, {threshold:.3g} nats. Structure and "
-        "atom numbers begin at 0."
-    )
-    header = ("structure", "atom", "its delta entropy", "outliers", "atoms")
-    draw = partial(figures.draw_histogram, dH, threshold)
-    return Section("Outliers", words, header, rows, draw), {"outlier_threshold": threshold, "outliers": rows}
-
-
-def _against(x: np.ndarray, known: np.ndarray, bandwidth: float) -> tuple[Section, dict[str, Any]]:
-    dH = np.asarray(information.delta_entropy(x, known, bandwidth=bandwidth))
-    back = float(information.overlap(known, x, bandwidth=bandwidth))
-    tolerance = overlap_tolerance(dH.dtype)
-    found = {
-        "covered by the reference": float((dH < tolerance).mean()),
-        "of the reference, covered by the data": back,
-        "mean delta entropy (nats)": float(dH.mean()),
-        "largest delta entropy (nats)": float(dH.max()),
-    }
-    words = "How much of the data the reference knows, and how much of the reference the data would cover."
-    draw = partial(figures.draw_histogram, dH, tolerance)
-    return Section("Against the reference", words, ("", ""), list(found.items()), draw), {"reference": found}
-
-
-def _counted(counts: Counter, most: int = 20) -> str:
-    shown = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(most))
-    return shown + (f" and {len(counts) - most} more" if len(counts) > most else "")
