@@ -18,12 +18,10 @@ from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
-from quests_jax.base.versions import versions
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE, REFERENCE_OR_FILE, SEED
 from quests_jax.cli.run import Report, Run, labeled
 from quests_jax.cli.shell import command
-from quests_jax.output import page as pages
 from quests_jax.output.figures import (
     draw_bandwidths,
     draw_histogram,
@@ -33,6 +31,7 @@ from quests_jax.output.figures import (
 )
 from quests_jax.output.viewer import write_viewer
 from quests_jax.studies.compression import entropy_and_diversity
+from quests_jax.studies.survey import by_structure, limit_of
 
 SHOWN = 10  # structures or frames in a table; outputs hold all of them
 BANDWIDTHS = np.geomspace(0.002, 0.5, 24)  # Å⁻¹, at which H(h)/ln n is drawn
@@ -81,7 +80,7 @@ def outliers(run: Run, files: Inputs, reference: Inputs | None, quantile: float)
         foreign = partial(information.delta_entropy, bandwidth=run.bandwidth)
         dH = own if reference is None else np.asarray(foreign(np.asarray(envs.x), np.asarray(known.x)))
     threshold = max(float(np.quantile(own, quantile)), overlap_tolerance(dH.dtype))
-    per_structure = pages.by_structure(envs, dH, threshold)
+    per_structure = by_structure(envs, dH, threshold)
     found = {"threshold": threshold, "quantile": quantile, "outliers": int((dH > threshold).sum())}
     data = {"n_structures": envs.n_structures, "n_environments": len(dH)} | found
     data |= {"structures": per_structure, "structure_id": envs.structure_id, "delta_entropy": dH}
@@ -163,7 +162,7 @@ def learning_curve(run: Run, files: Inputs, repeats: int, seed: int) -> Report:
     with run.stage("learning curve"):
         options = {"repeats": repeats, "bandwidth": run.bandwidth, "key": jax.random.key(seed)}
         curve = information.learning_curve(x, sizes, **options)
-    limit = pages.limit_of(curve)
+    limit = limit_of(curve)
     gap = None if limit is None else limit - float(curve.mean[-1])
     data = {"n_environments": len(x), "seed": seed, "repeats": repeats, "sizes": curve.sizes}
     data |= {"entropy": curve.mean, "half_width": curve.half_width, "limit": limit, "information_gap": gap}
@@ -263,37 +262,6 @@ def _parts(run: Run, file: Inputs, by: str | None, *, several: bool) -> Iterator
         own = (labels == label)[np.asarray(given.envs.structure_id)]
         if own.any():
             yield f"{file.name}: {label}" if several else label, given.x[own]
-
-
-@command(
-    FILES,
-    REFERENCE,
-    *KERNEL,
-    kind="report",
-    examples=(
-        "report data.xyz -o report.html",
-        "report data.xyz -r training.xyz -o report.html -o report.json",
-    ),
-)
-def report(run: Run, files: Inputs, reference: Inputs | None) -> Report:
-    """Write one self-contained page about FILE.
-
-    What it holds, its entropy and learning curve, what compression keeps with the certified bound, force
-    tails, and outliers with structure numbers. Open it in any browser; it needs no network.
-    """
-    given = run.load(files)
-    envs = given.envs
-    known = None if reference is None else run.load(reference).x
-    with run.stage("report"):
-        content, numbers = pages.sections(given.structures, envs, bandwidth=run.bandwidth, known=known)
-    facts = [run.command, run.caption(), ", ".join(f"{k} {v}" for k, v in versions().items())]
-    data = {"n_structures": envs.n_structures, "n_environments": int(envs.counts.sum())} | numbers
-    rows = [(section.title, f"{len(section.rows)} rows") for section in content]
-
-    def draw(path: Path) -> None:
-        pages.write_page(path, f"Data set report: {given.name}", facts, content)
-
-    return Report(data, rows, draw=draw)
 
 
 def _halves(envs: Environments, sample: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

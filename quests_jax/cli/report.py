@@ -3,12 +3,85 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.versions import versions
 from quests_jax.cli.inputs import Inputs
-from quests_jax.cli.options import FILES, KERNEL, REFERENCE_HELP, parse_inputs
+from quests_jax.cli.options import FILES, KERNEL, REFERENCE
 from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
+from quests_jax.studies.survey import Survey, by_structure, conclusions, survey
+
+
+@command(
+    FILES,
+    REFERENCE,
+    click.option("--full", is_flag=True, help="Also bounds of what any choice can cover; takes longer."),
+    *KERNEL,
+    kind="report",
+    examples=(
+        "report data.xyz -o report.html",
+        "report data.xyz -r training.xyz --full -o report.html -o report.json",
+    ),
+)
+def report(run: Run, files: Inputs, reference: Inputs | None, full: bool) -> Report:
+    """Write one page about FILE to look at and to decide.
+
+    Conclusions first; then a map of all structures with their atoms in 3D, a list to sort, pick and save;
+    then entropy, learning curve, what compression keeps, force tails and outliers. Open it in any browser;
+    it needs no network.
+    """
+    if not click.get_current_context().params["outputs"]:
+        raise InputError("report writes a page and needs a file for it; add -o report.html.")
+    given = run.load(files)
+    known = None if reference is None else run.load(reference).x
+    with run.stage("report"):
+        found = survey(given.structures, given.envs, bandwidth=run.bandwidth, known=known, full=full)
+    lines = conclusions(found, given.name)
+    made = [run.command, run.caption(), ", ".join(f"{k} {v}" for k, v in versions().items())]
+
+    def draw(path: Path) -> None:
+        from quests_jax.output.page import page_of, write_page
+
+        title = f"Data set report: {given.name}"
+        write_page(path, page_of(title, lines, found, given.structures, given.envs, made))
+
+    rows = [
+        ("structures", given.envs.n_structures),
+        ("environments", int(given.envs.counts.sum())),
+        ("entropy (nats)", found.entropy),
+        ("diversity (nats)", found.diversity),
+    ]
+    data = _numbers(found) | {"outliers": by_structure(given.envs, found.delta_entropy, found.threshold)}
+    return Report(data | {"conclusions": lines}, rows, draw=draw, advice=lines)
+
+
+def _numbers(found: Survey) -> dict[str, Any]:
+    """The survey as JSON holds it."""
+    against = found.against
+    return {
+        "n_structures": found.contents["structures"],
+        "n_environments": found.contents["environments"],
+        "contents": found.contents,
+        "quality": found.quality._asdict(),
+        "entropy": found.entropy,
+        "diversity": found.diversity,
+        "learning_curve_limit": found.limit,
+        "information_gap": found.information_gap,
+        "like_another": found.fit.like_another,
+        "suffice": found.suffice,
+        "compression": found.comparison,
+        "force_tails": found.force_tails,
+        "outlier_threshold": found.threshold,
+        "reference": None
+        if against is None
+        else {
+            "covered": against.covered,
+            "covers": against.covers,
+            "mean_delta_entropy": float(against.delta_entropy.mean()),
+            "max_delta_entropy": float(against.delta_entropy.max()),
+        },
+    }

@@ -62,10 +62,10 @@ def explorer_html(shown: Map) -> str:
     for character in "<>&":
         data = data.replace(character, f"\\u{ord(character):04x}")
     return (
-        f"<style>{_own_file('explorer.css')}</style>"
-        f"{_own_file('explorer.html')}"
+        f"<style>{own_file('explorer.css')}</style>"
+        f"{own_file('explorer.html')}"
         f'<script type="application/json" id="map-data">{data}</script>'
-        f"<script>{get_plotlyjs()}</script><script>{_own_file('explorer.js')}</script>"
+        f"<script>{get_plotlyjs()}</script><script>{own_file('explorer.js')}</script>"
     )
 
 
@@ -75,7 +75,8 @@ def shown_name(name: object) -> str:
     return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
 
 
-def _own_file(name: str) -> str:
+def own_file(name: str) -> str:
+    """Text of a file of this folder."""
     return files("quests_jax.output").joinpath(name).read_text(encoding="utf-8")
 
 

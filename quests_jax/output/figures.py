@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,13 +55,19 @@ def comparison(rows: Sequence[dict[str, Any]], *, title: str = "") -> Figure:
       rows: from `compare`.
       title: of the figure.
     """
-    figure = _figure((12, 10))
-    axes = figure.subplots(3, 3)
-    for panel, (name, label) in zip(axes.flat, PANELS.items(), strict=True):
+    known = [name for name in PANELS if any(row[name] is not None for row in rows)]
+    lines = -(-len(known) // 3)
+    figure = _figure((12, 3.3 * lines))
+    axes = figure.subplots(lines, 3, squeeze=False)
+    for panel, name in zip_longest(axes.flat, known):
+        if name is None:
+            panel.set_visible(False)
+            continue
         _panel(panel, rows, name)
-        panel.set_title(label, fontsize=11)
-    for panel in axes[-1]:
-        panel.set_xlabel("structures chosen (%)")
+        panel.set_title(PANELS[name], fontsize=11)
+    for column in axes.T:
+        [*_, last] = (panel for panel in column if panel.get_visible())
+        last.set_xlabel("structures chosen (%)")
     handles, labels = axes[0, 1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
     figure.suptitle(_plain(title))
@@ -69,8 +76,8 @@ def comparison(rows: Sequence[dict[str, Any]], *, title: str = "") -> Figure:
 
 def _panel(panel: Axes, rows: Sequence[dict[str, Any]], name: str) -> None:
     fractions = sorted({row["fraction"] for row in rows})
-    if name == "coverage":
-        bounds = [min(row["upper_bound"] for row in rows if row["fraction"] == size) for size in fractions]
+    bounds = [bound for size in fractions if (bound := _bound(rows, size)) is not None]
+    if name == "coverage" and len(bounds) == len(fractions):
         panel.plot(
             _percent(fractions),
             bounds,
@@ -95,6 +102,12 @@ def _panel(panel: Axes, rows: Sequence[dict[str, Any]], name: str) -> None:
         panel.set_ylim(bottom=min(1.1 * lowest, 0.0))
     panel.grid(alpha=0.3)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+def _bound(rows: Sequence[dict[str, Any]], fraction: float) -> float | None:
+    """What no choice of this size covers more than; None if nobody computed it."""
+    found = [row["upper_bound"] for row in rows if row["fraction"] == fraction]
+    return None if None in found else min(found)
 
 
 def _percent(fractions: Sequence[float]) -> list[float]:

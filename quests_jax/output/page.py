@@ -1,7 +1,7 @@
 """One self-contained page about a data set: conclusions, facts, a linked map, and a figure for every study.
 
-The page loads nothing from a network; its policy forbids it. Text of the data is escaped. A figure that cannot
-be drawn leaves a line that says so, because the numbers are worth more than the figure.
+The page loads nothing from a network; its policy forbids it. Text of the data is escaped. A figure that
+cannot be drawn leaves a line that says so, because the numbers are worth more than the figure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ase import Atoms
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.output import figures
-from quests_jax.output.explorer import Map, explorer_html, principal_components, shown_name
+from quests_jax.output.explorer import Map, explorer_html, own_file, principal_components, shown_name
 from quests_jax.studies.comparison import config_types, table
 from quests_jax.studies.survey import KEPT, QUANTILE, Survey, by_structure
 
@@ -29,20 +29,6 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
-STYLE = """
-:root { color-scheme: light; font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff; }
-body { max-width: 72rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.5rem; overflow-wrap: anywhere; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-.wide { overflow-x: auto; } .wide table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-.wide th, .wide td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
-.wide th:first-child, .wide td:first-child { text-align: left; } figure { margin: 1rem 0; }
-svg { max-width: 100%; height: auto; } p, figcaption { max-width: 45rem; } code, li { overflow-wrap: anywhere; }
-.conclusions { border: 2px solid #0072B2; border-radius: .4rem; padding: .2rem 1rem; background: #f4f9fd; }
-.conclusions ul { padding-left: 1.1rem; } .conclusions li { margin: .4rem 0; }
-dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .15rem 1rem; }
-dt { color: #555; } dd { margin: 0; overflow-wrap: anywhere; }
-@media (max-width: 30rem) { dl { grid-template-columns: minmax(0, 1fr); } dd { margin: 0 0 .4rem; } }
-"""
 
 
 class Section(NamedTuple):
@@ -95,7 +81,7 @@ def page_html(page: Page) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
+        f"<title>{title}</title><style>{own_file('page.css')}</style></head><body><h1>{title}</h1>"
         f'<section class="conclusions" id="conclusions"><ul>{conclusions}</ul></section>'
         f'<section id="facts"><h2>What the data is</h2><dl>{facts}</dl></section>'
         f"<h2>Map</h2>{explorer_html(page.shown)}"

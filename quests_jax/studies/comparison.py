@@ -12,6 +12,7 @@ from ase import Atoms
 from scipy.special import logsumexp
 
 from quests_jax.atoms.describe import environments
+from quests_jax.atoms.labels import find_labels
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, apart, lacking
 from quests_jax.base.numerics import overlap_tolerance
@@ -92,23 +93,28 @@ def compare_environments(
     bandwidth: float = DEFAULT_BANDWIDTH,
     tail: np.ndarray | None = None,
     labels: Sequence[str] | None = None,
+    bounds: bool = True,
 ) -> list[dict[str, Any]]:
-    """`compare` for environments, with what is known of their structures: `force_tail`, `config_types`."""
+    """`compare` for environments, with what is known of their structures: `force_tail`, `config_types`.
+
+    Without `bounds`, which take longest, `upper_bound` and `certified_ratio` are None.
+    """
     rules, counts = (
         find_rules(methods, labels),
         sorted({check_size(size, envs.n_structures) for size in sizes}),
     )
     problem = cover_problem(envs, bandwidth=bandwidth)
-    bounds = _bounds(problem, counts)
+    limits = _bounds(problem, counts) if bounds else {}
     rows = []
     for name, rule in rules.items():
         choose = partial(rule.choose, envs, bandwidth=bandwidth, reference=None)
         for count, selection, seconds in _choices(choose, counts, rule.nested):
             found = measure(problem, envs, selection.selected)
-            bound = min(bounds[count], selection.upper_bound or 1.0)
+            bound = min(limits[count], selection.upper_bound or 1.0) if bounds else None
             row = {"method": name, "size": count, "fraction": count / envs.n_structures} | found
             row |= {"force_tail": _kept(tail, selection.selected), "upper_bound": bound}
-            row |= {"certified_ratio": min(1.0, found["coverage"] / bound), "seconds": seconds}
+            ratio = None if bound is None else min(1.0, found["coverage"] / bound)
+            row |= {"certified_ratio": ratio, "seconds": seconds}
             rows.append(plain(row))
             advance("comparison", len(rows), len(rules) * len(counts))
     return sorted(rows, key=lambda row: row["size"])
@@ -164,10 +170,13 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
 
 
 def force_tail(structures: Sequence[Atoms]) -> np.ndarray | None:
-    """Numbers of the structures with a force above the 99.9 % quantile of all; None if forces are missing."""
-    forces = [atoms.calc.results.get("forces") if atoms.calc else None for atoms in structures]
-    norms = [np.linalg.norm(force, axis=1) for force in forces if force is not None]
-    if len(norms) < len(structures) or not any(map(len, norms)):
+    """Numbers of the structures with a force above the 99.9 % quantile of all known forces; None without."""
+    norms = [
+        np.zeros(0) if force is None else np.linalg.norm(force, axis=1)
+        for force in find_labels(structures).forces
+    ]
+    norms = [norm[np.isfinite(norm)] for norm in norms]
+    if not any(map(len, norms)):
         return None
     largest = np.array([norm.max(initial=0.0) for norm in norms])
     return np.flatnonzero(largest > np.quantile(np.concatenate(norms), TAIL))

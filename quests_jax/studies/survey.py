@@ -1,4 +1,4 @@
-"""Everything the report says of a data set, as numbers: how redundant it is, how many structures suffice, what is odd.
+"""Everything the report says of a data set: how redundant it is, how many structures suffice, what is odd.
 
 The page and the terminal present a `Survey`; nothing there computes.
 """
@@ -33,6 +33,7 @@ CURVE = (0.01, 0.03, 0.1, 0.3, 1.0)  # sample sizes of the learning curve
 REPEATS = 3
 QUANTILE = 0.99  # of the data's own delta entropies above which an environment is an outlier
 ENOUGH = 0.99  # share of the environments whose coverage counts as enough
+FAR = 1.0  # nats: an environment with a larger δH is worth a look
 RISING = 0.5  # nats of information gap from which more data of this kind would be new
 
 
@@ -128,12 +129,12 @@ def survey(
     return Survey(
         contents=_contents(structures, envs),
         labels=labels,
-        quality=_quality(structures, labels),
+        quality=_quality(labels),
         fit=fit,
         entropy=entropy,
         diversity=diversity,
         curve=curve,
-        limit=_limit(curve),
+        limit=limit_of(curve),
         delta_entropy=dH,
         threshold=max(float(np.quantile(dH, QUANTILE)), overlap_tolerance(dH.dtype)),
         cover=cover,
@@ -171,6 +172,14 @@ def by_structure(envs: Environments, dH: np.ndarray, threshold: float) -> list[d
     return sorted(rows, key=lambda row: -row["max_delta_entropy"])
 
 
+def limit_of(curve: information.LearningCurve) -> float | None:
+    """Limit of a learning curve; None if it cannot be fitted."""
+    try:
+        return information.largest_entropy(curve)
+    except InputError:
+        return None
+
+
 def _redundancy(found: Survey) -> str:
     share = found.fit.like_another
     if not share <= 1:
@@ -205,10 +214,16 @@ def _broken(found: Survey) -> str:
 
 
 def _strange(found: Survey, file: str) -> str:
-    count = int((found.delta_entropy > found.threshold).sum())
+    new = found.delta_entropy >= overlap_tolerance(found.delta_entropy.dtype)
+    if not new.any():
+        return "Odd: nothing; every environment is like one of another structure."
+    far = found.delta_entropy > max(found.threshold, FAR)
+    if not far.any():
+        return f"Odd: nothing far away; {int(new.sum()):,} environments are like no other, but near."
     return (
-        f"Odd: {count:,} environments are further from all other structures than {QUANTILE:.0%} of the data; "
-        f"look before you train: quests-jax outliers {file} -o outliers.xyz"
+        f"Odd: {int(far.sum()):,} environments are far from all other structures (δH above "
+        f"{max(found.threshold, FAR):.3g} nats, up to {found.delta_entropy.max():.3g}); look before you "
+        f"train: quests-jax outliers {file} -o outliers.xyz"
     )
 
 
@@ -239,21 +254,19 @@ def _contents(structures: Sequence[Atoms], envs: Environments) -> dict[str, Any]
     return found
 
 
-def _quality(structures: Sequence[Atoms], labels: Labels | None) -> Quality:
+def _quality(labels: Labels | None) -> Quality:
     if labels is None:
         return Quality([], [], [])
-    numbers = range(len(structures))
-    not_finite = [
-        i
-        for i in numbers
-        if (labels.energy[i] is not None and not np.isfinite(labels.energy[i]))
-        or (labels.forces[i] is not None and not np.isfinite(labels.forces[i]).all())
-    ]
+    held = list(zip(labels.energy, labels.forces, strict=True))
     return Quality(
-        [i for i in numbers if labels.energy[i] is None],
-        [i for i in numbers if labels.forces[i] is None],
-        not_finite,
+        without_energy=[i for i, (energy, _) in enumerate(held) if energy is None],
+        without_forces=[i for i, (_, forces) in enumerate(held) if forces is None],
+        not_finite=[i for i, values in enumerate(held) if not all(map(_is_finite, values))],
     )
+
+
+def _is_finite(value: float | np.ndarray | None) -> bool:
+    return value is None or bool(np.isfinite(value).all())
 
 
 def _force_norms(structures: Sequence[Atoms], labels: Labels) -> np.ndarray | None:
@@ -292,14 +305,6 @@ def _against(x: np.ndarray, known: np.ndarray, bandwidth: float) -> Against:
     dH = np.asarray(information.delta_entropy(x, known, bandwidth=bandwidth))
     back = float(information.overlap(known, x, bandwidth=bandwidth))
     return Against(dH, float((dH < overlap_tolerance(dH.dtype)).mean()), back)
-
-
-def _limit(curve: information.LearningCurve) -> float | None:
-    """Limit of a learning curve; None if it cannot be fitted."""
-    try:
-        return information.largest_entropy(curve)
-    except InputError:
-        return None
 
 
 def _first(numbers: Sequence[int], most: int = 5) -> str:
