@@ -57,6 +57,26 @@ def shared_program(
     return _on_platform(partial(_by_blocks, describe, SHARED), describe, count, vectors, occupation)
 
 
+@partial(jax.jit, static_argnames=("k", "cutoff"))
+def weighted_program(count: ArrayLike, rows: jax.Array, *, k: int, cutoff: float) -> jax.Array:
+    """`quests_descriptor` of the first `count` of [ROWS, k, 4], vectors and weights of neighbors."""
+    del k
+    return from_terms(lambda row: unsorted_terms(row[:, :3], cutoff=cutoff, weights=row[:, 3]), count, rows)
+
+
+@partial(jax.jit, static_argnames=("k", "cutoff"))
+def weighted_shared_program(
+    count: ArrayLike, rows: jax.Array, occupation: jax.Array, *, k: int, cutoff: float
+) -> jax.Array:
+    """`shared_descriptor` of the first `count` of [ROWS, K, 4] with occupations [ROWS, K]."""
+
+    def one(row, occupation):
+        return shared_descriptor(row[:, :3], occupation, k=k, cutoff=cutoff, weights=row[:, 3])
+
+    describe = jax.vmap(one)
+    return _on_platform(partial(_by_blocks, describe, SHARED), describe, count, rows, occupation)
+
+
 def from_terms(terms: Callable, count: ArrayLike, vectors: jax.Array) -> jax.Array:
     """Descriptors of the first `count` rows, where `terms` of one row are as those of `unsorted_terms`.
 

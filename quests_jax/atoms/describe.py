@@ -11,9 +11,24 @@ from typing import NamedTuple
 import ase
 import jax
 import numpy as np
-from ase.data import atomic_numbers
 
-from quests_jax.atoms.batches import describe_rows, plain_program, shared_program
+from quests_jax.atoms.batches import (
+    describe_rows,
+    plain_program,
+    shared_program,
+    weighted_program,
+    weighted_shared_program,
+)
+from quests_jax.atoms.elements import (
+    CENTER,
+    IGNORE,
+    N_CHANNELS,
+    NEIGHBORS,
+    atomic_number,
+    channel_weights,
+    check_mode,
+    numbers_of,
+)
 from quests_jax.atoms.neighbors import find_pairs, nearest, only
 from quests_jax.atoms.validation import validate
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
@@ -32,6 +47,8 @@ class Vectors(NamedTuple):
     tied: np.ndarray  # [t] int64, environments whose k-th shell is shared
     shared: np.ndarray  # [t, K, 3] Å
     occupation: np.ndarray  # [t, K]
+    plain_numbers: np.ndarray  # [n, k] atomic numbers of the neighbors; 1 where there is none
+    shared_numbers: np.ndarray  # [t, K]
 
 
 def environments(
@@ -39,6 +56,7 @@ def environments(
     *,
     k: int = DEFAULT_K,
     cutoff: float = DEFAULT_CUTOFF,
+    elements: str | None = None,
     species: Sequence[str] | None = None,
     descriptor: Callable[[ase.Atoms], np.ndarray] | None = None,
 ) -> Environments:
@@ -48,26 +66,30 @@ def environments(
       structures: any cells and any periodicity, mixed freely.
       k: number of neighbors.
       cutoff: in Å.
-      species: chemical symbols to be told apart, see `get_descriptors`.
-      descriptor: a function of one structure to use instead, one row per atom; k, cutoff and species are
-        then left alone.
+      elements: "ignore" them, as QUESTS does; tell environments apart by the element of their "center"; or by
+        that and by the properties of the elements of the "neighbors" too. "ignore" where not given, "center"
+        with species.
+      species: chemical symbols of neighbors to be told apart one by one, see `get_descriptors`.
+      descriptor: a function of one structure to use instead, one row per atom; k, cutoff, species and the
+        elements of neighbors are then left alone.
 
     Returns:
-      `Environments` with x of shape [n, (N + 1)(2k − 1)] for N species, in float64, rows in the order of
-      structures and atoms.
+      `Environments` with x as `get_descriptors` makes it, in float64, rows in the order of structures and
+      atoms, and with the elements of the centers unless those are ignored.
 
     Raises:
       InputError: no structures, positions or cells that are not finite, a singular periodic cell,
         coincident atoms, parameters that are not positive, a symbol that is no element, or a descriptor
         whose rows do not fit the atoms.
     """
+    mode = check_mode(elements or (CENTER if species else IGNORE))
     counts = np.asarray([len(atoms) for atoms in structures], int)
     if descriptor is None:
-        x = get_descriptors(structures, k=k, cutoff=cutoff, species=species)
+        x = get_descriptors(structures, k=k, cutoff=cutoff, elements=mode, species=species)
     else:
         x = _described_by(descriptor, structures)
     number = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    return make_environments(x, number, len(counts))
+    return make_environments(x, number, len(counts), None if mode == IGNORE else numbers_of(structures))
 
 
 def get_descriptors(
@@ -75,30 +97,40 @@ def get_descriptors(
     *,
     k: int = DEFAULT_K,
     cutoff: float = DEFAULT_CUTOFF,
+    elements: str = IGNORE,
     species: Sequence[str] | None = None,
     first: int = 0,
 ) -> np.ndarray:
     """Descriptors of all environments in Å⁻¹; see `environments`.
 
-    Without species, chemistry does not count: shape [n, 2k − 1]. With N species, N blocks of 2k − 1 follow,
-    each the same descriptor of the neighbors of one species alone; zeros where there are none. A species may
-    be absent from a structure or from all of them, so data sets described with the same list can be compared.
-    Errors count structures from `first`.
+    The first block of columns knows no elements: shape [n, 2k − 1]. With `elements` "neighbors", a block of
+    2k − 1 follows for each of the four `channel_weights`, in which each neighbor counts by that property of
+    its element. With N species, N blocks of 2k − 1 follow instead, each the same descriptor of the neighbors
+    of one species alone; zeros where there are none. A species may be absent from a structure or from all of
+    them, so data sets described with the same list can be compared. Errors count structures from `first`.
     """
     k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
+    if check_mode(elements) == NEIGHBORS and species:
+        raise InputError("neighbors are told apart by species or by properties, not both; leave one out.")
     validate(structures, first=first)
-    elements = [None, *(_atomic_number(symbol) for symbol in species or ())]
-    total = sum(map(len, structures))
-    x = np.empty((total, len(elements) * (2 * k - 1)))
-    for number, element in enumerate(elements):
-        columns = slice(number * (2 * k - 1), (number + 1) * (2 * k - 1))
-        describe = partial(_describe, k=k, cutoff=cutoff, element=element)
-        done = 0
+    symbols = [None, *(atomic_number(symbol) for symbol in species or ())]
+    total, start = sum(map(len, structures)), 0
+    x = np.empty((total, descriptor_width(k, elements, species)))
+    for number, element in enumerate(symbols):
+        describe = partial(_describe, k=k, cutoff=cutoff, element=element, weigh=elements == NEIGHBORS)
+        done, width = 0, 0
         for block in in_runs(structures, describe, first):
-            x[done : done + len(block), columns] = block
+            width = block.shape[1]
+            x[done : done + len(block), start : start + width] = block
             done += len(block)
-            advance("descriptors", number * total + done, len(elements) * total)
+            advance("descriptors", number * total + done, len(symbols) * total)
+        start += width
     return x
+
+
+def descriptor_width(k: int, elements: str | None = None, species: Sequence[str] | None = None) -> int:
+    """Columns d of `get_descriptors`."""
+    return (1 + (N_CHANNELS if elements == NEIGHBORS else len(species or ()))) * (2 * k - 1)
 
 
 def in_runs(
@@ -156,32 +188,40 @@ def _described_by(
     return np.concatenate(rows)
 
 
-def _atomic_number(symbol: str) -> int:
-    if symbol not in atomic_numbers:
-        raise InputError(f"species: {symbol!r} is no chemical symbol; write them like Na or Cl.")
-    return atomic_numbers[symbol]
-
-
 def _describe(
-    structures: Sequence[ase.Atoms], first: int, *, k: int, cutoff: float, element: int | None
+    structures: Sequence[ase.Atoms], first: int, *, k: int, cutoff: float, element: int | None, weigh: bool
 ) -> np.ndarray:
     vectors = _vectors(structures, first, k, cutoff, element)
     x = describe_rows(plain_program, k, cutoff, vectors.plain)
     x[vectors.tied] = describe_rows(shared_program, k, cutoff, vectors.shared, vectors.occupation)
-    return x
+    if not weigh:
+        return x
+    plain_weights, shared_weights = map(channel_weights, (vectors.plain_numbers, vectors.shared_numbers))
+    blocks = [x]
+    for channel in range(N_CHANNELS):
+        rows, shared = (
+            np.concatenate([part, weights[..., channel, None]], axis=-1)
+            for part, weights in ((vectors.plain, plain_weights), (vectors.shared, shared_weights))
+        )
+        block = describe_rows(weighted_program, k, cutoff, rows)
+        block[vectors.tied] = describe_rows(weighted_shared_program, k, cutoff, shared, vectors.occupation)
+        blocks.append(block)
+    return np.concatenate(blocks, axis=1)
 
 
 def _vectors(
     structures: Sequence[ase.Atoms], first: int, k: int, cutoff: float, element: int | None
 ) -> Vectors:
     pairs = find_pairs(structures, cutoff=cutoff, first=first, k=k if element is None else None)
+    numbers = numbers_of(structures)
     if element is not None:
-        pairs = only(
-            pairs, np.concatenate([atoms.numbers for atoms in structures])[pairs.neighbor] == element
-        )
+        pairs = only(pairs, numbers[pairs.neighbor] == element)
     plain, shared = nearest(pairs, k=k)
     vector = pairs.vector if len(pairs.vector) else np.zeros((1, 3))
     full = np.zeros((pairs.n_atoms, k, 3))
     full[plain.atoms] = vector[plain.pair] * (plain.occupation > 0)[..., None]
     wide = vector[shared.pair] * (shared.occupation > 0)[..., None]
-    return Vectors(full, shared.atoms, wide, shared.occupation)
+    of_pair = numbers[pairs.neighbor] if len(pairs.vector) else np.ones(1, np.int32)
+    near = np.ones(full.shape[:2], np.int32)
+    near[plain.atoms] = of_pair[plain.pair]
+    return Vectors(full, shared.atoms, wide, shared.occupation, near, of_pair[shared.pair])

@@ -18,7 +18,9 @@ from quests_jax.base.numerics import safe_reciprocal, safe_sqrt
 UNROLL = 4  # steps of a scan in one; three times faster than one or eight at a time
 
 
-def quests_descriptor(vectors: jax.Array, *, cutoff: float | jax.Array) -> jax.Array:
+def quests_descriptor(
+    vectors: jax.Array, *, cutoff: float | jax.Array, weights: jax.Array | None = None
+) -> jax.Array:
     """Descriptor X = [X1, X2] of one environment, [schwalbe-koda:25, (1) and (2)].
 
         √w(r) = 1 − (r/r_c)²  for r ≤ r_c, else 0
@@ -27,23 +29,30 @@ def quests_descriptor(vectors: jax.Array, *, cutoff: float | jax.Array) -> jax.A
 
     Each row j of the cross term is sorted in descending order and loses its diagonal zero. The X1 part
     is continuous in the positions; X2 jumps where neighbors k and k+1 swap inside the cutoff, and has a
-    kink at the cutoff.
+    kink at the cutoff. With weights, w(r_j) is read as p_j w(r_j), and X1 is sorted too.
 
     Args:
       vectors: displacements to the k nearest neighbors by distance, shape [k, 3], in Å; zero for a
         neighbor that does not exist.
       cutoff: r_c in Å.
+      weights: p_j ≥ 0, how much each neighbor counts, shape [k]; 1 where not given.
 
     Returns:
       Shape [2k − 1], in Å⁻¹.
     """
-    return descriptor_of_terms(*unsorted_terms(vectors, cutoff=cutoff))
+    return descriptor_of_terms(*unsorted_terms(vectors, cutoff=cutoff, weights=weights))
 
 
-def unsorted_terms(vectors: jax.Array, *, cutoff: float | jax.Array) -> tuple[jax.Array, jax.Array]:
-    """w(r_j) / r_j, shape [k], and √(w(r_j) w(r_l)) / r_jl, shape [k, k], of `quests_descriptor`."""
-    root_weight, distance = _root_weight(vectors, cutoff)
-    return root_weight**2 * safe_reciprocal(distance), _cross(vectors, root_weight)
+def unsorted_terms(
+    vectors: jax.Array, *, cutoff: float | jax.Array, weights: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """w(r_j) / r_j, shape [k], and √(w(r_j) w(r_l)) / r_jl, shape [k, k], of `quests_descriptor`.
+
+    Neighbors come in order of distance, so the first is in descending order; with weights it is sorted here.
+    """
+    root_weight, distance = _root_weight(vectors, cutoff, weights)
+    radial = root_weight**2 * safe_reciprocal(distance)
+    return radial if weights is None else sort_descending(radial), _cross(vectors, root_weight)
 
 
 def descriptor_of_terms(radial: jax.Array, cross: jax.Array) -> jax.Array:
@@ -57,7 +66,9 @@ def mean_of_sorted(cross: jax.Array) -> jax.Array:
     return jnp.dot(sort_descending(cross)[: k - 1], jnp.full(k, 1 / k, cross.dtype), precision="highest")
 
 
-def shared_descriptor(vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff: float) -> jax.Array:
+def shared_descriptor(
+    vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff: float, weights: jax.Array | None = None
+) -> jax.Array:
     """Descriptor of one environment whose k-th shell is shared among equally distant atoms.
 
     The equations of `quests_descriptor`, with the sorted lists read as distributions: a neighbor of
@@ -70,11 +81,12 @@ def shared_descriptor(vectors: jax.Array, occupation: jax.Array, *, k: int, cuto
       occupation: fractions that sum to k, shape [K].
       k: number of places.
       cutoff: r_c in Å.
+      weights: p_j ≥ 0, how much each neighbor counts, shape [K]; 1 where not given.
 
     Returns:
       Shape [2k − 1], in Å⁻¹; the same whatever the order of the neighbors.
     """
-    root_weight, distance = _root_weight(vectors, cutoff)
+    root_weight, distance = _root_weight(vectors, cutoff, weights)
     radial = _places(root_weight**2 * safe_reciprocal(distance), occupation, k)
     present = _occupation_given(occupation)
     rows = jax.vmap(lambda values, f: _places(values, f, k - 1))(_cross(vectors, root_weight), present)
@@ -83,7 +95,12 @@ def shared_descriptor(vectors: jax.Array, occupation: jax.Array, *, k: int, cuto
 
 @partial(jax.jit, static_argnames="cutoff")
 def descriptors(
-    positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors, *, cutoff: float = DEFAULT_CUTOFF
+    positions: ArrayLike,
+    cell: ArrayLike,
+    neighbors: Neighbors,
+    *,
+    cutoff: float = DEFAULT_CUTOFF,
+    weights: ArrayLike | None = None,
 ) -> jax.Array:
     """Descriptors of all atoms of one structure, differentiable in `positions` and `cell`.
 
@@ -92,15 +109,26 @@ def descriptors(
       cell: lattice vectors as rows, shape [3, 3], in Å.
       neighbors: from `find_neighbors`, found once and held fixed under differentiation.
       cutoff: in Å.
+      weights: how much each atom counts as a neighbor in each of c channels, such as `channel_weights`, shape
+        [n, c].
 
     Returns:
-      Shape [n, 2k − 1], in Å⁻¹.
+      Shape [n, 2k − 1], or [n, (1 + c)(2k − 1)] with a block for each channel after the plain one; in Å⁻¹.
     """
     vectors = displacements(positions, cell, neighbors)
     if vectors.shape[1] == neighbors.k:
-        return jax.vmap(partial(quests_descriptor, cutoff=cutoff))(vectors)
-    occupation = neighbors.occupation.astype(vectors.dtype)
-    return jax.vmap(partial(shared_descriptor, k=neighbors.k, cutoff=cutoff))(vectors, occupation)
+        describe = partial(quests_descriptor, cutoff=cutoff)
+        rows = (vectors,)
+    else:
+        describe = partial(shared_descriptor, k=neighbors.k, cutoff=cutoff)
+        rows = (vectors, neighbors.occupation.astype(vectors.dtype))
+    plain = jax.vmap(describe)(*rows)
+    if weights is None:
+        return plain
+    each = jax.vmap(lambda p, *row: describe(*row, weights=p))
+    of_neighbors = jnp.asarray(weights, vectors.dtype)[neighbors.index]
+    blocks = [each(of_neighbors[..., channel], *rows) for channel in range(of_neighbors.shape[-1])]
+    return jnp.concatenate([plain, *blocks], axis=1)
 
 
 def sort_descending(values: jax.Array) -> jax.Array:
@@ -130,9 +158,12 @@ def _compare(values: jax.Array, width: int, *, flip: bool) -> jax.Array:
     return ordered.reshape(values.shape)
 
 
-def _root_weight(vectors: jax.Array, cutoff: float | jax.Array) -> tuple[jax.Array, jax.Array]:
+def _root_weight(
+    vectors: jax.Array, cutoff: float | jax.Array, weights: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
     squared = jnp.sum(vectors**2, axis=-1)
     root_weight = jnp.maximum(1.0 - squared / cutoff**2, 0.0)
+    root_weight = root_weight if weights is None else root_weight * safe_sqrt(weights)
     return jnp.where(squared > 0, root_weight, 0.0), safe_sqrt(squared)
 
 
