@@ -27,7 +27,7 @@ HEIGHT = {part: -depth for depth, parts in enumerate(ROWS) for part in parts}
 HOMES = {
     "chemiscope": {"output.viewer"},
     "jax_md": {"atoms.neighbors", "datasets.jaxmd"},
-    "vesin": {"atoms.neighbors"},
+    "vesin": {"atoms.search"},
 }
 
 MODULES = {

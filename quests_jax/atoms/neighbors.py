@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from quests_jax.atoms.search import NO_PAIRS, Search
 from quests_jax.base.checks import FlawedStructure, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.shapes import padded_size
@@ -29,7 +30,6 @@ CLOSEST_APPROACH = 1e-3  # Å; two atoms nearer than this are taken for one atom
 MARGIN = 1e-4  # by which atoms are moved further apart than needed, relative to the distance needed
 ROUNDS = 300  # of moving atoms apart
 SPARE = 1.5  # times k atoms that the first search of a dense structure reaches for
-NO_PAIRS = (np.zeros((0, 2), np.uintp), np.zeros((0, 3), np.int32), np.zeros((0, 3)), np.zeros(0))
 
 BLOCK = 4096  # atoms whose neighbors are sorted side by side
 
@@ -64,7 +64,7 @@ class Neighbors:
     k: int = dataclasses.field(metadata={"static": True})  # what the occupations of a full row sum to
 
 
-# --- on the host: NumPy and vesin, shapes are chosen here ---------------------------------------------
+# --- on the host: NumPy, shapes are chosen here ---------------------------------------------
 
 
 def find_pairs(
@@ -76,16 +76,14 @@ def find_pairs(
     is faster in dense structures. `first` is the number of the first structure, for messages. Raises
     `InputError` where two atoms are closer than `CLOSEST_APPROACH`.
     """
-    import vesin
-
-    search = vesin.NeighborList(cutoff=cutoff, full_list=False)
+    search = Search()
     reach = np.full(len(structures), cutoff) if k is None else _reach(structures, k, cutoff)
-    found = [_pairs_of(search, atoms, radius) for atoms, radius in zip(structures, reach, strict=True)]
+    found = [search.pairs(atoms, radius) for atoms, radius in zip(structures, reach, strict=True)]
     pairs = _together(structures, found, first)
     if k is not None:
         short = _short(structures, reach, cutoff, pairs, k)
         for number in short:
-            found[number] = _pairs_of(search, structures[number], cutoff)
+            found[number] = search.pairs(structures[number], cutoff)
         pairs = _together(structures, found, first) if len(short) else pairs
     return pairs
 
@@ -208,15 +206,6 @@ def _short(
     inside = pairs.distance < reach[structure[pairs.center]] - 2 * TIE_TOLERANCE
     count = np.bincount(pairs.center[inside], minlength=pairs.n_atoms)
     return np.unique(structure[(count < k) & (reach[structure] < cutoff)])
-
-
-def _pairs_of(search, atoms: ase.Atoms, radius: float) -> Sequence[np.ndarray]:
-    """Each pair from one of its ends: atoms [p, 2], lattice shift, vector and distance."""
-    if len(atoms) == 0:
-        return NO_PAIRS
-    search.cutoff = float(radius)
-    cell = np.where(atoms.pbc[:, None], atoms.cell.array, 0.0)
-    return search.compute(atoms.positions, cell, atoms.pbc, "PSDd")
 
 
 def _refuse(found: Sequence[Sequence[np.ndarray]], first: int) -> NoReturn:

@@ -113,4 +113,5 @@ def _check(path: Path) -> int:
                 )
             return connection.execute("SELECT COUNT(*) FROM systems").fetchone()[0]
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise InputError(f"the database is damaged or cut short ({error}); copy it again.") from None
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"the database is damaged or cut short ({reason}); copy it again.") from None

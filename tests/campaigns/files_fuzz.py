@@ -1,0 +1,311 @@
+"""Mutated files of six formats: each is read whole or refused in one line, in time and within memory.
+
+    python tests/campaigns/files_fuzz.py --number 10000 --workers 2
+
+A worker process reads one mutated file after another under a limit of memory; one that hangs is ended and
+counted. A file that is read must not be a part of what was there: lines of extended xyz are counted again, by
+a few lines that know nothing of our readers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bz2
+import gzip
+import json
+import lzma
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.build import bulk, molecule
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
+
+LIMIT_SECONDS = 5.0
+LIMIT_BYTES = 1 << 30  # above what the process holds once everything is imported
+FORMATS = ("xyz", "xyz.gz", "traj", "db", "npz", "vasp")
+KEYS = ("Lattice", "Properties", "pbc", "energy", "forces", "pos", "species", "R:3", "S:1", "stress")
+WORDS = (
+    "",
+    "nan",
+    "inf",
+    "-1",
+    "0",
+    "999999999",
+    "1e400",
+    "T",
+    "none",
+    '"',
+    "'",
+    "{",
+    "\\",
+    "=",
+    "é",
+    "lattice=",
+)
+
+
+def structures(rng: np.random.Generator) -> list[Atoms]:
+    """A few small structures with labels, mixed in size and periodicity."""
+    made = []
+    for number in range(int(rng.integers(1, 5))):
+        atoms = bulk("NaCl", "rocksalt", a=5.64) if number % 2 else molecule("H2O")
+        atoms.positions += rng.normal(scale=0.01, size=atoms.positions.shape)
+        forces = rng.normal(size=(len(atoms), 3))
+        atoms.calc = SinglePointCalculator(atoms, energy=float(rng.normal()), forces=forces)
+        atoms.info |= {"config_type": "some text", "run": int(rng.integers(100))}
+        if number % 3 == 0:
+            atoms.set_constraint(FixAtoms([0]))
+        made.append(atoms)
+    return made
+
+
+def original(kind: str, rng: np.random.Generator, folder: Path) -> bytes:
+    """A sound file of this kind."""
+    path = folder / f"sound.{kind}"
+    path.unlink(missing_ok=True)
+    made = structures(rng)
+    if kind == "npz":
+        np.savez(path, x=rng.normal(size=(6, 5)), structure_id=np.array([0, 0, 1, 1, 2, 2]), n_structures=3)
+    elif kind == "vasp":
+        ase.io.write(path, bulk("NaCl", "rocksalt", a=5.64), format="vasp")
+    else:
+        ase.io.write(path, made, format={"xyz": "extxyz", "xyz.gz": "extxyz"}.get(kind, kind))
+    return path.read_bytes()
+
+
+def flip(data: bytes, rng: np.random.Generator) -> bytes:
+    """Some bits are another."""
+    changed = bytearray(data)
+    for place in rng.integers(len(data), size=int(rng.integers(1, 6))):
+        changed[place] ^= 1 << int(rng.integers(8))
+    return bytes(changed)
+
+
+def cut(data: bytes, rng: np.random.Generator) -> bytes:
+    """The end is missing."""
+    return data[: int(rng.integers(len(data)))]
+
+
+def hole(data: bytes, rng: np.random.Generator) -> bytes:
+    """A piece is missing."""
+    first, last = sorted(rng.integers(len(data), size=2).tolist())
+    return data[:first] + data[last:]
+
+
+def repeat(data: bytes, rng: np.random.Generator) -> bytes:
+    """A piece is there twice."""
+    first, last = sorted(rng.integers(len(data), size=2).tolist())
+    return data[:last] + data[first:]
+
+
+def number(data: bytes, rng: np.random.Generator) -> bytes:
+    """One number of the text is another, often an enormous one."""
+    words = data.split(b" ")
+    places = [
+        place for place, word in enumerate(words) if word.strip().replace(b".", b"").lstrip(b"-").isdigit()
+    ]
+    if places:
+        new = str(rng.choice([0, -1, 3, 10**9, 10**12, 10**18])).encode()
+        words[places[int(rng.integers(len(places)))]] = new
+    return b" ".join(words)
+
+
+def count(data: bytes, rng: np.random.Generator) -> bytes:
+    """One whole line that is a number is another number."""
+    lines = data.split(b"\n")
+    places = [place for place, line in enumerate(lines) if line.strip().isdigit()]
+    if places:
+        new = rng.choice(["0", "1", "2", "7", "-3", "1000000000000", "9" * 40, "3.0", "0x3", "٣"])
+        lines[places[int(rng.integers(len(places)))]] = str(new).encode()
+    return b"\n".join(lines)
+
+
+def key(data: bytes, rng: np.random.Generator) -> bytes:
+    """A key, or a piece of a header, is spelled otherwise or has another value."""
+    word = KEYS[int(rng.integers(len(KEYS)))].encode()
+    new = [word.lower(), word.upper(), b"", word + b"=" + rng.choice(WORDS).encode(), b"R:999999999", b"R:0"]
+    return data.replace(word, new[int(rng.integers(len(new)))], int(rng.integers(1, 3)))
+
+
+def encoding(data: bytes, rng: np.random.Generator) -> bytes:
+    """The text is in another encoding, or holds bytes of one."""
+    text = data.decode("latin-1")
+    choice = int(rng.integers(5))
+    if choice == 0:
+        return b"\xef\xbb\xbf" + data
+    if choice == 1:
+        return text.encode("utf-16")
+    if choice == 2:
+        return data.replace(b"\n", b"\r\n")
+    if choice == 3:
+        return data.replace(b"\n", b"\r")
+    place = int(rng.integers(len(data)))
+    return data[:place] + b"\xc5\x00\xff" + data[place:]
+
+
+def lines(data: bytes, rng: np.random.Generator) -> bytes:
+    """A line is gone, blank, doubled or something else."""
+    rows = data.split(b"\n")
+    place = int(rng.integers(len(rows)))
+    new = [[], [b""], [rows[place]] * 2, [b"garbage here"], [b"5"], [b"C 0 0 0"]][int(rng.integers(6))]
+    return b"\n".join([*rows[:place], *new, *rows[place + 1 :]])
+
+
+def bomb(data: bytes, rng: np.random.Generator) -> bytes:
+    """A small file that unpacks to an enormous one."""
+    zeros = bytes(200 << 20) if rng.integers(2) else data * ((200 << 20) // max(len(data), 1))
+    pack: list[Callable[[bytes], bytes]] = [gzip.compress, lambda b: lzma.compress(b, preset=0), bz2.compress]
+    return pack[int(rng.integers(len(pack)))](zeros)
+
+
+MUTATIONS = (flip, cut, hole, repeat, number, count, key, encoding, lines)
+
+
+def mutated(seed: int, folder: Path) -> tuple[str, str, Path]:
+    """Kind of file, name of the mutation, and the file."""
+    rng = np.random.default_rng(seed)
+    kind = FORMATS[seed % len(FORMATS)]
+    data = original(kind, rng, folder)
+    mutation = MUTATIONS[int(rng.integers(len(MUTATIONS)))]
+    if kind == "xyz.gz" and seed % 400 == 1:
+        mutation, data = bomb, bomb(gzip.decompress(data), rng)
+    elif kind == "xyz.gz" and rng.integers(2):  # inside the packed file
+        data = gzip.compress(mutation(gzip.decompress(data), rng), 1)
+    else:
+        data = mutation(data, rng)
+    path = folder / f"mutated.{kind}"
+    path.write_bytes(data)
+    return kind, mutation.__name__, path
+
+
+def verdict(path: Path, kind: str) -> str:
+    """What reading a file comes to: read, refused, or a fault."""
+    from quests_jax.atoms.reading import read
+    from quests_jax.base.checks import InputError
+    from quests_jax.output.files import read_descriptors
+
+    try:
+        found = read_descriptors(path) if kind == "npz" else read(path)
+    except InputError as error:
+        return (
+            "refused" if "\n" not in str(error) and path.name in str(error) else f"fault: message {error!r}"
+        )
+    except Exception:
+        return "fault: " + " | ".join(traceback.format_exc().strip().splitlines()[-3:])
+    if kind in ("xyz", "xyz.gz"):
+        return partial(path, found)
+    return "read"
+
+
+def partial(path: Path, found: Any) -> str:
+    """Whether every line of an extended xyz file that is not blank is in a structure that was read."""
+    text = path.read_bytes()
+    text = gzip.decompress(text) if text[:2] == b"\x1f\x8b" else text
+    full = sum(1 for line in text.split(b"\n") if line.strip())
+    comments = 0
+    rows, place = text.split(b"\n"), 0
+    for atoms in found:
+        while place < len(rows) and not rows[place].strip():
+            place += 1
+        comments += bool(place + 1 < len(rows) and rows[place + 1].strip())
+        place += len(atoms) + 2
+    return (
+        "read" if full == sum(len(atoms) + 1 for atoms in found) + comments else "fault: silent partial read"
+    )
+
+
+def work(seeds: Any, results: Any, number: int) -> None:
+    """Read files until there are no more seeds."""
+    warnings.simplefilter("ignore")
+    import quests_jax.output.files  # noqa: F401  (everything is imported before memory is limited)
+
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + LIMIT_BYTES, held + LIMIT_BYTES))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        while (seed := seeds.get()) is not None:
+            kind, mutation, path = mutated(seed, folder)
+            results.put((number, "begin", seed, kind, mutation, "", 0.0))
+            start = time.perf_counter()
+            outcome = verdict(path, kind)
+            results.put((number, "end", seed, kind, mutation, outcome, time.perf_counter() - start))
+
+
+def campaign(numbers: range, workers: int) -> dict[str, Any]:
+    """Outcomes of all files: counts by kind, and every fault."""
+    context = multiprocessing.get_context("spawn")
+    seeds, results = context.Queue(), context.Queue()
+    for seed in numbers:
+        seeds.put(seed)
+    running: dict[int, Any] = {}
+    begun: dict[int, tuple[float, tuple]] = {}
+    counts: Counter[str] = Counter()
+    faults: list[list[Any]] = []
+    slowest, done, started = 0.0, 0, 0
+
+    def start() -> None:
+        nonlocal started
+        running[started] = context.Process(target=work, args=(seeds, results, started), daemon=True)
+        running[started].start()
+        started += 1
+
+    for _ in range(workers):
+        start()
+    while done < len(numbers):
+        try:
+            worker, event, *what, seconds = results.get(timeout=1.0)
+        except Exception:
+            for worker in list(running):
+                late = worker in begun and time.monotonic() - begun[worker][0] > 4 * LIMIT_SECONDS
+                if late or not running[worker].is_alive():
+                    running.pop(worker).kill()
+                    if worker in begun:
+                        faults.append([*begun.pop(worker)[1][:3], "hang" if late else "the process ended"])
+                        done += 1
+                    start()
+            continue
+        if event == "begin":
+            begun[worker] = time.monotonic(), tuple(what)
+            continue
+        begun.pop(worker, None)
+        done += 1
+        seed, kind, mutation, outcome = what
+        counts[f"{kind} {outcome.split(':')[0]}"] += 1
+        slowest = max(slowest, seconds)
+        if outcome.startswith("fault") or seconds > LIMIT_SECONDS:
+            faults.append(
+                [seed, kind, mutation, outcome if outcome.startswith("fault") else f"{seconds:.1f} s"]
+            )
+    for process in running.values():
+        process.kill()
+    return {
+        "files": done,
+        "counts": dict(sorted(counts.items())),
+        "slowest": round(slowest, 2),
+        "faults": faults,
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--number", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    asked = parser.parse_args()
+    found = campaign(range(asked.first, asked.first + asked.number), asked.workers)
+    json.dump(found, sys.stdout, indent=1)
+    print()
+    sys.exit(bool(found["faults"]))
