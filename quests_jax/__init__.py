@@ -8,7 +8,12 @@ Importing the package turns on float64 in JAX (`jax_enable_x64`): numbers shown 
 Arrays that are float32 stay float32.
 """
 
-# ruff: noqa: E402  (the version of jax is checked, and float64 switched on, before anything uses it)
+# ruff: noqa: E402  (signals are answered before anything slow is imported, the version of jax is checked, and
+# float64 switched on, before anything uses it)
+
+from quests_jax.base import signals as _signals
+
+_signals.watch_if_command()
 
 import jax as _jax
 

@@ -255,7 +255,8 @@ def test_a_failing_write_leaves_the_old_file(
     Path(f"out{suffix}").write_text("precious")
     monkeypatch.setattr(writing, "_attempt", write_half)
     outcome = call("compress", "data.xyz", "-o", f"out{suffix}", "--overwrite")
-    assert (outcome.code, outcome.err) == (2, "error: no space left on device\n")
+    words = "not written (no space left on device); other outputs are."
+    assert (outcome.code, outcome.err) == (2, f"error: out{suffix}: {words}\n")
     assert {path.name for path in Path().iterdir()} == {"data.xyz", f"out{suffix}"}
     assert Path(f"out{suffix}").read_text() == "precious"
 

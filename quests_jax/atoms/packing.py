@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from quests_jax.base import signals
 from quests_jax.base.checks import InputError
 
 PIECE = 1 << 20  # bytes
@@ -84,8 +85,8 @@ def unpacked(path: Path) -> Iterator[Path]:
     if not is_packed(path):
         yield path
         return
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / plain_name(path)
+    with _folder(path) as folder:
+        plain = folder / plain_name(path)
         try:
             unpack(path, plain)
         except OSError as error:
@@ -94,6 +95,23 @@ def unpacked(path: Path) -> Iterator[Path]:
                 "set TMPDIR."
             ) from None
         yield plain
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    """A temporary folder, removed afterwards and when a signal ends the process."""
+    try:
+        made = tempfile.TemporaryDirectory()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be unpacked ({error}); set TMPDIR to a folder with space."
+        ) from None
+    with made as name:
+        signals.unfinished.add(Path(name))
+        try:
+            yield Path(name)
+        finally:
+            signals.unfinished.discard(Path(name))
 
 
 def plain_name(path: Path) -> str:

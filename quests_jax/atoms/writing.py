@@ -21,6 +21,7 @@ from quests_jax.atoms.formats import STRUCTURE_SUFFIXES, Format, format_of_name
 from quests_jax.atoms.packing import unpacked
 from quests_jax.atoms.sources import source_of
 from quests_jax.atoms.validation import check_structures
+from quests_jax.base import signals
 from quests_jax.base.checks import InputError
 
 LONGEST_SUFFIX = 32  # letters of a name that its unfinished file keeps
@@ -53,14 +54,18 @@ def write(
             raise InputError(f"{path}: structure {number} cannot be written as it is ({_listed(names)}).")
 
 
-def refuse_unsupported(path: Path, structures: Sequence[ase.Atoms]) -> None:
-    """Raise `InputError` that names what the format of `path` cannot hold of structures that are converted.
+def refuse_unsupported(path: Path, structures: Sequence[ase.Atoms], *, chosen: bool = True) -> None:
+    """Raise `InputError` that names what the format of `path` cannot hold of these structures.
 
-    Originals that can be copied are always held. Call it before long work: it looks at what the structures
-    hold and writes nothing.
+    Call it before long work: it looks at what the structures hold and writes nothing.
+
+    Args:
+      path: to be written.
+      structures: to be written there.
+      chosen: whether they will not be changed, so that originals can be copied.
     """
     known = format_of_name(path.name)
-    _refuse(path, known, [atoms for atoms in structures if not is_original(atoms, known)])
+    _refuse(path, known, [atoms for atoms in structures if not (chosen and is_original(atoms, known))])
 
 
 def is_original(atoms: ase.Atoms, known: Format) -> bool:
@@ -102,11 +107,13 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     os.close(descriptor)
     unfinished = Path(name)
     unfinished.unlink()  # ASE's database appends to a file that exists
+    signals.unfinished.add(unfinished)
     try:
         yield unfinished
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+        signals.unfinished.discard(unfinished)
 
 
 def check_output(path: str | os.PathLike[str], *, overwrite: bool, suffixes: Sequence[str]) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from quests_jax.base import signals
+
 Progress = Callable[[str, int, int], None]  # (stage, done, total)
 
 _progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
@@ -26,7 +28,8 @@ def report_progress(callback: Progress | None) -> Iterator[None]:
 
 
 def advance(stage: str, done: int, total: int) -> None:
-    """Tell whoever listens that `done` of `total` units of `stage` are finished."""
+    """Tell whoever listens that `done` of `total` units of `stage` are finished; end here if asked to."""
+    signals.check()
     callback = _progress.get()
     if callback is not None:
         callback(stage, done, total)

@@ -88,8 +88,12 @@ SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of t
 OUTPUT = (
     click.option("-o", "--output", "outputs", type=Path, multiple=True, help="To write; may be repeated."),
     click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
+    click.option(
+        "--drop-unsupported", is_flag=True, help="Leave out what the format of an output cannot hold."
+    ),
     click.option("--quiet", is_flag=True, help="No progress and no table."),
     click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table."),
+    click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of an error too."),
 )
 LABELS = (
     click.option(

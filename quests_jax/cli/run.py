@@ -14,8 +14,9 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax.atoms.describe import environments
+from quests_jax.atoms.formats import XYZ_SUFFIXES, structure_suffix
 from quests_jax.atoms.reading import read
-from quests_jax.atoms.writing import whole_file, write
+from quests_jax.atoms.writing import refuse_unsupported, whole_file, write
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, joined
 from quests_jax.base.versions import versions
@@ -23,6 +24,7 @@ from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
 from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
 from quests_jax.disk import Shards, Work, describe_file, digest
+from quests_jax.disk.frames import open_frames
 from quests_jax.output.files import (
     DESCRIPTOR_SUFFIXES,
     DRAWN_SUFFIXES,
@@ -43,6 +45,7 @@ from quests_jax.studies.bandwidths import (
 )
 from quests_jax.studies.compression import timed
 
+PIECE = 512  # structures on disk that are looked at together
 OF_DESCRIPTORS = ("k", "cutoff", "species")  # parameters that descriptors depend on
 
 
@@ -85,6 +88,26 @@ class Data(NamedTuple):
         return np.asarray(self.envs.x)
 
 
+class Writing(NamedTuple):
+    """What a command is to write, and of which structures."""
+
+    outputs: Sequence[Path] = ()
+    inputs: Inputs | None = None  # whose structures are written
+    kind: str = "numbers"  # see `OUTPUT_SUFFIXES`
+    drop_unsupported: bool = False
+
+    def check(self, structures: Sequence[Atoms]) -> None:
+        """Raise `InputError` if an output cannot hold something of these structures."""
+        for path in () if self.drop_unsupported else self.outputs:
+            if structure_suffix(path) is not None:
+                refuse_unsupported(path, structures, chosen=self.kind == "structures")
+
+    @property
+    def converts(self) -> bool:
+        """Whether structures of extended xyz are written in another format."""
+        return any(structure_suffix(path) not in (None, *XYZ_SUFFIXES) for path in self.outputs)
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """One call of a command: the parameters in force, and the seconds that each stage took."""
@@ -97,6 +120,7 @@ class Run:
     work: Work | None = None  # where to work on data past memory
     automatic: list[Recommendation] = dataclasses.field(default_factory=list)  # of --bandwidth auto
     warnings: list[str] = dataclasses.field(default_factory=list)
+    writing: Writing = Writing()
 
     def check(self) -> None:
         """Raise `InputError` for parameters out of range."""
@@ -115,6 +139,8 @@ class Run:
         places = [place for part in parts for place in part.places]
         if all(part.described is None for part in parts):
             structures = [atoms for part in parts for atoms in part.structures]
+            if inputs is self.writing.inputs:
+                self.writing.check(structures)
             return Given(inputs.name, structures, places)
         described = [self.describe(part).envs for part in parts]
         return Given(inputs.name, [], places, described[0] if len(parts) == 1 else joined(described))
@@ -177,6 +203,10 @@ class Run:
             raise InputError(f"{file.path}: data past memory must be a file; load and write it first.")
         with self.stage("descriptors"):
             path = Path(bundled() if file.path == BUNDLED else file.path)
+            if inputs is self.writing.inputs and self.writing.converts:
+                frames = open_frames(work, path, digest(path))
+                for first in range(0, len(frames.counts), PIECE):
+                    self.writing.check(frames.read(range(first, min(first + PIECE, len(frames.counts)))))
             return describe_file(work, path, **{name: self.parameters[name] for name in OF_DESCRIPTORS})
 
     def known(self, inputs: Inputs, work: Work) -> np.ndarray:
@@ -237,16 +267,12 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     data |= {"seconds": seconds, "versions": versions(), "warnings": run.warnings, "advice": report.advice}
     if run.automatic:
         data["bandwidth_auto"] = run.automatic[0]._asdict()
+    failed = {}
     for path in outputs:
-        if path.suffix == ".json":
-            write_json(path, data)
-        elif (show := _drawer(path, report)) is not None:
-            with whole_file(path) as unfinished:
-                show(unfinished)
-        elif report.envs is not None:
-            write_descriptors(path, report.envs, {} if run.anonymous else run.parameters)
-        else:
-            write(path, report.structures)
+        try:
+            _write(run, report, data, path)
+        except Exception as error:  # whatever the writer of a format raises: the others are written
+            failed[path] = error
     if as_json:
         print(to_json(data), end="")
     if table:
@@ -254,14 +280,35 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
 
         print_table(report.header, report.rows, run.caption())
         print_advice(report.advice)
-        print(*(f"wrote {path}" for path in outputs), sep="\n", end="\n" if outputs else "")
+        written = [f"wrote {path}" for path in outputs if path not in failed]
+        print(*written, sep="\n", end="\n" if written else "")
+    if failed:
+        raise InputError(" ".join(map(_failure, failed, failed.values()))) from next(iter(failed.values()))
 
 
-def _drawer(path: Path, report: Report) -> Callable[[Path], None] | None:
-    """What writes a figure, a page or a file for the viewer; None for other outputs."""
-    if path.name.endswith(VIEWER_SUFFIX):
-        return report.view
-    return report.draw if path.suffix in DRAWN_SUFFIXES else None
+def _write(run: Run, report: Report, data: dict[str, Any], path: Path) -> None:
+    """Write one output, whole or not at all."""
+    suffix = path.suffix.lower()
+    if path.name.lower().endswith(VIEWER_SUFFIX) or suffix in DRAWN_SUFFIXES:
+        show = report.view if suffix == ".gz" else report.draw
+        if show is None:
+            raise InputError(f"{path}: there is nothing to draw of these data.")
+        with whole_file(path) as unfinished:
+            show(unfinished)
+    elif suffix == ".json":
+        write_json(path, data)
+    elif report.envs is not None:
+        write_descriptors(path, report.envs, {} if run.anonymous else run.parameters)
+    else:
+        write(path, report.structures, drop_unsupported=run.writing.drop_unsupported)
+
+
+def _failure(path: Path, error: Exception) -> str:
+    """One sentence about an output that was not written."""
+    if isinstance(error, InputError) and str(path) in str(error):
+        return str(error)
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"{path}: not written ({' '.join(reason.split())[:300]}); other outputs are."
 
 
 def labeled(given: Data, arrays: dict[str, np.ndarray]) -> Sequence[Atoms]:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-import signal
 import sys
 import tempfile
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from quests_jax.base import signals
 from quests_jax.base.checks import InputError
+from quests_jax.base.text import spell_on_terminals, spelled
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import OUTPUT
 
@@ -30,18 +32,31 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 NAME = "quests-jax"
 PARAMETERS = ("k", "cutoff", "species", "bandwidth")
 SHARING = ("work", "coordinator", "num_processes", "process_id")
-INTERRUPTED, TERMINATED = 130, 143  # exit codes: 128 + the number of the signal
+DEBUG = "--debug"
+TROUBLE = "this should not happen; run it again with --debug and report what it prints"
+
+
+class _Spelled(click.Command):
+    """A command whose help can be read on any terminal."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The help page."""
+        return spelled(super().get_help(ctx), sys.stdout)
+
+
+class _Group(_Spelled, click.Group):
+    """The group of all commands."""
 
 
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from quests_jax.output.terminal import version_text
 
-        click.echo(version_text())
+        print(version_text())
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--version",
     is_flag=True,
@@ -50,6 +65,7 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
     callback=_show_version,
     help="Show versions, backend and devices.",
 )
+@click.option("--debug", is_flag=True, expose_value=False, hidden=True)  # of commands; known before them too
 def cli() -> None:
     """Information and set cover for data sets of atomistic structures.
 
@@ -69,15 +85,22 @@ def command(
     def decorate(body: Body) -> click.Command:
         @functools.wraps(body)
         def execute(
-            outputs: tuple[Path, ...], overwrite: bool, quiet: bool, as_json: bool, **given: Any
+            outputs: tuple[Path, ...],
+            overwrite: bool,
+            drop_unsupported: bool,
+            quiet: bool,
+            as_json: bool,
+            **given: Any,
         ) -> None:
-            from quests_jax.cli.run import Run, deliver
+            from quests_jax.cli.run import Run, Writing, deliver
             from quests_jax.output.files import check_outputs
             from quests_jax.output.terminal import show_progress
 
             typed = shlex.join([NAME, *click.get_current_context().obj])
             work = _work_in(**{name: given.pop(name) for name in SHARING if name in given})
-            run = Run(typed, {name: given.pop(name) for name in PARAMETERS if name in given}, work=work)
+            parameters = {name: given.pop(name) for name in PARAMETERS if name in given}
+            writing = Writing(outputs, given.get("files") or given.get("file"), kind, drop_unsupported)
+            run = Run(typed, parameters, work=work, writing=writing)
             run.check()
             inputs = [
                 file.path for value in given.values() if isinstance(value, Inputs) for file in value.files
@@ -93,7 +116,7 @@ def command(
         decorated: Callable[..., None] = execute
         for option in reversed((*options, *OUTPUT)):
             decorated = option(decorated)
-        return cli.command(body.__name__.replace("_", "-"), epilog=epilog)(decorated)
+        return cli.command(body.__name__.replace("_", "-"), cls=_Spelled, epilog=epilog)(decorated)
 
     return decorate
 
@@ -137,22 +160,41 @@ def _in_company(work: Work | None) -> AbstractContextManager[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, 2 for bad input, 130 for an interrupt."""
+    """Run the command line and return its exit code: 0, 2 for an error, 130 or 143 for a signal."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    signal.signal(signal.SIGTERM, _terminate)
+    spell_on_terminals()
     usual = warnings.formatwarning
     warnings.formatwarning = functools.partial(_one_line, usual)
     try:
+        with signals.answered():
+            code = _call(arguments)
+            signals.check()
+        return code
+    except signals.Ended as ended:
+        return _complain(signals.WORDS[ended.number], signals.CODES[ended.number])
+    finally:
+        warnings.formatwarning = usual
+
+
+def _call(arguments: list[str]) -> int:
+    """The exit code of a command; whatever goes wrong is one line, with its traceback under --debug."""
+    debug = DEBUG in arguments
+    try:
         return cli.main(arguments, prog_name=NAME, standalone_mode=False, obj=arguments) or 0
     except click.Abort:
-        return _complain("interrupted; no unfinished output is left.", INTERRUPTED)
+        return _complain(signals.WORDS[signals.signal.SIGINT], signals.CODES[signals.signal.SIGINT])
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else NAME
         return _complain(f"{error.format_message()} Try `{path} --help`.")
-    except (InputError, OSError) as error:
-        return _complain(str(error))
-    finally:
-        warnings.formatwarning = usual
+    except BrokenPipeError:  # whoever reads stdout has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        expected = isinstance(error, (InputError, OSError, ImportError))
+        reason = str(error) if expected else f"{type(error).__name__}: {str(error)[:500]}; {TROUBLE}."
+        return _complain(reason or type(error).__name__)
 
 
 def _one_line(usual: Callable[..., str], message: Warning | str, category: type, *where: Any) -> str:
@@ -161,13 +203,8 @@ def _one_line(usual: Callable[..., str], message: Warning | str, category: type,
 
 
 def _complain(message: str, code: int = 2) -> int:
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     return code
-
-
-def _terminate(*_: Any) -> NoReturn:
-    """Leave through every `finally`, so that unfinished files are removed."""
-    sys.exit(TERMINATED)
 
 
 def _use_compilation_cache() -> None:

@@ -293,4 +293,4 @@ def _single(title: str) -> tuple[Figure, Axes]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, format=path.suffix.removeprefix("."), dpi=150)
+    figure.savefig(path, format=path.suffix.lower().removeprefix("."), dpi=150)

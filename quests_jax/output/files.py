@@ -46,8 +46,8 @@ def check_outputs(outputs: Sequence[Path], inputs: Sequence[str], *, kind: str, 
             raise InputError(f"{path}: is an input of this command; write to another file.")
         if path.resolve() in {other.resolve() for other in outputs[:number]}:
             raise InputError(f"{path}: given twice as output; name each file once.")
-        needs_structures = path.suffix not in (".json", *DESCRIPTOR_SUFFIXES, *DRAWN_SUFFIXES)
-        if needs_structures and inputs and inputs[0].endswith(DESCRIPTOR_SUFFIXES):
+        needs_structures = path.suffix.lower() not in (".json", *DESCRIPTOR_SUFFIXES, *DRAWN_SUFFIXES)
+        if needs_structures and inputs and inputs[0].lower().endswith(DESCRIPTOR_SUFFIXES):
             raise InputError(f"{path}: {inputs[0]} holds no structures to write; give a structure file.")
 
 
@@ -68,7 +68,7 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 def write_descriptors(path: Path, envs: Environments, parameters: dict[str, Any]) -> None:
     """Write `x` alone (.npy), or `x`, `structure_id`, `n_structures` and `parameters` as JSON (.npz)."""
     with whole_file(path) as unfinished, open(unfinished, "wb") as stream:
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             np.save(stream, envs.x)
         else:
             made_with = json.dumps(parameters)

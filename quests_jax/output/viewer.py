@@ -20,7 +20,7 @@ MAP = "principal component"
 
 def check_viewer(path: Path) -> None:
     """Raise `InputError` if `path` is for chemiscope and chemiscope is not installed."""
-    if path.name.endswith(SUFFIX) and find_spec("chemiscope") is None:
+    if path.name.lower().endswith(SUFFIX) and find_spec("chemiscope") is None:
         raise InputError(f"{path}: needs chemiscope; run `pip install 'quests_jax[viewer]'`.")
 
 
