@@ -1,9 +1,14 @@
 """Numbers choose a subset: one cover problem, several solvers, one result."""
 
-from quests_jax.cover.bounds.relaxation import LOG_MASS, SATURATED, Relaxation
+from quests_jax.cover.bounds.relaxation import Relaxation
 from quests_jax.cover.budget import Budget, atom_budget, atom_costs, cost_budget
+from quests_jax.cover.masses.stored import DenseMasses
+from quests_jax.cover.measures import LOG_MASS, SATURATED, Measure
+from quests_jax.cover.objectives.facility_location import FACILITY_LOCATION
+from quests_jax.cover.objectives.objective import Objective
 from quests_jax.cover.prefixes import Prefixes, prefix_metrics
-from quests_jax.cover.problem import CoverProblem, cover_problem, coverage, distinct_weights
+from quests_jax.cover.problem import CoverProblem, cover_problem, coverage, distinct_weights, mass
+from quests_jax.cover.quota import Quota, make_quota
 from quests_jax.cover.rules.msc import msc
 from quests_jax.cover.rules.pareto import pareto_msc
 from quests_jax.cover.selection import Selection, knee
@@ -14,10 +19,15 @@ from quests_jax.cover.solvers.soft import soft_weights
 from quests_jax.cover.solvers.staged import staged_cover
 
 __all__ = [
+    "FACILITY_LOCATION",
     "LOG_MASS",
     "SATURATED",
+    "Measure",
+    "Objective",
+    "Quota",
     "Budget",
     "CoverProblem",
+    "DenseMasses",
     "Prefixes",
     "Relaxation",
     "Selection",
@@ -32,6 +42,8 @@ __all__ = [
     "greedy_cover",
     "knee",
     "make_budget",
+    "make_quota",
+    "mass",
     "minimum_cover_bound",
     "msc",
     "pareto_msc",

@@ -27,6 +27,8 @@ from quests_jax.cover.masses.stored import all_masses
 from quests_jax.cover.reference import known_environments, reference_mass
 from quests_jax.information import DEFAULT_BANDWIDTH, Rows, self_kernel_sum
 
+COVERED = 1e-9  # an environment whose mass is this close to 1 is covered
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +117,11 @@ def coverage(problem: CoverProblem, w: jax.Array) -> jax.Array:
 def saturated(weights: jax.Array, mass: jax.Array) -> jax.Array:
     """Σ_i u_i min(1, m_i) / Σ_i u_i."""
     return jnp.sum(weights * jnp.minimum(mass, 1.0)) / jnp.sum(weights)
+
+
+def is_covered(mass: jax.Array) -> jax.Array:
+    """Whether each mass is 1 up to rounding."""
+    return mass >= 1.0 - COVERED
 
 
 def indicator(problem: CoverProblem, selected: Sequence[int] | np.ndarray) -> jax.Array:

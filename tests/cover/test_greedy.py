@@ -9,7 +9,7 @@ from toy_covers import BANDWIDTH, COUNTS, affordable, known, loop_coverage, toy,
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import make_environments
-from quests_jax.cover import cover_problem, greedy_cover
+from quests_jax.cover import cover_problem, greedy_cover, make_quota, relaxed_cover
 from quests_jax.cover.masses import stored as masses
 
 S = len(COUNTS)
@@ -32,7 +32,10 @@ def plain_greedy(problem, price, affords) -> list[int]:
 def test_lazy_picks_are_those_of_plain_greedy(seed):
     problem = toy_problem(seed, weights=uneven(seed)["weights"])
     answer = greedy_cover(problem, size=5)
-    assert answer.selected.tolist() == plain_greedy(problem, np.ones(S), lambda chosen: len(chosen) <= 5)
+    adding = 5 if answer.saturated is None else answer.saturated
+    expected = plain_greedy(problem, np.ones(S), lambda chosen: len(chosen) <= 5)
+    assert answer.selected[:adding].tolist() == expected[:adding]
+    assert len(answer.selected) == 5
     assert answer.coverage == pytest.approx(loop_coverage(problem, answer.selected), rel=1e-12)
     assert answer.gains.sum() == pytest.approx(answer.coverage, rel=1e-12)
 
@@ -134,6 +137,107 @@ def test_sparse_masses_give_the_same_picks(monkeypatch):
     assert greedy_cover(toy_problem(9), size=S).selected.tolist() == dense.selected.tolist()
 
 
+def covered_twice(seed: int):
+    """A toy and a reference that holds all of it: no structure adds anything."""
+    return toy(seed), cover_problem(toy(seed), bandwidth=BANDWIDTH, reference=toy(seed).x)
+
+
+@given(seeds)
+@settings(max_examples=15)
+def test_where_nothing_adds_anything_the_farthest_come_next(seed):
+    envs, problem = covered_twice(seed)
+    answer = greedy_cover(problem, size=S)
+    masses, mass = np.asarray(problem.masses.values), np.asarray(problem.reference_mass)
+    assert answer.saturated == 0
+    assert answer.gains.tolist() == [0.0] * S
+    assert sorted(answer.selected) == list(range(envs.n_structures))
+    for done, s in enumerate(answer.selected):
+        nearness = masses @ mass / masses.sum(axis=1)
+        assert nearness[s] <= nearness[answer.selected[done:]].min() * (1 + 1e-12)
+        mass = mass + masses[s]
+
+
+def test_it_says_how_many_picks_add_anything():
+    x = np.concatenate([toy(7).x, np.asarray(toy(7).x)[::-1]])  # every environment twice
+    number = np.concatenate([toy(7).structure_id, 2 * S - 1 - np.asarray(toy(7).structure_id)[::-1]])
+    order = np.argsort(number, kind="stable")
+    problem = cover_problem(make_environments(x[order], number[order]), bandwidth=BANDWIDTH)
+    answer = greedy_cover(problem, size=1.0)
+    adding = known(answer.saturated)
+    assert adding <= S < len(answer.selected)
+    assert (answer.gains[:adding] > 0).all()
+    assert not answer.gains[adding:].any()
+    assert answer.selected[adding:].tolist() != sorted(answer.selected[adding:])
+    assert greedy_cover(problem, size=adding - 1).saturated is None
+    assert greedy_cover(problem, size=adding).saturated == adding
+
+
+QUOTA = {"a": 2, "c": 1}
+LABELS = list("aabbbbca")
+
+
+def in_quota(choice) -> bool:
+    return all(sum(LABELS[s] == label for s in choice) >= least for label, least in QUOTA.items())
+
+
+@given(seeds, st.floats(4.0, 8.0))
+@settings(max_examples=25)
+def test_quotas_are_met_within_the_budget(seed, limit):
+    problem = toy_problem(seed, **uneven(seed))
+    cost = np.asarray(problem.cost)
+    quota = make_quota(LABELS, problem.cost, QUOTA)
+    choices = [choice for choice in affordable(problem, limit) if in_quota(choice)]
+    if not choices:
+        with pytest.raises(InputError, match="the quotas cost at least"):
+            greedy_cover(problem, cost_budget=limit, quota=quota)
+        return
+    answer = greedy_cover(problem, cost_budget=limit, quota=quota)
+    assert in_quota(answer.selected)
+    assert cost[answer.selected].sum() <= limit * (1 + 1e-8)
+    best = max(loop_coverage(problem, choice) for choice in choices)
+    assert known(answer.coverage) <= best * (1 + 1e-12)
+    relaxed = relaxed_cover(problem, cost_budget=limit, quota=quota)
+    assert in_quota(relaxed.selected)
+    assert cost[relaxed.selected].sum() <= limit * (1 + 1e-8)
+    assert best <= known(relaxed.upper_bound) + 1e-12
+    assert known(relaxed.coverage) >= known(answer.coverage) - 1e-12
+
+
+@given(seeds)
+@settings(max_examples=15)
+def test_with_a_size_and_quotas_greedy_is_within_a_half(seed):
+    problem = toy_problem(seed)
+    quota = make_quota(LABELS, problem.cost, QUOTA)
+    answer = greedy_cover(problem, size=4, quota=quota)
+    best = max(loop_coverage(problem, c) for c in affordable(problem, 4) if len(c) == 4 and in_quota(c))
+    assert in_quota(answer.selected)
+    assert len(answer.selected) == 4
+    assert 0.5 * best <= known(answer.coverage) <= best * (1 + 1e-12)
+
+
+def test_quotas_are_met_after_a_coverage_is_reached():
+    problem = toy_problem(3)
+    answer = greedy_cover(problem, coverage=0.3, quota=make_quota(LABELS, problem.cost, {"b": 4}))
+    assert sum(LABELS[s] == "b" for s in answer.selected) == 4
+
+
+BAD_QUOTAS = {
+    "labels": (LABELS[:3], 1, {"size": 3}, "labels: expected 8, one per structure, got 3"),
+    "unknown": (LABELS, {"z": 1}, {"size": 3}, "no structure has the label 'z'"),
+    "fraction": (LABELS, 1.5, {"size": 3}, "quota must be a whole number"),
+    "too many": (LABELS, 3, {"size": 3}, "the quotas need 7 structures, more than the 3 to choose"),
+    "excluded": (LABELS, 1, {"size": 3, "exclude": [6]}, "group 2 has too few structures"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_QUOTAS)
+def test_quotas_that_cannot_be_met_are_refused(name):
+    labels, at_least, options, message = BAD_QUOTAS[name]
+    problem = toy_problem(0)
+    with pytest.raises(InputError, match=message):
+        greedy_cover(problem, quota=make_quota(labels, problem.cost, at_least), **options)
+
+
 def test_an_uncoverable_environment_is_named():
     alone = make_environments(np.array([[0.0], [9.0], [9.0]]), np.array([0, 1, 2]))
     problem = cover_problem(alone, bandwidth=BANDWIDTH)
@@ -149,6 +253,7 @@ BAD = {
     "coverage": ({"coverage": 1.2}, r"coverage must be in \(0, 1\]"),
     "budget": ({"cost_budget": -1.0}, "cost_budget must be a positive number"),
     "unknown structure": ({"size": 2, "include": [8]}, "include: structure 8 does not exist"),
+    "half a structure": ({"size": 2, "include": [1.7]}, "include: expected whole numbers of structures, got"),
     "named twice": ({"size": 2, "include": [1, 1]}, "include: a structure is named twice"),
     "both": ({"size": 2, "include": [1], "exclude": [1]}, "structure 1 is both in include and in exclude"),
     "too few left": ({"size": 2, "exclude": [0, 1, 2, 3, 4, 5, 6]}, "more than the 1 structures"),
@@ -171,5 +276,7 @@ def test_a_second_answer_of_another_size_compiles_nothing(caplog):
     with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
         greedy_cover(problem, size=6, include=[3, 1], exclude=[0])
     assert not [
-        record for record in caplog.records if "_advance" in record.message or "_start" in record.message
+        record
+        for record in caplog.records
+        if record.message.startswith(("Compiling jit(choose)", "Compiling jit(start)", "Compiling jit(fill)"))
     ]

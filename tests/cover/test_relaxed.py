@@ -12,8 +12,8 @@ from toy_covers import COUNTS, affordable, known, loop_coverage, toy_problem, un
 from quests_jax.base.checks import InputError
 from quests_jax.cover import certify, coverage, greedy_cover, make_budget, relax, relaxed_cover
 from quests_jax.cover.bounds import relaxation as saddle
-from quests_jax.cover.bounds.relaxation import LOG_MASS, SATURATED
 from quests_jax.cover.budget import Budget
+from quests_jax.cover.measures import LOG_MASS, SATURATED
 from quests_jax.cover.problem import indicator
 from quests_jax.cover.solvers.relaxed import cap
 from quests_jax.cover.solvers.rounding import pipage_round, swap, threshold_round

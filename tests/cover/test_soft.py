@@ -11,7 +11,8 @@ from toy_covers import BANDWIDTH, COUNTS, toy
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.cover import cover_problem, make_budget, soft_weights
-from quests_jax.cover.bounds.relaxation import SATURATED, Data, upper_bound
+from quests_jax.cover.bounds.relaxation import Data, upper_bound
+from quests_jax.cover.measures import SATURATED
 
 N, S, SIZE = sum(COUNTS), len(COUNTS), 3
 DIRECTION = np.random.default_rng(1)

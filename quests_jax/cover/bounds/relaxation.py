@@ -14,7 +14,6 @@ found θ; with θ_i = φ'(m_i(w)) it is F(w) plus the Frank-Wolfe gap at w.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -23,33 +22,11 @@ import jax.numpy as jnp
 
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import Masses
+from quests_jax.cover.measures import Measure
 
 STEPS = 50  # steps between two looks at the bound
 BALANCE = 2.0  # ratio of primal to dual step; insensitive between 1 and 3 on all data tried
 BISECTIONS = 60  # halvings of the price of the budget: to rounding
-
-
-class Measure(NamedTuple):
-    """A concave φ with φ(m) = min_θ [θ m + ψ(θ)]."""
-
-    value: Callable  # m -> φ(m)
-    offset: Callable  # θ -> ψ(θ)
-    step: Callable  # (θ, σ, m) -> argmin_t σ [t m + ψ(t)] + (t − θ)²/2
-    capped: bool  # whether masses may be capped at 1 − r without changing any 0/1 choice
-
-
-SATURATED = Measure(
-    value=lambda m: jnp.minimum(m, 1.0),
-    offset=lambda theta: 1.0 - theta,
-    step=lambda theta, sigma, m: jnp.clip(theta - sigma * (m - 1.0), 0.0, 1.0),
-    capped=True,
-)
-LOG_MASS = Measure(
-    value=lambda m: jnp.log(jnp.maximum(m, jnp.finfo(m.dtype).tiny)),
-    offset=lambda theta: -1.0 - jnp.log(theta),
-    step=lambda theta, sigma, m: _positive_root(theta - sigma * m, sigma),
-    capped=False,
-)
 
 
 class Data(NamedTuple):
@@ -170,9 +147,3 @@ def project(z: jax.Array, tau: jax.Array, budget: Budget) -> jax.Array:
     _, mu = jax.lax.fori_loop(0, BISECTIONS, halve, (jnp.zeros_like(highest), highest))
     fits = jnp.sum(budget.cost * cut(0.0)) <= budget.limit
     return jnp.where(fits, cut(0.0), cut(mu))
-
-
-def _positive_root(z: jax.Array, sigma: jax.Array) -> jax.Array:
-    """t > 0 with t − σ/t = z."""
-    root = jnp.sqrt(z**2 + 4.0 * sigma)
-    return jnp.where(z > 0, 0.5 * (z + root), 2.0 * sigma / (root - jnp.minimum(z, 0.0)))

@@ -18,9 +18,9 @@ from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, mi
 
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.cover.masses.sharded import Masses
-from quests_jax.cover.problem import CoverProblem
+from quests_jax.cover.problem import COVERED, CoverProblem
 from quests_jax.cover.selection import Selection
-from quests_jax.cover.solvers.greedy import COVERED, greedy_cover
+from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.relaxed import cap, in_greedy_order, make_budget, relaxed_cover
 
 FIRST, MORE = 500, 300  # environments in the first program, and the most that join at a time

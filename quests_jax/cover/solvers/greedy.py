@@ -1,69 +1,48 @@
-"""Lazy greedy covers: the next structure is the one that adds most coverage (per cost).
-
-A gain only falls as the cover grows (submodularity), so a gain computed earlier bounds the gain now.
-Only the structure with the largest bound is recomputed; if it stays on top it is the plain greedy pick.
-"""
+"""Greedy covers: limits of a choice on the host, around the lazy search."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.progress import advance
-from quests_jax.base.sizes import check_size
+from quests_jax.base.sizes import Size, check_size
 from quests_jax.cover.budget import COST_ROUNDING
-from quests_jax.cover.problem import CoverProblem, saturated
-from quests_jax.cover.selection import Selection
+from quests_jax.cover.measures import SATURATED, Measure, check_measure
+from quests_jax.cover.objectives.objective import Objective, as_objective
+from quests_jax.cover.problem import CoverProblem, is_covered
+from quests_jax.cover.problem import saturated as mean_saturated
+from quests_jax.cover.quota import Quota, check_quota
+from quests_jax.cover.selection import Selection, check_structures
+from quests_jax.cover.solvers import lazy
 
 SEGMENT = 64  # picks between two reports of progress
-COVERED = 1e-9  # an environment whose mass is this close to 1 is covered
-
-
-class Rules(NamedTuple):
-    """When to stop, and what a gain is divided by."""
-
-    price: jax.Array  # [S]
-    budget: jax.Array  # [], for the sum of costs
-    target: jax.Array  # [], coverage at which to stop; above 1 means never
-    min_gain: jax.Array  # [], gains of this or less are not worth a pick
-
-
-class State(NamedTuple):
-    """Where the search is."""
-
-    mass: jax.Array  # [n]
-    bound: jax.Array  # [S], upper bound of the gain in coverage per price
-    known: jax.Array  # [S] int32, number of picks for which the bound is the gain itself
-    open: jax.Array  # [S] bool, may still be chosen
-    spent: jax.Array  # []
-    selected: jax.Array  # [S] int32
-    gains: jax.Array  # [S]
-    count: jax.Array  # [] int32
-    done: jax.Array  # [] bool
+NEGLIGIBLE = 1e-15  # of the coverage: a gain that no sum in float64 shows
+NEVER = 2.0  # a coverage that is not reached
 
 
 def greedy_cover(
     problem: CoverProblem,
     *,
-    size: float | None = None,
+    size: float | Size | None = None,
     coverage: float | None = None,
     cost_budget: float | None = None,
     min_gain: float | None = None,
-    include: Sequence[int] = (),
-    exclude: Sequence[int] = (),
+    include: Sequence[int] | np.ndarray = (),
+    exclude: Sequence[int] | np.ndarray = (),
+    quota: Quota | None = None,
+    measure: Measure | Objective = SATURATED,
 ) -> Selection:
     """Choose structures by their gain in saturated coverage, until the first of the limits is met.
 
     s_{t+1} = argmax_s [f(C_t + s) − f(C_t)] / c_s, where c = 1 unless a coverage or a cost budget is asked
     for. Within 1 − 1/e of the best coverage for its size, and for coverage 1 within a logarithmic factor of
     the smallest cost [nemhauser:78, wolsey:82]. Picks are in order, so every prefix is an answer; ties go
-    to the lowest number.
+    to the lowest number. Where a size is the only limit and no structure adds anything any more, the farthest
+    ones fill it up (see `lazy`), with gain 0.
 
     Args:
       problem: from `cover_problem`.
@@ -73,46 +52,70 @@ def greedy_cover(
       min_gain: coverage below which (or at which) a structure is not worth choosing.
       include: structures that are chosen first, in this order.
       exclude: structures that are never chosen.
+      quota: from `make_quota`: at least so many of each group, whatever they add.
+      measure: what is made large in place of the coverage; a `Measure` or an `Objective`.
 
     Returns:
-      `Selection` whose gains are what each structure added to the coverage.
+      `Selection` whose gains are what each structure added to the coverage, and whose `saturated` says how
+      many picks added anything, where that is known.
 
     Raises:
-      InputError: no limit given, limits out of range, structures that do not exist or do not fit, or a
-        coverage that the structures left cannot reach (the message names environments).
+      InputError: no limit given, limits out of range, structures that do not exist or do not fit, quotas that
+        cannot be met, or a coverage that the structures left cannot reach (the message names environments).
     """
-    first, never = _numbers("include", include, problem), _numbers("exclude", exclude, problem)
-    both = np.intersect1d(first, never)
-    if len(both):
+    if isinstance(measure, Measure):
+        check_measure(measure)
+    if coverage is not None and measure is not SATURATED:
+        raise InputError("coverage is a limit of the saturated coverage only; give size or cost_budget.")
+    first = check_structures("include", include, problem.n_structures)
+    never = check_structures("exclude", exclude, problem.n_structures)
+    if len(both := np.intersect1d(first, never)):
         raise InputError(f"structure {both[0]} is both in include and in exclude; leave it out of one.")
     stop = _picks(problem, size, first, never)
-    rules = _rules(problem, first, size=size, coverage=coverage, cost_budget=cost_budget, min_gain=min_gain)
-    state = _start(problem, rules, *_padded(problem, first, never))
-    while not bool(state.done) and int(state.count) < stop:
-        state = _advance(problem, rules, state, jnp.int32(min(int(state.count) + SEGMENT, stop)))
-        advance("selection", int(state.count), stop)
+    only_size = coverage is cost_budget is min_gain is None
+    least = NEGLIGIBLE if only_size else 0.0 if min_gain is None else check_positive("min_gain", min_gain)
+    limits = lazy.Limits(
+        price=jnp.ones_like(problem.cost) if coverage is cost_budget is None else problem.cost,
+        budget=jnp.asarray(_budget(problem, first, size, coverage, cost_budget, min_gain)),
+        picks=jnp.int32(stop),
+        target=jnp.asarray(NEVER if coverage is None else float(coverage)),
+        min_gain=jnp.asarray(least),
+        quota=quota,
+    )
+    if quota is not None:
+        check_quota(quota, np.asarray(problem.cost), first, never, (stop, float(limits.budget)))
+    objective = as_objective(measure)
+    state = lazy.start(problem, objective, limits, *_padded(problem, first, never))
+    state = _run(lazy.choose, problem, objective, limits, state, stop)
+    covered = measure is SATURATED and bool(jnp.all(is_covered(state.level) | (problem.weights == 0)))
+    saturated = covered or (min_gain is None and bool(state.saturated))
+    if int(state.count) < stop and (only_size or quota is not None):
+        state = _run(lazy.fill, problem, objective, limits, state, stop, jnp.array(not only_size))
     if coverage is not None and size is None and cost_budget is None:
         _check_reached(problem, coverage, state)
-    selected, gains = (np.asarray(found[: int(state.count)]) for found in (state.selected, state.gains))
-    return Selection(selected.astype(int), gains, "cover", float(saturated(problem.weights, state.mass)))
+    chosen = np.asarray(state.selected[: int(state.count)], int)
+    gains = np.asarray(state.gains[: int(state.count)])
+    value = float(objective.value(problem, state.level))
+    return Selection(chosen, gains, "cover", value, saturated=_adding(gains) if saturated else None)
 
 
-# --- on the host: limits ---------------------------------------------------------------------------------
+def _run(search, problem, objective, limits, state, stop, *how) -> lazy.State:
+    """A search in segments, between which progress is reported."""
+    while True:
+        segment = jnp.int32(min(int(state.count) + SEGMENT, stop))
+        state = search(problem, objective, limits, state, segment, *how)
+        advance("selection", int(state.count), stop)
+        if bool(state.done) or int(state.count) >= stop:
+            return state
 
 
-def _numbers(name: str, structures: Sequence[int], problem: CoverProblem) -> np.ndarray:
-    numbers = np.asarray(structures, int).reshape(-1)
-    wrong = numbers[(numbers < 0) | (numbers >= problem.n_structures)]
-    if len(wrong):
-        raise InputError(
-            f"{name}: structure {wrong[0]} does not exist; numbers go from 0 to {problem.n_structures - 1}."
-        )
-    if len(np.unique(numbers)) < len(numbers):
-        raise InputError(f"{name}: a structure is named twice; name each once.")
-    return numbers
+def _adding(gains: np.ndarray) -> int:
+    """How many picks there are up to the last that adds anything."""
+    adds = np.flatnonzero(gains > 0)
+    return int(adds[-1]) + 1 if len(adds) else 0
 
 
-def _picks(problem: CoverProblem, size: float | None, first: np.ndarray, never: np.ndarray) -> int:
+def _picks(problem: CoverProblem, size: float | Size | None, first: np.ndarray, never: np.ndarray) -> int:
     """How many structures to choose at most."""
     available = problem.n_structures - len(never)
     if size is None:
@@ -125,36 +128,26 @@ def _picks(problem: CoverProblem, size: float | None, first: np.ndarray, never: 
     return count
 
 
-def _rules(
+def _budget(
     problem: CoverProblem,
     first: np.ndarray,
-    *,
-    size: float | None,
+    size: float | Size | None,
     coverage: float | None,
     cost_budget: float | None,
     min_gain: float | None,
-) -> Rules:
+) -> float:
+    """The largest sum of costs, after a look at the limits."""
     if size is coverage is cost_budget is min_gain is None:
         raise InputError("say when to stop: give size, coverage, cost_budget or min_gain.")
     if coverage is not None and not 0 < check_positive("coverage", coverage) <= 1:
         raise InputError(f"coverage must be in (0, 1], got {coverage}.")
     budget = np.inf if cost_budget is None else check_positive("cost_budget", cost_budget)
-    if (needed := float(problem.cost[first].sum())) > budget * (1 + COST_ROUNDING):
+    if (needed := float(np.asarray(problem.cost)[first].sum())) > budget * (1 + COST_ROUNDING):
         raise InputError(f"include costs {needed:g}, more than cost_budget {budget:g}; raise the budget.")
-    only_size = coverage is cost_budget is min_gain is None
-    least = 0.0 if min_gain is None else check_positive("min_gain", min_gain)
-    by_cost = coverage is not None or cost_budget is not None
-    return Rules(
-        price=problem.cost if by_cost else jnp.ones_like(problem.cost),
-        budget=jnp.asarray(budget * (1 + COST_ROUNDING)),
-        target=jnp.asarray(2.0 if coverage is None else float(coverage)),
-        min_gain=jnp.asarray(-1.0 if only_size else least),
-    )
+    return budget * (1 + COST_ROUNDING)
 
 
-def _padded(
-    problem: CoverProblem, first: np.ndarray, never: np.ndarray
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _padded(problem: CoverProblem, first: np.ndarray, never: np.ndarray) -> tuple:
     """Structures to begin with [S], how many they are, and which may not be chosen [S]."""
     order = np.zeros(problem.n_structures, np.int32)
     order[: len(first)] = first
@@ -162,86 +155,13 @@ def _padded(
     return jnp.asarray(order), jnp.int32(len(first)), jnp.asarray(closed)
 
 
-def _check_reached(problem: CoverProblem, coverage: float, state: State) -> None:
-    if bool(_reached(problem, jnp.asarray(float(coverage)), state.mass)):
+def _check_reached(problem: CoverProblem, coverage: float, state: lazy.State) -> None:
+    if bool(lazy.is_reached(problem, jnp.asarray(float(coverage)), state.level)):
         return
-    short = np.flatnonzero(np.asarray((state.mass < 1 - COVERED) & (problem.weights > 0)))
+    short = np.flatnonzero(np.asarray(~is_covered(state.level) & (problem.weights > 0)))
     shown = ", ".join(map(str, short[:10])) + (", ..." if len(short) > 10 else "")
-    reached = float(saturated(problem.weights, state.mass))
+    reached = float(mean_saturated(problem.weights, state.level))
     raise InputError(
         f"coverage {coverage:g} cannot be reached, only {reached:.6g}: {len(short)} environments ({shown}) "
         "are not covered by all structures together; exclude fewer structures or ask for less."
     )
-
-
-# --- on the device: the search ---------------------------------------------------------------------------
-
-
-@jax.jit
-def _start(
-    problem: CoverProblem, rules: Rules, first: jax.Array, n_first: jax.Array, closed: jax.Array
-) -> State:
-    n_structures = problem.n_structures
-    state = State(
-        mass=problem.reference_mass,
-        bound=jnp.full(n_structures, jnp.inf),
-        known=jnp.full(n_structures, -1, jnp.int32),
-        open=~closed,
-        spent=jnp.zeros(()),
-        selected=jnp.zeros(n_structures, jnp.int32),
-        gains=jnp.zeros(n_structures),
-        count=jnp.int32(0),
-        done=jnp.array(False),
-    )
-
-    def take(k, state):
-        return _take(problem, state, first[k], _gain(problem, state.mass, first[k]), jnp.array(True))
-
-    state = jax.lax.fori_loop(0, n_first, take, state)
-    return state._replace(done=_reached(problem, rules.target, state.mass))
-
-
-@partial(jax.jit, donate_argnames="state")
-def _advance(problem: CoverProblem, rules: Rules, state: State, stop: jax.Array) -> State:
-    """Look at the structure with the largest bound, and take the best one if its bound is its gain."""
-
-    def step(state):
-        open_ = state.open & (problem.cost <= rules.budget - state.spent)
-        top = jnp.argmax(jnp.where(open_, state.bound, -jnp.inf))
-        bound = state.bound.at[top].set(_gain(problem, state.mass, top) / rules.price[top])
-        known = state.known.at[top].set(state.count)
-        best = jnp.argmax(jnp.where(open_, bound, -jnp.inf))
-        gain = bound[best] * rules.price[best]
-        final = (known[best] == state.count) & jnp.any(open_)
-        worth = gain > rules.min_gain
-        state = _take(
-            problem, state._replace(bound=bound, known=known, open=open_), best, gain, final & worth
-        )
-        nothing = (final & ~worth) | ~jnp.any(open_)
-        return state._replace(done=nothing | _reached(problem, rules.target, state.mass))
-
-    return jax.lax.while_loop(lambda state: (state.count < stop) & ~state.done, step, state)
-
-
-def _gain(problem: CoverProblem, mass: jax.Array, s: jax.Array) -> jax.Array:
-    """f(C + s) − f(C)."""
-    room = jnp.maximum(1.0 - mass, 0.0)
-    return problem.masses.gain(s, problem.weights, room) / jnp.sum(problem.weights)
-
-
-def _take(problem: CoverProblem, state: State, s: jax.Array, gain: jax.Array, now: jax.Array) -> State:
-    """Choose structure s, if `now`; what is written behind the last pick is overwritten by the next."""
-    return state._replace(
-        mass=problem.masses.add(s, state.mass, now.astype(state.mass.dtype)),
-        open=state.open.at[s].set(state.open[s] & ~now),
-        spent=state.spent + jnp.where(now, problem.cost[s], 0.0),
-        selected=state.selected.at[state.count].set(s.astype(jnp.int32)),
-        gains=state.gains.at[state.count].set(gain),
-        count=state.count + now.astype(jnp.int32),
-    )
-
-
-def _reached(problem: CoverProblem, target: jax.Array, mass: jax.Array) -> jax.Array:
-    """Whether the coverage is at least the target; for target 1, whether every environment is covered."""
-    everywhere = jnp.all((mass >= 1.0 - COVERED) | (problem.weights == 0.0))
-    return jnp.where(target == 1.0, everywhere, saturated(problem.weights, mass) >= target - COVERED)

@@ -20,9 +20,10 @@ from quests_jax.base.progress import advance
 from quests_jax.base.sizes import check_size
 from quests_jax.cover.bounds import relaxation as saddle
 from quests_jax.cover.bounds.pairwise import MOST, pair_bound
-from quests_jax.cover.bounds.relaxation import SATURATED, Data, Measure, Relaxation
+from quests_jax.cover.bounds.relaxation import Data, Relaxation
 from quests_jax.cover.budget import COST_ROUNDING, Budget
 from quests_jax.cover.masses.sharded import Masses
+from quests_jax.cover.measures import SATURATED, Measure
 from quests_jax.cover.problem import CoverProblem, coverage, indicator
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover

@@ -1,0 +1,67 @@
+"""A monotone submodular objective, as the search and the certificate see it.
+
+A choice is known by one number per environment, its *level*: the mass, for coverage; the largest similarity,
+for facility location. An objective says how the level grows, and what it is worth. Both the lazy search and
+
+    F(C*) ≤ F(C) + max_v Σ_s v_s [F(C + s) − F(C)]    with 0 ≤ v ≤ 1 within the budget   [nemhauser:78]
+
+need no more than that gains only fall as the choice grows. To add an objective, write a file like
+`facility_location`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from quests_jax.cover.measures import SATURATED, Measure
+from quests_jax.cover.problem import COVERED, CoverProblem
+
+Level = jax.Array  # [n]
+
+
+class Objective(NamedTuple):
+    """Functions of a problem and a level, per Σ u; every gain falls as the level grows."""
+
+    start: Callable[[CoverProblem], Level]  # before anything is chosen
+    add: Callable[[CoverProblem, Level, jax.Array, jax.Array], Level]  # structure s, times 1 or 0
+    gain: Callable[[CoverProblem, Level, jax.Array], jax.Array]  # of structure s, []
+    value: Callable[[CoverProblem, Level], jax.Array]  # F, []
+
+
+@cache
+def of_measure(measure: Measure) -> Objective:
+    """F(C) = Σ_i u_i φ(m_i(C)) / Σ_i u_i, whose level is the mass."""
+    return Objective(
+        start=lambda problem: problem.reference_mass,
+        add=lambda problem, mass, s, times: problem.masses.add(s, mass, times),
+        gain=_saturated_gain if measure is SATURATED else _gain_of(measure),
+        value=lambda problem, mass: _mean(problem, measure.value(mass)),
+    )
+
+
+def as_objective(measure: Measure | Objective) -> Objective:
+    """The objective that is meant: a measure stands for the mean of φ over the environments."""
+    return of_measure(measure) if isinstance(measure, Measure) else measure
+
+
+def _saturated_gain(problem: CoverProblem, mass: Level, s: jax.Array) -> jax.Array:
+    room = 1.0 - mass
+    room = jnp.where(room > COVERED, room, 0.0)  # what is covered up to rounding has no room
+    return problem.masses.gain(s, problem.weights, room) / jnp.sum(problem.weights)
+
+
+def _gain_of(measure: Measure) -> Callable[[CoverProblem, Level, jax.Array], jax.Array]:
+    def gain(problem: CoverProblem, mass: Level, s: jax.Array) -> jax.Array:
+        after = problem.masses.add(s, mass, jnp.ones((), mass.dtype))
+        return _mean(problem, measure.value(after) - measure.value(mass))
+
+    return gain
+
+
+def _mean(problem: CoverProblem, values: jax.Array) -> jax.Array:
+    return jnp.sum(problem.weights * values) / jnp.sum(problem.weights)
