@@ -57,6 +57,11 @@ def check_measure(measure: Measure) -> None:
     m = jnp.asarray(MASSES)
     value = measure.value(m)
     slope = jax.vmap(jax.grad(measure.value))(m)
+    if not np.all(np.isfinite(np.asarray(slope))):
+        raise InputError(
+            f"measure: the slope of φ is not finite at m = {MASSES[~np.isfinite(np.asarray(slope))][0]:g}; "
+            "add a small number to m."
+        )
     if np.any(np.diff(np.asarray(value)[np.argsort(MASSES)]) < -TOLERANCE) or np.any(np.asarray(slope) < 0):
         raise InputError("measure: φ falls with the mass somewhere; a cover needs one that does not.")
     tangents = np.asarray(value[:, None] + slope[:, None] * (m[None] - m[:, None]))[MASSES > 0]

@@ -106,6 +106,31 @@ def completable(need: Needs, cost: jax.Array, left: jax.Array, picks_left: jax.A
     return affordable & (need.short | (picks_left > need.count))
 
 
+def may_replace(quota: Quota, chosen: jax.Array, leaving: jax.Array) -> jax.Array:
+    """Which structures keep the quotas of a choice met when they replace one of it, [S]."""
+    group = quota.group[leaving]
+    have = jnp.sum(chosen & (quota.group == group), dtype=jnp.int32)
+    return (quota.group == group) | (have > quota.at_least[group])
+
+
+def leaving_room(
+    quota: Quota, cost: np.ndarray, structures: Sequence[int] | np.ndarray, limit: float
+) -> np.ndarray:
+    """Those of the structures, in their order, beside which the quotas can be met within the limit.
+
+    With costs of 1, the limit is a number of structures.
+    """
+    group, at_least = np.asarray(quota.group), np.asarray(quota.at_least)
+    kept: list[int] = []
+    for s in structures:
+        chosen = np.isin(np.arange(len(cost)), [*kept, int(s)])
+        missing = np.maximum(at_least - np.bincount(group[chosen], minlength=len(at_least)), 0)
+        cheapest = [np.sort(cost[~chosen & (group == g)])[:m].sum() for g, m in enumerate(missing) if m]
+        if cost[chosen].sum() + sum(cheapest) <= limit * (1 + COST_ROUNDING):
+            kept.append(int(s))
+    return np.asarray(kept, int)
+
+
 def check_quota(quota: Quota, cost: np.ndarray, first: np.ndarray, never: np.ndarray, limits: tuple) -> None:
     """Raise `InputError` if no choice of at most `limits` = (picks, cost) with `first` meets the quotas."""
     picks, budget = limits

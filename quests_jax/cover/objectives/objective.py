@@ -12,14 +12,17 @@ need no more than that gains only fall as the choice grows. To add an objective,
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from quests_jax.cover.bounds.relaxation import best_fill
+from quests_jax.cover.budget import Budget
 from quests_jax.cover.measures import SATURATED, Measure
-from quests_jax.cover.problem import COVERED, CoverProblem
+from quests_jax.cover.problem import COVERED, CoverProblem, mass
 
 Level = jax.Array  # [n]
 
@@ -47,6 +50,31 @@ def of_measure(measure: Measure) -> Objective:
 def as_objective(measure: Measure | Objective) -> Objective:
     """The objective that is meant: a measure stands for the mean of φ over the environments."""
     return of_measure(measure) if isinstance(measure, Measure) else measure
+
+
+def mean_value(problem: CoverProblem, w: jax.Array, *, measure: Measure) -> jax.Array:
+    """F(w) = Σ_i u_i φ(m_i(w)) / Σ_i u_i, also of fractional choices w, shape [S]."""
+    return _mean(problem, measure.value(mass(problem, w)))
+
+
+def submodular_bound(
+    problem: CoverProblem, budget: Budget, objective: Objective, selected: np.ndarray
+) -> tuple[float, float]:
+    """F of a choice, and the smallest of the bounds of this module that its prefixes C give."""
+    level, best = objective.start(problem), np.inf
+    gains = jax.jit(lambda level: jax.lax.map(partial(objective.gain, problem, level), _numbers(problem)))
+    for s in [*selected.tolist(), None]:
+        all_gains = gains(level)
+        terms = len(problem.weights) + problem.n_structures
+        bound = float(objective.value(problem, level)) + float(best_fill(all_gains, budget))
+        best = min(best, bound + terms * np.finfo(float).eps * abs(bound))
+        if s is not None:
+            level = objective.add(problem, level, jnp.int32(s), jnp.ones(()))
+    return float(objective.value(problem, level)), best
+
+
+def _numbers(problem: CoverProblem) -> jax.Array:
+    return jnp.arange(problem.n_structures, dtype=jnp.int32)
 
 
 def _saturated_gain(problem: CoverProblem, mass: Level, s: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ better one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -17,15 +17,17 @@ import numpy as np
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.defaults import key_or_default
 from quests_jax.base.progress import advance
-from quests_jax.base.sizes import check_size
+from quests_jax.base.sizes import Size, check_size
 from quests_jax.cover.bounds import relaxation as saddle
 from quests_jax.cover.bounds.pairwise import MOST, pair_bound
 from quests_jax.cover.bounds.relaxation import Data, Relaxation
 from quests_jax.cover.budget import COST_ROUNDING, Budget
 from quests_jax.cover.masses.sharded import Masses
-from quests_jax.cover.measures import SATURATED, Measure
+from quests_jax.cover.measures import SATURATED, Measure, check_measure
+from quests_jax.cover.objectives.objective import Objective, mean_value, submodular_bound
 from quests_jax.cover.problem import CoverProblem, coverage, indicator
-from quests_jax.cover.selection import Selection
+from quests_jax.cover.quota import Quota, leaving_room
+from quests_jax.cover.selection import Selection, check_structures
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.rounding import pipage_round, swap, threshold_round
 
@@ -37,9 +39,10 @@ CLOSE = 0.99  # of the bound: a choice that reaches it needs no better bound
 def relaxed_cover(
     problem: CoverProblem,
     *,
-    size: float | None = None,
+    size: float | Size | None = None,
     cost_budget: float | None = None,
     key: jax.Array | None = None,
+    quota: Quota | None = None,
 ) -> Selection:
     """Choose structures by relaxing, rounding and swapping, with a proof of how good the choice is.
 
@@ -52,45 +55,67 @@ def relaxed_cover(
       size: fraction or number of structures; or else
       cost_budget: largest sum of costs.
       key: of the random roundings; `jax.random.key(0)` where not given.
+      quota: from `make_quota`: at least so many of each group. The relaxed cover and its bound know nothing
+        of them, which keeps the bound valid: quotas only restrict the choice.
 
     Returns:
       `Selection` in greedy order, with upper_bound, certified_ratio and the relaxed weights [S].
 
     Raises:
-      InputError: both limits or none, or one out of range.
+      InputError: both limits or none, one out of range, or quotas that cannot be met.
     """
     budget = make_budget(problem, size=size, cost_budget=cost_budget)
     relaxation = relax(problem, budget)
-    fill = partial(greedy_cover, problem, size=size, cost_budget=cost_budget)
+    fill = partial(_filled, problem, budget, size=size, cost_budget=cost_budget, quota=quota)
     w = np.asarray(relaxation.weights)
     draws = jax.random.split(key_or_default(key), DRAWS)
     rounded = [threshold_round(w, budget), *(pipage_round(w, budget, key=draw) for draw in draws)]
     starts = fill(), max((fill(include=chosen) for chosen in rounded), key=_covered)
-    best = max((_swapped(problem, budget, fill, start) for start in starts), key=_covered)
+    best = max((_swapped(problem, budget, fill, start, quota) for start in starts), key=_covered)
     ordered = in_greedy_order(problem, best.selected)
     bound = _bound(problem, budget, relaxation, _covered(ordered))
     return ordered._replace(method="relaxed", upper_bound=bound, weights=w)
 
 
-def certify(problem: CoverProblem, selection: Selection, *, max_steps: int = 500) -> Selection:
+def certify(
+    problem: CoverProblem,
+    selection: Selection,
+    *,
+    measure: Measure | Objective = SATURATED,
+    max_steps: int = 500,
+) -> Selection:
     """The selection with its coverage, and with a bound on what any choice of the same cost could cover.
 
-    The bound is a proof (see `saddle` and `pairs`), whatever rule made the selection.
+    The bound is a proof (see `relaxation` and `pairwise`), whatever rule made the selection, and also for
+    choices that must meet quotas: those are some of all choices.
 
     Args:
       problem: from `cover_problem`; its costs say what "the same cost" means.
       selection: of structures of this problem.
+      measure: what is bounded in place of the coverage; a `Measure` or an `Objective`.
       max_steps: of the solver; more steps bring the bound closer to that of the relaxation.
+
+    Raises:
+      InputError: structures that do not exist or come twice, or a measure whose bound would not hold.
     """
-    w = indicator(problem, selection.selected)
+    selected = check_structures("selection", selection.selected, problem.n_structures)
+    w = indicator(problem, selected)
     budget = Budget(problem.cost, jnp.sum(problem.cost * w) * (1 + COST_ROUNDING))
-    relaxation = relax(problem, budget, max_steps=max_steps, start=w)
-    covered = float(coverage(problem, w))
-    return selection._replace(coverage=covered, upper_bound=_bound(problem, budget, relaxation, covered))
+    if isinstance(measure, Objective):
+        value, bound = submodular_bound(problem, budget, measure, selected)
+        return selection._replace(coverage=value, upper_bound=bound)
+    relaxation = relax(problem, budget, measure=measure, max_steps=max_steps, start=w)
+    covered = float(jax.jit(mean_value, static_argnames="measure")(problem, w, measure=measure))
+    if measure is SATURATED:
+        bound = _bound(problem, budget, relaxation, covered)
+    else:
+        slopes = jnp.sum(problem.weights * relaxation.multipliers) / jnp.sum(problem.weights)
+        bound = float(relaxation.upper_bound + problem.dropped * slopes)
+    return selection._replace(coverage=covered, upper_bound=max(bound, covered))
 
 
 def make_budget(
-    problem: CoverProblem, *, size: float | None = None, cost_budget: float | None = None
+    problem: CoverProblem, *, size: float | Size | None = None, cost_budget: float | None = None
 ) -> Budget:
     """The constraint that `size` (number or fraction of structures) or else `cost_budget` stands for."""
     if (size is None) == (cost_budget is None):
@@ -119,10 +144,11 @@ def relax(
     Args:
       problem: from `cover_problem`.
       budget: from `make_budget`.
-      measure: SATURATED (whose masses are capped) or LOG_MASS.
+      measure: SATURATED (whose masses are capped), LOG_MASS or another one.
       max_steps: after which the best bound so far is returned; it holds all the same.
       start: first w, shape [S]; the even choice where not given.
     """
+    check_measure(measure)
     data = _data(problem, budget, measure)
     even = jnp.full_like(problem.cost, jnp.minimum(budget.limit / jnp.sum(budget.cost), 1.0))
     best, iterate = saddle.begin(data, even if start is None else start, measure=measure)
@@ -162,11 +188,29 @@ def _covered(selection: Selection) -> float:
     return selection.coverage or 0.0
 
 
+def _filled(
+    problem: CoverProblem,
+    budget: Budget,
+    *,
+    quota: Quota | None,
+    include: Sequence[int] | np.ndarray = (),
+    **limit: float | Size | None,
+) -> Selection:
+    """Greedy cover with as many of these structures, in their order, as leave room for the quotas."""
+    if quota is not None:
+        include = leaving_room(quota, np.asarray(budget.cost), include, float(budget.limit))
+    return greedy_cover(problem, include=include, quota=quota, **limit)
+
+
 def _swapped(
-    problem: CoverProblem, budget: Budget, fill: Callable[..., Selection], best: Selection
+    problem: CoverProblem,
+    budget: Budget,
+    fill: Callable[..., Selection],
+    best: Selection,
+    quota: Quota | None,
 ) -> Selection:
     """Swap and fill until nothing is gained."""
-    while _covered(better := fill(include=swap(problem, budget, best.selected))) > _covered(best):
+    while _covered(better := fill(include=swap(problem, budget, best.selected, quota))) > _covered(best):
         best = better
     return best
 

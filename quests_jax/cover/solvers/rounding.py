@@ -8,6 +8,7 @@ import numpy as np
 
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.problem import CoverProblem, indicator, mass
+from quests_jax.cover.quota import Quota, may_replace
 
 WHOLE = 1e-9  # weights this close to 0 or 1 are whole
 SMALLEST_GAIN = 1e-9  # relative gain below which a swap is rounding noise
@@ -42,20 +43,27 @@ def pipage_round(w: np.ndarray, budget: Budget, *, key: jax.Array) -> list[int]:
     return [int(s) for s in np.flatnonzero(w >= 1 - WHOLE)]
 
 
-def swap(problem: CoverProblem, budget: Budget, selected: np.ndarray) -> np.ndarray:
+def swap(
+    problem: CoverProblem, budget: Budget, selected: np.ndarray, quota: Quota | None = None
+) -> np.ndarray:
     """Offer every chosen structure once for its best affordable replacement; take those that gain coverage.
 
-    Coverage never falls. One product with all masses per chosen structure.
+    Coverage never falls, and quotas that are met stay met. One product with all masses per chosen structure.
     """
     order = np.zeros(problem.n_structures, np.int32)
     order[: len(selected)] = selected
     w, count = indicator(problem, selected), jnp.int32(len(selected))
-    return np.asarray(_swap(problem, budget, w, jnp.asarray(order), count))[: len(selected)]
+    return np.asarray(_swap(problem, budget, quota, w, jnp.asarray(order), count))[: len(selected)]
 
 
 @jax.jit
 def _swap(
-    problem: CoverProblem, budget: Budget, w: jax.Array, order: jax.Array, count: jax.Array
+    problem: CoverProblem,
+    budget: Budget,
+    quota: Quota | None,
+    w: jax.Array,
+    order: jax.Array,
+    count: jax.Array,
 ) -> jax.Array:
     def visit(k, state):
         order, w, m = state
@@ -63,7 +71,10 @@ def _swap(
         without = problem.masses.add(leaving, m, jnp.array(-1.0))
         gains = problem.masses.gains(problem.weights, jnp.maximum(1.0 - without, 0.0))
         left = budget.limit - jnp.sum(budget.cost * w) + budget.cost[leaving]
-        offered = jnp.where((w == 0) & (budget.cost <= left), gains, -jnp.inf)
+        open_ = (w == 0) & (budget.cost <= left)
+        if quota is not None:
+            open_ &= may_replace(quota, w > 0, leaving)
+        offered = jnp.where(open_, gains, -jnp.inf)
         best = jnp.argmax(offered).astype(order.dtype)
         better = offered[best] > gains[leaving] + SMALLEST_GAIN * jnp.sum(problem.weights)
         entering = jnp.where(better, best, leaving)
