@@ -43,6 +43,7 @@ from quests_jax.information import (
     entropy,
     overlap,
 )
+from quests_jax.output.notebook import show
 from quests_jax.studies.compression import Compression, compress
 
 __all__ = [
@@ -68,5 +69,6 @@ __all__ = [
     "overlap",
     "read",
     "relaxed_cover",
+    "show",
     "write",
 ]

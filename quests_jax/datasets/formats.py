@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from quests_jax.atoms.formats import molecules_npz
 from quests_jax.atoms.reading import read
 from quests_jax.base.checks import InputError, located
-
-KCAL_PER_MOL = units.kcal / units.mol  # eV
 
 
 def extended_xyz(path: Path, config_type: str | None = None) -> list[Atoms]:
@@ -37,18 +36,8 @@ def extended_xyz_files(*paths: Path) -> list[Atoms]:
 def rmd17(path: Path, split: Path | None = None) -> list[Atoms]:
     """Structures of one molecule of revised MD17 in the order of the file, or in that of a split."""
     with located(path):
-        try:
-            with np.load(path) as file:
-                numbers, positions = file["nuclear_charges"], file["coords"]
-                energies, forces = file["energies"] * KCAL_PER_MOL, file["forces"] * KCAL_PER_MOL
-        except (OSError, ValueError, KeyError) as reason:
-            raise InputError(f"not a file of revised MD17 ({reason}); download it again.") from None
-    rows = range(len(positions)) if split is None else np.loadtxt(split, dtype=int, ndmin=1)
-    structures = []
-    for row in rows:
-        structures.append(Atoms(numbers, positions[row]))
-        _label(structures[-1], float(energies[row]), forces[row])
-    return structures
+        structures = molecules_npz.read(path, str(path))
+    return structures if split is None else [structures[i] for i in np.loadtxt(split, dtype=int, ndmin=1)]
 
 
 def mlearn(path: Path) -> list[Atoms]:

@@ -14,13 +14,19 @@ from typing import NamedTuple
 from ase import Atoms
 
 from quests_jax.atoms.contents import Part
-from quests_jax.atoms.formats import database, extxyz, extxyz_writer, others, trajectory
+from quests_jax.atoms.formats import (
+    aselmdb,
+    database,
+    extxyz,
+    extxyz_writer,
+    hdf5,
+    materials_json,
+    molecules_npz,
+    others,
+    parquet,
+    trajectory,
+)
 from quests_jax.base.checks import InputError
-
-XYZ_SUFFIXES = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz")
-DATABASE_SUFFIXES = (".db",)
-TRAJECTORY_SUFFIXES = (".traj",)
-STRUCTURE_SUFFIXES = (*XYZ_SUFFIXES, *DATABASE_SUFFIXES, *TRAJECTORY_SUFFIXES)
 
 
 def _not_written(path: Path, structures: Sequence[Atoms], copied: Sequence[bool]) -> None:
@@ -70,6 +76,11 @@ FORMATS = (
         database.write,
         database.lost,
     ),
+    Format(aselmdb.NAME, "a database in LMDB", aselmdb.recognises, aselmdb.read),
+    Format(parquet.NAME, "a table in Parquet", parquet.recognises, parquet.read),
+    Format(hdf5.NAME, "an HDF5 file", hdf5.recognises, hdf5.read),
+    Format(molecules_npz.NAME, "molecules in .npz", molecules_npz.recognises, molecules_npz.read),
+    Format(materials_json.NAME, "structures in JSON", materials_json.recognises, materials_json.read),
     EXTXYZ,
 )
 OTHERS = Format(others.NAME, "another format", lambda _: True, others.read)

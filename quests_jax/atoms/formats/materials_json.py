@@ -1,0 +1,102 @@
+"""JSON of the Materials Project and its kin: MPtrj, MatPES and Alexandria, all structures of pymatgen.
+
+A structure is {"lattice": {"matrix": Å}, "sites": [{"species": [{"element", "occu"}], "xyz": Å}, ...]}.
+It stands under "structure" in an entry beside its labels: MPtrj {id: {frame: entry}} with
+uncorrected_total_energy and force (figshare 23713842); MatPES [entry, ...] with energy and forces
+(matpes.ai); Alexandria {"entries": [entry, ...]} with energy (alexandria.icams.rub.de). Energies are totals
+in eV, forces in eV/Å. Stresses stay labels as they stand: their units and signs differ between these sets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_numbers
+
+from quests_jax.atoms.formats.entries import Entry, structure
+from quests_jax.atoms.sources import Source
+from quests_jax.base.checks import InputError
+
+NAME = "materials-json"
+ENERGIES = ("energy", "uncorrected_total_energy", "corrected_total_energy")
+FORCES = ("forces", "force")
+DEEPEST = 6  # levels of names and lists above an entry
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file begins as JSON does and speaks of a structure of pymatgen."""
+    text = head.lstrip()
+    return text[:1] in (b"{", b"[") and any(
+        word in text for word in (b'"structure"', b'"entries"', b'"lattice"', b'"sites"', b'"mp_id"')
+    )
+
+
+def read(path: Path, file: str) -> list[Atoms]:
+    """Every structure in the order of the file; `file` is how it was named."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            content = json.load(stream)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise InputError(f"not complete JSON ({error}); copy it again.") from None
+    return [
+        _structure(entry, names, Source(file, index, NAME))
+        for index, (entry, names) in enumerate(_entries(content, ()))
+    ]
+
+
+def _entries(content: Any, names: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
+    """Entries with a structure, and the names that lead to them."""
+    if isinstance(content, dict) and "structure" in content:
+        yield content, names
+        return
+    if isinstance(content, dict) and {"lattice", "sites"} <= content.keys():
+        yield {"structure": content}, names
+        return
+    if len(names) >= DEEPEST or not isinstance(content, (dict, list)):
+        raise InputError(f"JSON without structures of pymatgen at {'/'.join(names) or 'its top'}.")
+    inner = content.items() if isinstance(content, dict) else enumerate(content)
+    if isinstance(content, dict) and "entries" in content:
+        inner = [("entries", content["entries"])]
+    for name, value in inner:
+        yield from _entries(value, (*names, str(name)))
+
+
+def _structure(entry: dict[str, Any], names: tuple[str, ...], source: Source) -> Atoms:
+    where = f"structure {source.index}"
+    try:
+        found = entry["structure"]
+        matrix, sites = np.array(found["lattice"]["matrix"], float), found["sites"]
+        numbers = [_number(site, where) for site in sites]
+        positions = [
+            site["xyz"] if "xyz" in site else np.array(site["abc"], float) @ matrix for site in sites
+        ]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(f"{where}: no structure of pymatgen ({type(error).__name__}: {error}).") from None
+    labels = {name: value for name, value in entry.items() if name != "structure" and value is not None}
+    energy = next((labels.pop(name) for name in ENERGIES if name in labels), None)
+    forces = next((labels.pop(name) for name in FORCES if name in labels), None)
+    if "stress" in labels:
+        labels["stress_as_given"] = labels.pop("stress")
+    if names and "entry" not in labels:
+        labels["entry"] = "/".join(names)
+    pbc = found["lattice"].get("pbc", True)
+    return structure(
+        Entry(numbers, positions, matrix, np.broadcast_to(pbc, 3), energy, forces, None, labels), source
+    )
+
+
+def _number(site: dict[str, Any], where: str) -> int:
+    species = site["species"]
+    if len(species) != 1 or species[0].get("occu", 1) != 1:
+        raise InputError(
+            f"{where}: a site is shared by several elements; such structures have no environments."
+        )
+    symbol = species[0]["element"]
+    if symbol not in atomic_numbers:
+        raise InputError(f"{where}: {symbol!r} is no element.")
+    return atomic_numbers[symbol]

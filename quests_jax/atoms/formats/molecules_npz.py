@@ -1,0 +1,65 @@
+"""Conformations of one molecule in .npz, as revised MD17 comes [christensen:20].
+
+Arrays: nuclear_charges [A], coords [M, A, 3] in Å, energies [M] in kcal/mol, forces [M, A, 3] in kcal/mol/Å.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms, units
+
+from quests_jax.atoms.formats.entries import Entry, structure
+from quests_jax.atoms.sources import Source
+from quests_jax.base.checks import InputError
+
+NAME = "molecules-npz"
+MAGIC = b"PK\x03\x04"
+WANTED = ("nuclear_charges", "coords")
+KCAL_PER_MOL = units.kcal / units.mol  # eV
+MOST = 200  # times its size that a file may hold
+
+
+def recognises(head: bytes) -> bool:
+    """Whether a file begins as a zip archive does and names an array of this layout."""
+    return head.startswith(MAGIC) and any(
+        f"{name}.npy".encode() in head for name in (*WANTED, "energies", "forces")
+    )
+
+
+def read(path: Path, file: str) -> list[Atoms]:
+    """Every conformation in the order of the file; `file` is how it was named."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MOST * path.stat().st_size:
+                raise InputError(f"holds more than {MOST} times its size, which no structures do.")
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = [name for name in WANTED if name not in arrays]
+            if missing:
+                raise InputError(
+                    f"an .npz file without {' and '.join(missing)}; it holds {', '.join(arrays)}."
+                )
+            numbers, positions = arrays["nuclear_charges"], arrays["coords"]
+            energies = arrays["energies"] * KCAL_PER_MOL if "energies" in arrays else None
+            forces = arrays["forces"] * KCAL_PER_MOL if "forces" in arrays else None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"the .npz file is damaged or cut short ({error}); copy it again.") from None
+    for name, values in (("energies", energies), ("forces", forces)):
+        if values is not None and len(values) != len(positions):
+            raise InputError(f"{len(positions)} structures, but {len(values)} {name}.")
+    return [
+        structure(
+            Entry(
+                numbers,
+                positions[row],
+                energy=None if energies is None else energies[row],
+                forces=None if forces is None else forces[row],
+            ),
+            Source(file, row, NAME),
+        )
+        for row in range(len(positions))
+    ]
