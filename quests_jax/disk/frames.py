@@ -16,7 +16,7 @@ from quests_jax.atoms.reading import HEAD, check_input
 from quests_jax.atoms.validation import validate
 from quests_jax.atoms.writing import whole_file
 from quests_jax.base.checks import InputError, located
-from quests_jax.disk.work import Work
+from quests_jax.disk.work import Work, digest
 
 PLAIN = "plain.xyz"  # the unpacked file, kept in the folder of its stage
 
@@ -72,12 +72,17 @@ def open_frames(work: Work, file: Path, identity: str) -> Frames:
             places = list(scan(stream, plain.stat().st_size))
         if not places:
             raise InputError(f"{file}: holds no structures; check the file.")
-        return {"places": np.asarray(places, np.int64)}
+        content = digest(plain) if plain != file else identity
+        return {"places": np.asarray(places, np.int64), "content": np.array(content)}
 
     if plain != file and not plain.exists():
         stage.path(0).unlink(missing_ok=True)
     stage.complete(1, find)
-    return Frames(file, plain, stage.load(0)["places"])
+    found = stage.load(0)
+    if plain != file and digest(plain) != str(found["content"]):
+        plain.unlink(missing_ok=True)
+        raise stage.damaged(0)
+    return Frames(file, plain, found["places"])
 
 
 def shards_of(counts: np.ndarray, *, rows: int, structures: int) -> list[range]:

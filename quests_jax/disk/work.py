@@ -1,9 +1,10 @@
 """A folder of results: each is made once, checked when it is read, and shared by all who work on it.
 
 A stage is a folder named after what it holds and a digest of the parameters that its results depend on;
-a result is one file of arrays, `00012.npz`, with the checksums of that format. It appears whole or not at
-all, so a run that was killed goes on where it stopped. Processes that share the folder divide a stage:
-result t is made by process t modulo their number, or by all of them together, and read by everybody.
+a result is one file of arrays, `00012.npz`, and the checksum of all its bytes behind them. It appears whole
+or not at all, so a run that was killed goes on where it stopped; one that cannot be read is made again.
+Processes that share the folder divide a stage: result t is made by process t modulo their number, or by all
+of them together, and read by everybody.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ import hashlib
 import json
 import time
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ Arrays = dict[str, Any]
 T = TypeVar("T")
 
 PAUSE = 0.1  # s between two looks at whether others have finished
+LENGTH = 64  # letters of a checksum
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -51,6 +51,9 @@ class Work:
     process: int = 0
     processes: int = 1
     repairs: set[Path] = dataclasses.field(default_factory=set)  # this process makes these, whosever they are
+    sound: dict[Path, tuple[int, ...]] = dataclasses.field(
+        default_factory=dict
+    )  # files whose checksum was right
 
     @property
     def signs(self) -> Path:
@@ -59,7 +62,7 @@ class Work:
 
     def stage(self, name: str, parameters: dict[str, Any]) -> Stage:
         """The stage of that name with these parameters, which it writes down in its manifest."""
-        text = json.dumps(parameters, sort_keys=True)
+        text = json.dumps(parameters | {"quests_jax": versions()["quests_jax"]}, sort_keys=True)
         manifest = parameters | {"versions": versions()}
         folder = self.folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
         with _space(folder):
@@ -85,19 +88,45 @@ class Stage(NamedTuple):
         """Write a result, whole or not at all; raises `InputError` where there is no space left."""
         with _space(self.folder), whole_file(self.path(number)) as unfinished:
             np.savez(unfinished, **arrays)
+            checksum = digest(unfinished)
+            with open(unfinished, "ab") as stream:
+                stream.write(checksum.encode())
 
     def load(self, number: int, *names: str) -> Arrays:
         """The arrays of a result, all of them or those named.
 
-        Raises `Damaged` if the file is gone, cut short, or fails a checksum; then it is removed.
+        The checksum is that of the whole file, and checked before anything is read of it, once per process.
+        Raises `Damaged` if the file is gone, cut short, or fails it; then it is removed.
         """
+        path = self.path(number)
         try:
-            with open(self.path(number), "rb") as stream, np.load(stream) as arrays:
+            self._check(path)
+            with open(path, "rb") as stream, np.load(stream) as arrays:
                 return {name: arrays[name] for name in names or arrays.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
-            self.path(number).unlink(missing_ok=True)
-            self.work.repairs.add(self.path(number))
-            raise Damaged(str(self.path(number))) from None
+        except MemoryError:
+            raise
+        except Exception:  # whatever a damaged file makes NumPy raise
+            raise self.damaged(number) from None
+
+    def damaged(self, number: int) -> Damaged:
+        """Remove a result that cannot be used, so that it is made again; the error to raise."""
+        self.path(number).unlink(missing_ok=True)
+        self.work.repairs.add(self.path(number))
+        return Damaged(str(self.path(number)))
+
+    def _check(self, path: Path) -> None:
+        about = path.stat()
+        identity = about.st_ino, about.st_size, about.st_mtime_ns
+        if self.work.sound.get(path) != identity:
+            with open(path, "rb") as stream:
+                content = hashlib.sha256()
+                left = about.st_size - LENGTH
+                while left > 0 and (piece := stream.read(min(left, 1 << 20))):
+                    content.update(piece)
+                    left -= len(piece)
+                if content.hexdigest().encode() != stream.read():
+                    raise ValueError("the checksum is wrong")
+            self.work.sound[path] = identity
 
     def complete(self, count: int, make: Callable[[int], Arrays]) -> None:
         """Make the results 0 … count − 1 that are missing, this process its share; wait for the others.

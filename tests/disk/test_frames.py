@@ -11,8 +11,8 @@ from driver import crystals
 
 import quests_jax as qj
 from quests_jax.base.checks import InputError
-from quests_jax.disk import Work
-from quests_jax.disk.frames import open_frames, shards_of
+from quests_jax.disk import Work, persevere
+from quests_jax.disk.frames import Frames, open_frames, shards_of
 
 
 @pytest.mark.parametrize("name", ["data.xyz", "data.extxyz", "data.xyz.gz"])
@@ -63,3 +63,17 @@ def test_shards_are_runs_within_both_limits() -> None:
     assert [number for shard in shards for number in shard] == list(range(200))
     assert all(len(shard) <= 7 and counts[shard].sum() <= 100 for shard in shards)
     assert shards_of(np.array([500, 500]), rows=100, structures=7) == [range(1), range(1, 2)]
+
+
+@pytest.mark.filterwarnings("ignore:.*was damaged or gone")
+@pytest.mark.parametrize("harm", [lambda text: text.replace(b"Cu", b"Pb"), lambda text: b"", None])
+def test_the_unpacked_copy_has_a_checksum(tmp_path: Path, harm) -> None:
+    file = tmp_path / "data.xyz.gz"
+    qj.write(file, crystals(3))
+
+    def pipeline() -> Frames:
+        return open_frames(Work(tmp_path / "work"), file, "identity")
+
+    plain = persevere(pipeline).plain
+    plain.unlink() if harm is None else plain.write_bytes(harm(plain.read_bytes()))
+    assert persevere(pipeline).read(range(3)) == qj.read(file)
