@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 def safe_sqrt(x: jax.Array) -> jax.Array:
     """√x for x ≥ 0 whose gradient at 0 is 0 instead of infinite (coincident points, padding)."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
+    zero = x == 0  # and not "positive": NaN stays NaN
+    return jnp.where(zero, 0.0, jnp.sqrt(jnp.where(zero, 1.0, x)))
 
 
 def safe_reciprocal(x: jax.Array) -> jax.Array:
@@ -18,18 +18,18 @@ def safe_reciprocal(x: jax.Array) -> jax.Array:
     return jnp.where(nonzero, 1.0 / jnp.where(nonzero, x, 1.0), 0.0)
 
 
-def safe_log(x: jax.Array) -> jax.Array:
-    """ln x, and -inf with gradient 0 where x is 0 (an empty or underflowed sum)."""
-    positive = x > 0
-    return jnp.where(positive, jnp.log(jnp.where(positive, x, 1.0)), -jnp.inf)
-
-
 def sum_last(x: jax.Array) -> jax.Array:
     """Sum over the last axis as a product: on CPUs reductions are not vectorized, products are.
 
     With halves, because XLA turns a product with ones into a reduction.
     """
     return 2 * jnp.dot(x, jnp.full(x.shape[-1], 0.5, x.dtype), precision="highest")
+
+
+def finite_rows(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Rows [n, d] with zeros for those that hold a number that is not finite, and which those are, [n]."""
+    bad = ~jnp.all(jnp.isfinite(rows), axis=1)
+    return jnp.where(bad[:, None], 0, rows), bad
 
 
 def overlap_tolerance(dtype: jnp.dtype) -> float:
@@ -43,8 +43,3 @@ def overlap_tolerance(dtype: jnp.dtype) -> float:
 def exponent_error(dtype: jnp.dtype) -> float:
     """Error allowed in an exponent of plain products: 5e-13 in float64, 5e-6 in float32."""
     return 5e-13 if jnp.finfo(dtype).bits == 64 else 5e-6
-
-
-def half_precision_bits(dtype: jnp.dtype, n_terms: int) -> int:
-    """Bits a number may have for a sum of `n_terms` products of two such numbers to be exact."""
-    return (jnp.finfo(dtype).nmant - (n_terms - 1).bit_length() - 1) // 2

@@ -24,7 +24,7 @@ from quests_jax.information import (
     kernel_product,
     self_kernel_sum,
 )
-from quests_jax.information.sums.tiles import BOX_AXES, FAR, TILE, reach, split_order
+from quests_jax.information.sums.tiles import BOX_AXES, TILE, reach, split_order
 
 BLOCK = 32_768  # rows
 GROUP = 8  # blocks gathered in one pass over the shards
@@ -134,7 +134,7 @@ def _order(shards: Shards) -> dict[str, np.ndarray]:
     axes = axes[:, ::-1]
     leading = [(shards.x(shard) - origin) @ axes[:, :BOX_AXES] for shard in range(len(shards.runs))]
     padding = -n % TILE
-    rows = np.concatenate([*leading, np.full((padding, leading[0].shape[1]), FAR)])
+    rows = np.concatenate([*leading, np.zeros((padding, leading[0].shape[1]))])
     order = np.asarray(jax.jit(split_order)(rows, np.arange(n + padding) < n))
     return {"order": order[:n], "origin": origin, "axes": axes}
 

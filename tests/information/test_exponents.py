@@ -9,7 +9,11 @@ import pytest
 from quests_jax.information.sums import exponents as ex
 
 ALLOWED = {np.float32: 2e-5, np.float64: 2e-12}
-WAYS = {"split": ex.split_exponents, "careful": ex.careful_exponents, "exponents": ex.exponents}
+WAYS = {
+    "differences": lambda y, x, center, radius, h: ex.difference_exponents(y, x, h),
+    "careful": ex.careful_exponents,
+    "exponents": ex.exponents,
+}
 
 
 def rows(radius: float, dtype: type) -> tuple[np.ndarray, np.ndarray]:
@@ -28,11 +32,13 @@ def worst(found: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("dtype", ALLOWED)
-@pytest.mark.parametrize("radius", [3.0, 30.0, 120.0])
+@pytest.mark.parametrize("radius", [3.0, 30.0, 470.0, 1e7])
 @pytest.mark.parametrize("way", WAYS)
 def test_exponents_equal_differences(way, radius, dtype):
     a, b = rows(radius, dtype)
-    found = WAYS[way](jnp.asarray(a), jnp.asarray(b), jnp.asarray(radius, dtype))
+    center = jnp.zeros((1, 1, a.shape[2]), dtype)
+    one = jnp.ones((), dtype)
+    found = WAYS[way](jnp.asarray(a), jnp.asarray(b), center, jnp.asarray(radius, dtype), one)
     assert found.dtype == dtype
     assert worst(found, a, b) < ALLOWED[dtype]
 

@@ -1,8 +1,9 @@
-"""Exponents of the kernel, −|a − b|²/2 for rows in units of h, as products.
+"""Exponents of the kernel, s = −|y − x|²/2h², for blocks of rows.
 
-They come from |a − b|² = |a|² + |b|² − 2 a·b with both sides measured from a common origin, so that the
-cancellation costs about eps·r² for rows within r of it. Where that is more than `exponent_error` allows (see
-`is_wide`), the products are formed more carefully.
+Plain ones come from |a − b|² = |a|² + |b|² − 2 a·b with both sides measured from a center near to the rows
+of one side, so that the cancellation costs about eps·r² for rows within r of it, in units of h. Where that is
+more than `exponent_error` allows (see `is_wide`), they come from differences, or in float32 on a CPU from
+plain products in float64.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from quests_jax.base.numerics import exponent_error, half_precision_bits, sum_last
+from quests_jax.base.numerics import exponent_error, sum_last
 
-BEYOND = 4.0  # how far a row may lie outside the radius for its products to be exact, in units of h
+FEATURES = 16  # whose differences are squared and added in one pass
 
 
 def is_wide(radius: jax.Array, *, error: float = 1.0) -> jax.Array:
@@ -22,47 +23,69 @@ def is_wide(radius: jax.Array, *, error: float = 1.0) -> jax.Array:
 
 def plain_exponents(a: jax.Array, b: jax.Array) -> jax.Array:
     """−|a − b|²/2 for all pairs, [batch, t, d] and [batch, s, d] to [batch, t, s], never above 0."""
-    return jnp.minimum(_gram(a, b), 0)
-
-
-def careful_exponents(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
-    """`plain_exponents` where rows a or b lie up to `radius` from the origin, however far that is.
-
-    Products of float32 are formed in float64 on a CPU. Elsewhere, and in float64, they are split in three.
-    """
-    if a.dtype == jnp.float64:
-        return split_exponents(a, b, radius)
-    return jax.lax.platform_dependent(a, b, radius, cpu=_in_float64, default=split_exponents)
-
-
-def exponents(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
-    """`careful_exponents` if need be."""
-    plain = lambda a, b, radius: plain_exponents(a, b)  # noqa: E731
-    return jax.lax.cond(is_wide(radius), careful_exponents, plain, a, b, radius)
-
-
-def _gram(a: jax.Array, b: jax.Array) -> jax.Array:
-    """a·b − |a|²/2 − |b|²/2 for all pairs."""
     inner = jnp.einsum("btd,bsd->bts", a, b, precision="highest")
-    return inner - 0.5 * sum_last(a**2)[:, :, None] - 0.5 * sum_last(b**2)[:, None, :]
+    return jnp.minimum(inner - 0.5 * sum_last(a**2)[:, :, None] - 0.5 * sum_last(b**2)[:, None, :], 0)
 
 
-def _in_float64(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
-    del radius
-    return plain_exponents(a.astype(jnp.float64), b.astype(jnp.float64)).astype(a.dtype)
+def careful_exponents(
+    y: jax.Array, x: jax.Array, center: jax.Array, radius: jax.Array, h: jax.Array
+) -> jax.Array:
+    """−|y − x|²/2h² for all pairs of rows, however far from the center they are.
 
-
-def split_exponents(a: jax.Array, b: jax.Array, radius: jax.Array) -> jax.Array:
-    """`careful_exponents` with a = A + α, A on a grid so coarse that products of A's are exact.
-
-    a·b − |a|²/2 − |b|²/2 = [A·B − |A|²/2 − |B|²/2] + [A·β + α·b − (A + α/2)·α − (B + β/2)·β]
+    Args:
+      y: rows, shape [batch, t, d].
+      x: rows, shape [batch, s, d].
+      center: of the rows of one side, shape [batch, 1, d].
+      radius: largest distance of a row of that side from its center, in units of h.
+      h: bandwidth.
     """
-    exponent = jnp.ceil(jnp.log2(radius + BEYOND)).astype(int) - half_precision_bits(a.dtype, a.shape[-1])
-    step = jnp.ldexp(jnp.ones((), a.dtype), exponent)  # exp2 need not return a power of two
-    coarse_a, coarse_b = jnp.round(a / step) * step, jnp.round(b / step) * step
-    fine_a, fine_b = a - coarse_a, b - coarse_b
-    left, right = jnp.concatenate([coarse_a, fine_a], -1), jnp.concatenate([fine_b, b], -1)
-    cross = jnp.einsum("btd,bsd->bts", left, right, precision="highest")
-    own_a = sum_last((coarse_a + 0.5 * fine_a) * fine_a)[:, :, None]
-    own_b = sum_last((coarse_b + 0.5 * fine_b) * fine_b)[:, None, :]
-    return jnp.minimum(_gram(coarse_a, coarse_b) + (cross - own_a - own_b), 0)
+    if y.dtype == jnp.float64:
+        return difference_exponents(y, x, h)
+
+    def on_cpu(y, x, center, radius, h):
+        allowed = exponent_error(y.dtype) / float(jnp.finfo(jnp.float64).eps)
+        exact = lambda y, x, center, h: difference_exponents(y, x, h)  # noqa: E731
+        return jax.lax.cond(radius**2 < allowed, _in_float64, exact, y, x, center, h)
+
+    elsewhere = lambda y, x, center, radius, h: difference_exponents(y, x, h)  # noqa: E731
+    return jax.lax.platform_dependent(y, x, center, radius, h, cpu=on_cpu, default=elsewhere)
+
+
+def exponents(y: jax.Array, x: jax.Array, center: jax.Array, radius: jax.Array, h: jax.Array) -> jax.Array:
+    """`careful_exponents` if need be, else plain ones."""
+    plain = lambda y, x, center, radius, h: plain_exponents((y - center) / h, (x - center) / h)  # noqa: E731
+    return jax.lax.cond(is_wide(radius), careful_exponents, plain, y, x, center, radius, h)
+
+
+def difference_exponents(y: jax.Array, x: jax.Array, h: jax.Array) -> jax.Array:
+    """−Σ_e (y_e − x_e)²/2h² for all pairs: an error of a few roundings of the exponent itself."""
+    missing = ((0, 0), (0, 0), (0, -y.shape[2] % FEATURES))
+    y, x, inverse = jnp.pad(y, missing), jnp.pad(x, missing), 1 / h
+
+    def add(number, total):
+        a, b = (jax.lax.dynamic_slice_in_dim(rows, number * FEATURES, FEATURES, 2) for rows in (y, x))
+        for e in range(FEATURES):
+            total = total + ((a[:, :, None, e] - b[:, None, :, e]) * inverse) ** 2
+        return total
+
+    start = jnp.zeros((*y.shape[:2], x.shape[1]), y.dtype)
+    return -0.5 * jax.lax.fori_loop(0, y.shape[2] // FEATURES, add, start)
+
+
+def squared_distance(exponent: jax.Array, power: int) -> jax.Array:
+    """q^k with q = −2s = |y − x|²/h²."""
+    return (-2 * exponent) ** power
+
+
+def steepness(exponent: jax.Array, power: int) -> jax.Array:
+    """q^k − 2k q^(k−1), the factor in d(q^k e^s) = (q^k − 2k q^(k−1)) e^s ds."""
+    whole = squared_distance(exponent, power)
+    return whole - 2 * power * squared_distance(exponent, power - 1) if power else whole
+
+
+def _in_float64(y: jax.Array, x: jax.Array, center: jax.Array, h: jax.Array) -> jax.Array:
+    """Plain products of rows that are float64 before the center is taken away."""
+    a, b = (
+        (rows.astype(jnp.float64) - center.astype(jnp.float64)) / h.astype(jnp.float64) for rows in (y, x)
+    )
+    return plain_exponents(a, b).astype(y.dtype)

@@ -9,19 +9,29 @@ Order of arguments everywhere: queries y, then the reference x.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import InputError, check_matrix, check_positive
+from quests_jax.base.arrays import (
+    Rows,
+    check_bandwidth,
+    check_groups,
+    check_row_numbers,
+    check_rows,
+    check_structure_id,
+    check_values,
+    check_weights,
+)
+from quests_jax.base.checks import check_count
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
-from quests_jax.base.numerics import safe_log
+from quests_jax.base.numerics import finite_rows
 from quests_jax.base.shapes import padded_size
 from quests_jax.information.sums import masses, primitives, streaming
-from quests_jax.information.sums.tiles import FAR, TILE
+from quests_jax.information.sums.tiles import TILE
 
 COARSE = 64  # tiles; up to here sizes are powers of two: a tile of padding costs memory but no time
 
@@ -51,9 +61,9 @@ def log_kernel_sum(
     Raises:
       InputError: shapes that do not fit, an empty reference, or a bandwidth that is not positive.
     """
-    y, x, h = _prepared(y, x, bandwidth)
-    b = np.zeros(len(x), x.dtype) if weights is None else -safe_log(_as_weights(weights, x))
-    return _log_sum(_padded(y), _padded(x), _padded(b), h)[..., : len(y)]
+    given = _prepared(y, x, bandwidth)
+    w = _weights(weights, given)
+    return given.rows_of_y(_log_sum(*given.sides, w, given.h))
 
 
 def log_sum_of_others(
@@ -69,26 +79,21 @@ def log_sum_of_others(
     the others are: nothing is subtracted. `rows` [m] are the numbers of the rows i that are wanted, all where
     not given; then the shape is [m] or [H, m]. Not differentiable.
     """
-    x, _, h = _prepared(x, x, bandwidth)
-    group = np.asarray(group)
-    if group.shape != (len(x),) or group.dtype.kind not in "iu":
-        raise InputError(f"group: expected {len(x)} whole numbers, one per row of x, got {group.shape}.")
-    reference, of_reference = _padded(x), _padded(group.astype(np.int32))
-    query, of_query, wanted = reference, of_reference, len(x)
-    if rows is not None:
-        chosen = np.asarray(rows)
-        query, of_query, wanted = _padded(x[chosen]), _padded(group[chosen].astype(np.int32)), len(chosen)
-    zero = jnp.zeros(len(reference), reference.dtype)
-    return _log_sum_of_others(query, reference, zero, h, (of_query, of_reference))[..., :wanted]
+    x = check_rows("x", x, empty=False)
+    _, number = np.unique(check_groups("group", group, len(x)), return_inverse=True)
+    number = number.reshape(-1).astype(np.int32)
+    chosen = None if rows is None else check_row_numbers("rows", rows, len(x))
+    given = _prepared(x if chosen is None else x[chosen], x, bandwidth)
+    groups = _padded(number if chosen is None else number[chosen]), _padded(number)
+    return given.rows_of_y(_log_sum_of_others(*given.sides, given.h, groups))
 
 
 def self_kernel_sum(
     x: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH, weights: ArrayLike | None = None
 ) -> jax.Array:
     """p_i = Σ_j w_j K(x_i, x_j), each pair formed once; shape [n], or [H, n] for several bandwidths."""
-    x, _, h = _prepared(x, x, bandwidth)
-    w = np.ones(len(x), x.dtype) if weights is None else _as_weights(weights, x)
-    return _self_sum(_padded(x), _padded(w), h)[..., : len(x)]
+    given = _prepared(x, x, bandwidth)
+    return given.rows_of_y(_self_sum(given.counts[1], given.x, _weights(weights, given), given.h))
 
 
 def cross_kernel_sums(
@@ -99,20 +104,20 @@ def cross_kernel_sums(
     What two blocks of a data set add to each other; with `self_kernel_sum` of the blocks themselves that is
     the kernel sum of data sets of any size. Not differentiable.
     """
-    y, x, h = _prepared(y, x, bandwidth)
-    of_y, of_x = _cross(_padded(y), _padded(x), h)
-    return of_y[: len(y)], of_x[: len(x)]
+    given = _prepared(y, x, bandwidth, several=False)
+    of_y, of_x = _cross(*given.sides, given.h)
+    return given.rows_of_y(of_y), of_x[: given.n].astype(given.dtype)
 
 
 def kernel_product(
     y: ArrayLike, x: ArrayLike, v: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH
 ) -> jax.Array:
     """Σ_j K(y_i, x_j) v_jc for values v of any sign, shape [n, c] to [m, c] (kernel regression)."""
-    y, x, h = _prepared(y, x, bandwidth)
-    v = jnp.asarray(v, x.dtype)
-    padded_y, padded_x = _padded(y), _padded(x)
-    zero_y, zero_x = jnp.zeros(len(padded_y), x.dtype), jnp.zeros(len(padded_x), x.dtype)
-    return _product(padded_y, padded_x, _padded(v), zero_y, zero_x, h)[: len(y)]
+    given = _prepared(y, x, bandwidth, several=False)
+    v = _padded(check_values("v", v, given.n).astype(given.x.dtype))
+    zero_y, zero_x = jnp.zeros(len(given.y), v.dtype), jnp.zeros(len(given.x), v.dtype)
+    sums = _product(*given.sides, v, zero_y, zero_x, given.h)
+    return sums[: given.m].astype(given.dtype)
 
 
 def structure_masses(
@@ -128,16 +133,18 @@ def structure_masses(
     Args:
       y: queries, shape [m, d], Å⁻¹.
       x: environments of the structures, shape [n, d], Å⁻¹.
-      structure_id: structure number of each row of x, shape [n].
+      structure_id: structure number of each row of x, ascending, shape [n].
       n_structures: S; structures without environments have mass 0.
       bandwidth: h in Å⁻¹.
     """
-    y, x, h = _prepared(y, x, bandwidth)
-    m, n = len(y), len(x)
-    if not m or not n:
-        return jnp.zeros((n_structures, m), x.dtype)
-    y, x, number = _padded(y), _padded(x), _padded(np.asarray(structure_id, np.int32))
-    return _masses(y, x, number, h, n_structures=n_structures, error=streaming.SKIPPED)[:m].T
+    n_structures = check_count("n_structures", n_structures, minimum=0)
+    if not (np.shape(y)[:1] and np.shape(x)[:1]) or not (len(y) and len(x)):
+        empty = check_rows("y", y), check_rows("x", x)
+        return jnp.zeros((n_structures, len(y)), _common(*(rows.dtype for rows in empty)))
+    given = _prepared(y, x, bandwidth, several=False)
+    number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
+    total = _masses(*given.sides, number, given.h, n_structures=n_structures, error=streaming.SKIPPED)
+    return total[: given.m].T.astype(given.dtype)
 
 
 def tiles_of_masses(
@@ -153,74 +160,128 @@ def tiles_of_masses(
 
     What is left out adds at most `error` to the sum of a query over all structures.
     """
-    y, x, h = _prepared(y, x, bandwidth)
-    rows, number = len(y), _padded(np.asarray(structure_id, np.int32))
-    sides = _make_sides(_padded(y), _padded(x), number, h, n_structures=n_structures, error=error)
+    given = _prepared(y, x, bandwidth, several=False)
+    number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
+    sides = _make_sides(*given.sides, number, given.h, n_structures=n_structures, error=error)
     order = np.asarray(sides.query.order).reshape(-1, TILE)
-    for tile in range(-(-rows // TILE)):
+    for tile in range(-(-given.m // TILE)):
         real = np.asarray(sides.query.mask[tile]) > 0
         masses = np.asarray(_of_tile(sides, jnp.int32(tile), n_structures=n_structures))
         yield order[tile][real], masses[:, real] if not real.all() else masses
 
 
-_Rows = np.ndarray | jax.Array
+class _Given(NamedTuple):
+    """What a sum is asked of: rows filled up to sizes that are few, in the dtype that is computed in."""
 
-_masses = jax.jit(masses.masses, static_argnames=("n_structures", "error"))
+    y: jax.Array  # [padded, d]
+    x: jax.Array  # [padded, d]
+    h: Rows  # [] or [H]
+    m: int  # rows of y
+    n: int  # rows of x
+    dtype: jnp.dtype  # of the result
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Numbers of rows that are no padding, of y and of x."""
+        return np.array([self.m, self.n], np.int32)
+
+    @property
+    def sides(self) -> tuple[np.ndarray, jax.Array, jax.Array]:
+        """The first arguments of every sum of two sides."""
+        return self.counts, self.y, self.x
+
+    def rows_of_y(self, sums: jax.Array) -> jax.Array:
+        """Sums [..., padded] without the padding, in the dtype of the result."""
+        return sums[..., : self.m].astype(self.dtype)
+
+
+def _guarded_masses(counts, y, x, number, h, *, n_structures, error):
+    (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
+    bad = bad_y | jnp.any(bad_x) | ~(h > 0)
+    total = masses.masses(counts, y, x, number, h, n_structures=n_structures, error=error)
+    return jnp.where(bad[:, None], jnp.nan, total)
+
+
+def _guarded_cross(counts, y, x, h):
+    (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
+    of_y, of_x = streaming.cross_sums(counts, y, x, h)
+    bad_y, bad_x = bad_y | jnp.any(bad_x) | ~(h > 0), bad_x | jnp.any(bad_y) | ~(h > 0)
+    return jnp.where(bad_y, jnp.nan, of_y), jnp.where(bad_x, jnp.nan, of_x)
+
+
+def _guarded_others(counts, y, x, h, groups):
+    (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
+    sums = streaming.log_sum(counts, y, x, jnp.zeros(len(x), x.dtype), h, groups)
+    bad_y = bad_y.reshape((1,) * h.ndim + (-1,))
+    return jnp.where(bad_y | jnp.any(bad_x) | ~(h[..., None] > 0), jnp.nan, sums)
+
+
+_masses = jax.jit(_guarded_masses, static_argnames=("n_structures", "error"))
 _make_sides = jax.jit(masses.make_sides, static_argnames="n_structures")
 _of_tile = jax.jit(masses.of_tile, static_argnames="n_structures")
-_cross = jax.jit(streaming.cross_sums)
+_cross = jax.jit(_guarded_cross)
 _log_sum = jax.jit(primitives.log_sum)
-_log_sum_of_others = jax.jit(streaming.log_sum)
+_log_sum_of_others = jax.jit(_guarded_others)
 _self_sum = jax.jit(primitives.self_sum)
 _product = jax.jit(primitives.product)
 
 
-def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike) -> tuple[_Rows, _Rows, jax.Array]:
-    """Checked arrays of one dtype, both measured from the mean of x, and the bandwidth in that dtype.
+def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike, *, several: bool = True) -> _Given:
+    """Checked arrays of one dtype, filled up, both measured from one origin.
 
     What comes as NumPy arrays is prepared by NumPy: operations on their own would be compiled for
     every number of rows.
     """
     same = y is x
-    x = _as_float(x)
-    y = x if same else _as_float(y)
-    check_matrix("x", x)
-    check_matrix("y", y, x.shape[1])
-    if len(x) == 0:
-        raise InputError("x: the reference holds no environments; give at least one.")
-    if not isinstance(bandwidth, Tracer):
-        for h in np.ravel(bandwidth):
-            check_positive("bandwidth", h)
-    dtype = jnp.promote_types(y.dtype, x.dtype)
-    origin = x.mean(axis=0, keepdims=True)
-    if not isinstance(origin, np.ndarray):
-        origin = jax.lax.stop_gradient(origin)  # kernels do not see it, cancellation does
-    centered = (x - origin).astype(dtype)
-    return centered if same else (y - origin).astype(dtype), centered, jnp.asarray(bandwidth, dtype)
+    x = check_rows("x", x, empty=False)
+    y = x if same else check_rows("y", y, x.shape[1])
+    dtype = _common(y.dtype, x.dtype)
+    working = dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
+    h = check_bandwidth(bandwidth, working, several=several)
+    x = _with_a_feature(x).astype(working)
+    y = x if same else _with_a_feature(y).astype(working)
+    origin = _origin(x)
+    m, n = len(y), len(x)
+    x = _padded(x - origin)
+    return _Given(x if same else _padded(y - origin), x, h, m, n, dtype)
 
 
-def _as_float(x: ArrayLike) -> _Rows:
-    x = x if isinstance(x, np.ndarray) else jnp.asarray(x)
-    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.result_type(float))
+def _common(one: jnp.dtype, other: jnp.dtype) -> jnp.dtype:
+    """The dtype that holds both: the wider one, float32 for the two kinds of half precision."""
+    if one == other:
+        return one
+    widest = max(one, other, key=lambda dtype: dtype.itemsize)
+    return widest if widest.itemsize > 2 else jnp.dtype(jnp.float32)
 
 
-def _as_weights(weights: ArrayLike, x: _Rows) -> jax.Array:
-    weights = jnp.asarray(weights, x.dtype)
-    if weights.shape != x.shape[:1]:
-        raise InputError(f"weights: expected {len(x)} numbers, one per row of x, got shape {weights.shape}.")
-    return weights
+def _with_a_feature(x: Rows) -> Rows:
+    """Rows without features are all the same, as rows of one feature that is 0."""
+    if x.shape[1]:
+        return x
+    return (np if isinstance(x, np.ndarray) else jnp).zeros((len(x), 1), x.dtype)
 
 
-def _padded(rows: _Rows) -> jax.Array:
-    """Rows up to one of few sizes, so that data sets of nearby sizes share a program.
+def _origin(x: Rows) -> Rows:
+    """Mean of the features that are far from 0 for their spread, which subtracts exactly; else 0, [1, d]."""
+    if isinstance(x, np.ndarray):
+        mean = x.mean(axis=0, keepdims=True, dtype=np.float64).astype(x.dtype)
+        return np.where(np.abs(mean) > 2 * np.abs(x - mean).max(axis=0), mean, 0).astype(x.dtype)
+    x = jax.lax.stop_gradient(x)  # kernels do not see the origin, cancellation does
+    mean = x.mean(axis=0, keepdims=True)
+    return jnp.where(jnp.abs(mean) > 2 * jnp.abs(x - mean).max(axis=0, keepdims=True), mean, 0)
 
-    Matrices get rows `FAR` away, whose kernels are 0; vectors and values get zeros.
-    """
+
+def _weights(weights: ArrayLike | None, given: _Given) -> jax.Array:
+    if weights is None:
+        return jnp.ones(len(given.x), given.x.dtype)
+    return _padded(check_weights("weights", weights, given.n).astype(given.x.dtype))
+
+
+def _padded(rows: Rows) -> jax.Array:
+    """Rows up to one of few sizes, so that data sets of nearby sizes share a program; zeros are added."""
     tiles = -(-len(rows) // TILE)
     few = 1 << (tiles - 1).bit_length() if tiles <= COARSE else padded_size(tiles)
-    extra = TILE * few - len(rows)
-    fill = FAR if rows.ndim > 1 else 0
-    added = (extra, *rows.shape[1:])
+    added = (TILE * few - len(rows), *rows.shape[1:])
     if isinstance(rows, np.ndarray):
-        return jnp.asarray(np.concatenate([rows, np.full(added, fill, rows.dtype)]))
-    return jnp.concatenate([rows, jnp.full(added, fill, rows.dtype)])
+        return jnp.asarray(np.concatenate([rows, np.zeros(added, rows.dtype)]))
+    return jnp.concatenate([rows, jnp.zeros(added, rows.dtype)])

@@ -30,11 +30,19 @@ class Sides(NamedTuple):
 
 
 def make_sides(
-    y: jax.Array, x: jax.Array, structure: jax.Array, h: jax.Array, *, n_structures: int, error: float
+    counts: jax.Array,
+    y: jax.Array,
+    x: jax.Array,
+    structure: jax.Array,
+    h: jax.Array,
+    *,
+    n_structures: int,
+    error: float,
 ) -> Sides:
     """Order both sides, and find the tiles that are near.
 
     Args:
+      counts: numbers of rows of y and of x that are no padding, shape [2].
       y: queries, shape [m, d].
       x: reference, shape [n, d].
       structure: structure number of each row of x, in any order, shape [n].
@@ -42,8 +50,8 @@ def make_sides(
       n_structures: S.
       error: what all that is left out may add to the sum of a query over all structures.
     """
-    frame = tl.principal_frame(x)
-    query, reference = tl.make_tiles(y, frame), tl.make_tiles(x, frame)
+    frame = tl.principal_frame(x, counts[1])
+    query, reference = tl.make_tiles(y, frame, counts[0]), tl.make_tiles(x, frame, counts[1])
     number = structure[reference.order].reshape(reference.mask.shape)
     number = jnp.where(reference.mask > 0, number, n_structures).astype(jnp.int32)
     most = reference.mask.sum(axis=1)[None] * jnp.exp(-(gaps(query, reference) ** 2) / (2 * h**2))
@@ -64,7 +72,9 @@ def gaps(a: Tiles, b: Tiles) -> jax.Array:
     extent = _extents(a, b.center) + _extents(b, a.center).T
     safe = jnp.where(apart > 0, apart, 1.0)
     largest = jnp.sqrt(jnp.max(sum_last(a.center**2))) + jnp.sqrt(jnp.max(sum_last(b.center**2)))
-    rounding = 4 * a.x.shape[2] * jnp.finfo(a.x.dtype).eps * largest * (a.radius[:, None] + b.radius[None])
+    rounding = (
+        4 * a.x.shape[2] * float(jnp.finfo(a.x.dtype).eps) * largest * (a.radius[:, None] + b.radius[None])
+    )
     gap = jnp.sqrt(safe) - (extent + rounding) / jnp.sqrt(safe)
     return jnp.where(apart > 0, jnp.maximum(gap, 0.0), 0.0)
 
@@ -75,7 +85,10 @@ def _extents(tiles: Tiles, centers: jax.Array) -> jax.Array:
     def extent(tile):
         x, mask, center = tile
         offset = jnp.where(mask[:, None] > 0, x - center[None], 0)
-        along = jnp.dot(offset, centers.T, precision="highest") - jnp.dot(offset, center)[:, None]
+        along = (
+            jnp.dot(offset, centers.T, precision="highest")
+            - jnp.dot(offset, center, precision="highest")[:, None]
+        )
         return jnp.max(along, axis=0)
 
     return jax.lax.map(extent, (tiles.x, tiles.mask, tiles.center))
@@ -99,10 +112,17 @@ def of_tile(sides: Sides, i: jax.Array, n_structures: int) -> jax.Array:
 
 
 def masses(
-    y: jax.Array, x: jax.Array, structure: jax.Array, h: jax.Array, *, n_structures: int, error: float
+    counts: jax.Array,
+    y: jax.Array,
+    x: jax.Array,
+    structure: jax.Array,
+    h: jax.Array,
+    *,
+    n_structures: int,
+    error: float,
 ) -> jax.Array:
     """Masses of all structures at all queries, shape [m, S]; arguments as of `make_sides`."""
-    sides = make_sides(y, x, structure, h, n_structures=n_structures, error=error)
+    sides = make_sides(counts, y, x, structure, h, n_structures=n_structures, error=error)
     query = sides.query
 
     def rows(i, result):

@@ -1,19 +1,26 @@
 """Three streaming sums as JAX primitives, closed under differentiation.
 
-With s_ij = −|y_i − x_j|²/2h², row shifts a and column shifts b:
+With s_ij = −|y_i − x_j|²/2h², q_ij = −2 s_ij, a power k, row shifts a and column shifts b:
 
-    product   P_ic = Σ_j exp(s_ij − a_i − b_j) v_jc
-    log sum   L_i  = ln Σ_j exp(s_ij − b_j)
-    self sum  p_i  = Σ_j w_j exp(s_ij),  y = x
+    product   P_ic = Σ_j q_ij^k exp(s_ij − a_i − b_j) v_jc
+    log sum   L_i  = ln Σ_j w_j exp(s_ij)
+    self sum  p_i  = Σ_j w_j q_ij^k exp(s_ij),  y = x
 
-Derivatives of each are again products, so gradients of any order, forward or reverse, stream as the
+Derivatives of each are again such sums, so gradients of any order, forward or reverse, stream as the
 values do: memory O(n·d), never O(n·m). Primitives rather than `custom_vjp`, because the product must be
-both differentiated and transposed; every rule below is the derivative of the line above it.
+both differentiated and transposed; every rule below is the derivative of the line above it:
+
+    d(q^k e^s) = (q^k − 2k q^(k−1)) e^s ds,     ds/dh = q/h,     dq/dh = −2q/h
+
+so that a derivative by h is a sum of one more power, in which nothing cancels. The first argument of all is
+the number of rows that are no padding: [2] of y and x, or [] where y is x. Rows that hold a number that
+is not finite give NaN wherever a sum contains them, and nowhere else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.extend.core
@@ -21,6 +28,7 @@ import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.interpreters import ad, batching, mlir
 
+from quests_jax.base.numerics import finite_rows
 from quests_jax.information.sums import dense, streaming
 
 
@@ -31,26 +39,23 @@ def _primitive(name: str, impl: Callable, shape: Callable) -> jax.extend.core.Pr
     all share one pass over the distances.
     """
     primitive = jax.extend.core.Primitive(name)
-    primitive.def_impl(jax.jit(impl))
-    primitive.def_abstract_eval(lambda *args: ShapedArray(args[-1].shape + shape(*args), args[0].dtype))
+    primitive.def_impl(jax.jit(impl, static_argnames="power"))
+    primitive.def_abstract_eval(
+        lambda *args, power: ShapedArray(args[-1].shape + shape(*args), args[-1].dtype)
+    )
     mlir.register_lowering(primitive, mlir.lower_fun(impl, multiple_results=False))
 
-    def batch(args, dims):
-        if (
-            primitive in _SEVERAL_BANDWIDTHS
-            and dims[-1] is not None
-            and not any(d is not None for d in dims[:-1])
-        ):
-            if args[-1].ndim == 1:
-                return primitive.bind(*args), 0
+    def batch(args, dims, *, power):
+        bind = partial(primitive.bind, power=power)
+        only_bandwidths = dims[-1] is not None and not any(d is not None for d in dims[:-1])
+        if primitive in _SEVERAL_BANDWIDTHS and only_bandwidths and args[-1].ndim == 1:
+            return bind(*args), 0
         moved = [a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims, strict=True)]
         mapped = [a for a, d in zip(moved, dims, strict=True) if d is not None]
 
         def one(members):
             members = iter(members)
-            return primitive.bind(
-                *(a if d is None else next(members) for a, d in zip(moved, dims, strict=True))
-            )
+            return bind(*(a if d is None else next(members) for a, d in zip(moved, dims, strict=True)))
 
         return jax.lax.map(one, mapped), 0
 
@@ -64,12 +69,17 @@ _SEVERAL_BANDWIDTHS: set[jax.extend.core.Primitive] = set()
 def _one_bandwidth(primitive: jax.extend.core.Primitive, jvp: Callable) -> None:
     """Register a jvp rule written for one bandwidth; several are differentiated one after the other."""
 
-    def rule(primals, tangents):
+    def rule(primals, tangents, *, power):
         if primals[-1].ndim == 0:
-            return jvp(primals, tangents)
-        tangents = [ad.instantiate_zeros(t) for t in tangents]
-        each = lambda *args: jax.lax.map(lambda h: primitive.bind(*args[:-1], h), args[-1])  # noqa: E731
-        return primitive.bind(*primals), jax.jvp(each, primals, tuple(tangents))[1]
+            return jvp(primals, tangents, power)
+        count, *primals = primals
+        tangents = [ad.instantiate_zeros(t) for t in tangents[1:]]
+
+        def each(*args):
+            return jax.lax.map(lambda h: primitive.bind(count, *args[:-1], h, power=power), args[-1])
+
+        value = primitive.bind(count, *primals, power=power)
+        return value, jax.jvp(each, tuple(primals), tuple(tangents))[1]
 
     _SEVERAL_BANDWIDTHS.add(primitive)
     ad.primitive_jvps[primitive] = rule
@@ -78,9 +88,9 @@ def _one_bandwidth(primitive: jax.extend.core.Primitive, jvp: Callable) -> None:
 def _by_size(small: Callable, large: Callable) -> Callable:
     """The dense sum where all pairs fit into the cache, the streaming one beyond."""
 
-    def impl(*args):
+    def impl(count, *args, **options):
         rows, columns = len(args[0]), len(args[1])  # x and its weights where y is x
-        return (small if rows * columns <= dense.LARGEST else large)(*args)
+        return (small if rows * columns <= dense.LARGEST else large)(count, *args, **options)
 
     return impl
 
@@ -98,138 +108,221 @@ def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.sum(a * b, axis=-1)
 
 
-# --- P_ic = Σ_j exp(s_ij − a_i − b_j) v_jc ------------------------------------------------------------
+# --- P_ic = Σ_j q_ij^k exp(s_ij − a_i − b_j) v_jc -----------------------------------------------------
+
+
+def _product_impl(counts, y, x, v, a, b, h, *, power):
+    """The product with the size of the values among the shifts: 0 · ∞ is 0 where a value is 0."""
+    (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
+    bad_y, bad_x = bad_y | jnp.isnan(a), jnp.any(bad_x) | jnp.any(jnp.isnan(b)) | ~(h > 0)
+    a, b = jnp.where(jnp.isnan(a), 0, a), jnp.where(jnp.isnan(b), 0, b)
+    bad_v = ~jnp.all(jnp.isfinite(v), axis=0)
+    v = jnp.where(jnp.isfinite(v), v, 0)
+    size = jnp.max(jnp.abs(v), axis=1, initial=0)
+    shift = jnp.where(size > 0, b - jnp.log(jnp.where(size > 0, size, 1)), jnp.inf)
+    values = v / jnp.where(size > 0, size, 1)[:, None]
+    sums = _by_size(dense.product, streaming.product)(counts, y, x, values, a, shift, h, power=power)
+    return jnp.where(bad_y[:, None] | bad_x | bad_v[None], jnp.nan, sums)
+
 
 _product_p = _primitive(
-    "shifted_kernel_product",
-    _by_size(dense.product, streaming.product),
-    lambda y, x, v, a, b, h: (y.shape[0], v.shape[1]),
+    "shifted_kernel_product", _product_impl, lambda counts, y, x, v, a, b, h: (y.shape[0], v.shape[1])
 )
-product = _product_p.bind
 
 
-def _product_jvp(primals, tangents):
-    y, x, v, a, b, h = primals
-    dy, dx, dv, da, db, dh = tangents
-    value = product(*primals)
+def product(
+    counts: jax.Array,
+    y: jax.Array,
+    x: jax.Array,
+    v: jax.Array,
+    a: jax.Array,
+    b: jax.Array,
+    h: jax.Array,
+    *,
+    power: int = 0,
+) -> jax.Array:
+    """Σ_j q_ij^k exp(s_ij − a_i − b_j) v_jc, shape [m, c]."""
+    return _product_p.bind(counts, y, x, v, a, b, h, power=power)
+
+
+def _product_jvp(primals, tangents, *, power):
+    counts, y, x, v, a, b, h = primals
+    _, dy, dx, dv, da, db, dh = tangents
+    value = product(*primals, power=power)
     channels = v.shape[1]
 
-    def times(vectors):  # Σ_j E_ij v_jc u_j for vectors u_j, shape [m, c, e]
+    def steep(v):  # Σ_j (q_ij^k − 2k q_ij^(k−1)) E_ij v_jc
+        whole = product(counts, y, x, v, a, b, h, power=power)
+        return whole - 2 * power * product(counts, y, x, v, a, b, h, power=power - 1) if power else whole
+
+    def times(vectors):  # the same with v_jc u_j for vectors u_j, shape [m, c, e]
         spread = (v[:, :, None] * vectors[:, None, :]).reshape(len(x), -1)
-        return product(y, x, spread, a, b, h).reshape(len(y), channels, -1)
+        return steep(spread).reshape(len(y), channels, -1)
 
     def by_y(dy):  # ds_ij = −(y_i − x_j)·dy_i / h²
-        return (jnp.einsum("mce,me->mc", times(x), dy) - _dot(y, dy)[:, None] * value) / h**2
+        return (_along(times(x), dy) - _dot(y, dy)[:, None] * steep(v)) / h**2
 
     def by_x(dx):  # ds_ij = (y_i − x_j)·dx_j / h²
-        return (jnp.einsum("mce,me->mc", times(dx), y) - times(_dot(x, dx)[:, None])[..., 0]) / h**2
+        return (_along(times(dx), y) - times(_dot(x, dx)[:, None])[..., 0]) / h**2
 
-    def by_h(dh):  # ds_ij = |y_i − x_j|² dh / h³
-        squared = _dot(y, y)[:, None] * value - 2 * jnp.einsum("mce,me->mc", times(x), y)
-        return (squared + times(_dot(x, x)[:, None])[..., 0]) * dh / h**3
+    def by_h(dh):
+        more = product(counts, y, x, v, a, b, h, power=power + 1)
+        return (more - 2 * power * value) * (dh / h)
 
-    rules = [(dy, by_y), (dx, by_x), (dv, lambda dv: product(y, x, dv, a, b, h))]
-    rules += [(da, lambda da: -da[:, None] * value), (dh, by_h)]
-    rules += [(db, lambda db: -product(y, x, v * db[:, None], a, b, h))]
+    rules = [(dy, by_y), (dx, by_x), (dh, by_h)]
+    rules += [(dv, lambda dv: product(counts, y, x, dv, a, b, h, power=power))]
+    rules += [(da, lambda da: -da[:, None] * value)]
+    rules += [(db, lambda db: -product(counts, y, x, v * db[:, None], a, b, h, power=power))]
     return value, _sum_tangents(rules, value)
 
 
-def _product_transpose(cotangent, y, x, v, a, b, h):
+def _along(vectors: jax.Array, direction: jax.Array) -> jax.Array:
+    return jnp.einsum("mce,me->mc", vectors, direction, precision="highest")
+
+
+def _product_transpose(cotangent, counts, y, x, v, a, b, h, *, power):
     if isinstance(cotangent, ad.Zero):
-        return (None,) * 6
-    return None, None, product(x, y, cotangent, b, a, h), None, None, None
+        return (None,) * 7
+    return None, None, None, product(counts[::-1], x, y, cotangent, b, a, h, power=power), None, None, None
 
 
 ad.primitive_jvps[_product_p] = _product_jvp
 ad.primitive_transposes[_product_p] = _product_transpose
 
-# --- L_i = ln Σ_j exp(s_ij − b_j) ---------------------------------------------------------------------
-
-_log_sum_p = _primitive(
-    "log_kernel_sum", _by_size(dense.log_sum, streaming.log_sum), lambda y, x, b, h: (y.shape[0],)
-)
-log_sum = _log_sum_p.bind
+# --- L_i = ln Σ_j w_j exp(s_ij) -----------------------------------------------------------------------
 
 
-def _log_sum_jvp(primals, tangents):
+def _log_sum_impl(counts, y, x, w, h, *, power):
+    del power
+    (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
+    positive = w > 0
+    shift = jnp.where(positive, -jnp.log(jnp.where(positive, w, 1)), jnp.inf)
+    sums = _by_size(dense.log_sum, streaming.log_sum)(counts, y, x, shift, h)
+    bad_y = bad_y.reshape((1,) * h.ndim + (-1,))
+    return jnp.where(bad_y | jnp.any(bad_x) | ~jnp.all(w >= 0) | ~(h[..., None] > 0), jnp.nan, sums)
+
+
+_log_sum_p = _primitive("log_kernel_sum", _log_sum_impl, lambda counts, y, x, w, h: (y.shape[0],))
+
+
+def log_sum(counts: jax.Array, y: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
+    """ln Σ_j w_j exp(s_ij), shape [m] or [H, m]."""
+    return _log_sum_p.bind(counts, y, x, w, h, power=0)
+
+
+def _log_sum_jvp(primals, tangents, power):
     """DL = dP at a = L, where P = 1."""
-    y, x, b, h = primals
-    dy, dx, db, dh = tangents
-    value = log_sum(*primals)
-    at = (y, x, jnp.ones((len(x), 1), y.dtype), value, b, h)
-    return value, _product_jvp(at, (dy, dx, None, None, db, dh))[1][:, 0]
+    del power
+    counts, y, x, w, h = primals
+    _, dy, dx, dw, dh = tangents
+    value, zero = log_sum(*primals), jnp.zeros_like(w)
+    at = (counts, y, x, w[:, None], value, zero, h)
+    dw = dw if isinstance(dw, ad.Zero) else dw[:, None]
+    return value, _product_jvp(at, (None, dy, dx, dw, None, None, dh), power=0)[1][:, 0]
 
 
 _one_bandwidth(_log_sum_p, _log_sum_jvp)
 
-# --- p_i = Σ_j w_j exp(s_ij) with y = x, by symmetry ---------------------------------------------------
-
-_self_sum_p = _primitive(
-    "self_kernel_sum", _by_size(dense.self_sum, streaming.self_sum), lambda x, w, h: (x.shape[0],)
-)
-self_sum = _self_sum_p.bind
+# --- p_i = Σ_j w_j q_ij^k exp(s_ij) with y = x, by symmetry --------------------------------------------
 
 
-def _unshifted(x, v, h):
-    zero = jnp.zeros(len(x), x.dtype)
-    return product(x, x, v, zero, zero, h)
+def _self_sum_impl(count, x, w, h, *, power):
+    x, bad = finite_rows(x)
+    bad = jnp.any(bad) | ~jnp.all(jnp.isfinite(w)) | ~(h[..., None] > 0)
+    w = jnp.where(jnp.isfinite(w), w, 0)
+    return jnp.where(bad, jnp.nan, _by_size(dense.self_sum, streaming.self_sum)(count, x, w, h, power=power))
 
 
-def _tangent(x, w, dx, h):
-    """Σ_j w_j K_ij (x_j − x_i)·(dx_i − dx_j) / h², from products."""
+_self_sum_p = _primitive("self_kernel_sum", _self_sum_impl, lambda count, x, w, h: (x.shape[0],))
+
+
+def self_sum(count: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array, *, power: int = 0) -> jax.Array:
+    """Σ_j w_j q_ij^k exp(s_ij) for y = x, shape [n] or [H, n]."""
+    return _self_sum_p.bind(count, x, w, h, power=power)
+
+
+def _steep(count, x, v, h, power):
+    """Σ_j (q_ij^k − 2k q_ij^(k−1)) K_ij v_jc."""
+    zero, counts = jnp.zeros(len(x), x.dtype), jnp.stack([count, count])
+    whole = product(counts, x, x, v, zero, zero, h, power=power)
+    if not power:
+        return whole
+    return whole - 2 * power * product(counts, x, x, v, zero, zero, h, power=power - 1)
+
+
+def _tangent(count, x, w, dx, h, *, power):
+    """Σ_j w_j f(q_ij) K_ij (x_j − x_i)·(dx_i − dx_j) / h² with f of `_steep`, from products."""
     channels = [w[:, None], w[:, None] * x, w[:, None] * dx, (w * _dot(x, dx))[:, None]]
-    sums = _unshifted(x, jnp.concatenate(channels, axis=1), h)
+    sums = _steep(count, x, jnp.concatenate(channels, axis=1), h, power)
     d = x.shape[1]
     total, by_x, by_dx, inner = sums[:, 0], sums[:, 1 : d + 1], sums[:, d + 1 : 2 * d + 1], sums[:, -1]
     return (_dot(dx, by_x) - _dot(x, dx) * total + _dot(x, by_dx) - inner) / h**2
 
 
-def _force(x, w, g, h):
-    """Σ_j K_kj (g_k w_j + g_j w_k)(x_j − x_k) / h², from products; the transpose of `_tangent` in dx."""
+def _force(count, x, w, g, h, *, power):
+    """Σ_j f(q_kj) K_kj (g_k w_j + g_j w_k)(x_j − x_k) / h², the transpose of `_tangent` in dx."""
     channels = [w[:, None], g[:, None], w[:, None] * x, g[:, None] * x]
-    sums = _unshifted(x, jnp.concatenate(channels, axis=1), h)
+    sums = _steep(count, x, jnp.concatenate(channels, axis=1), h, power)
     d = x.shape[1]
     by_w = sums[:, 2 : d + 2] - x * sums[:, :1]
     by_g = sums[:, d + 2 :] - x * sums[:, 1:2]
     return (g[:, None] * by_w + w[:, None] * by_g) / h**2
 
 
-_tangent_p = _primitive("self_kernel_tangent", _tangent, lambda x, w, dx, h: (x.shape[0],))
-_force_p = _primitive(
-    "self_kernel_force", _by_size(dense.self_force, streaming.self_force), lambda x, w, g, h: x.shape
-)
+def _force_impl(count, x, w, g, h, *, power):
+    x, bad = finite_rows(x)
+    bad = jnp.any(bad) | ~jnp.all(jnp.isfinite(w) & jnp.isfinite(g)) | ~(h > 0)
+    w, g = jnp.where(jnp.isfinite(w), w, 0), jnp.where(jnp.isfinite(g), g, 0)
+    force = _by_size(dense.self_force, streaming.self_force)(count, x, w, g, h, power=power)
+    return jnp.where(bad, jnp.nan, force)
 
 
-def _self_sum_jvp(primals, tangents):
-    x, w, h = primals
-    dx, dw, dh = tangents
-    value = self_sum(*primals)
+_tangent_p = _primitive("self_kernel_tangent", _tangent, lambda count, x, w, dx, h: (x.shape[0],))
+_force_p = _primitive("self_kernel_force", _force_impl, lambda count, x, w, g, h: x.shape)
+
+
+def _self_sum_jvp(primals, tangents, power):
+    count, x, w, h = primals
+    _, dx, dw, dh = tangents
+    value = self_sum(*primals, power=power)
 
     def by_h(dh):
-        sums = _unshifted(x, w[:, None] * jnp.concatenate([x, _dot(x, x)[:, None]], axis=1), h)
-        return (_dot(x, x) * value - 2 * _dot(x, sums[:, :-1]) + sums[:, -1]) * dh / h**3
+        return (self_sum(count, x, w, h, power=power + 1) - 2 * power * value) * (dh / h)
 
-    rules = [(dx, lambda dx: _tangent_p.bind(x, w, dx, h)), (dh, by_h)]
-    rules += [(dw, lambda dw: _unshifted(x, dw[:, None], h)[:, 0])]
+    rules = [(dx, lambda dx: _tangent_p.bind(count, x, w, dx, h, power=power)), (dh, by_h)]
+    rules += [(dw, lambda dw: self_sum(count, x, dw, h, power=power))]
     return value, _sum_tangents(rules, value)
 
 
+def _self_sum_transpose(cotangent, count, x, w, h, *, power):
+    """The kernel is symmetric: the sum is its own transpose in the weights."""
+    if isinstance(cotangent, ad.Zero):
+        return (None,) * 4
+    if h.ndim:
+        each = lambda pair: self_sum(count, x, pair[0], pair[1], power=power)  # noqa: E731
+        return None, None, jnp.sum(jax.lax.map(each, (cotangent, h)), axis=0), None
+    return None, None, self_sum(count, x, cotangent, h, power=power), None
+
+
 _one_bandwidth(_self_sum_p, _self_sum_jvp)
+ad.primitive_transposes[_self_sum_p] = _self_sum_transpose
 
 
 def _jvp_of(primitive, formula):
-    def rule(primals, tangents):
-        tangents = [ad.instantiate_zeros(t) for t in tangents]
-        return primitive.bind(*primals), jax.jvp(formula, primals, tuple(tangents))[1]
+    def rule(primals, tangents, *, power):
+        count, *primals = primals
+        tangents = [ad.instantiate_zeros(t) for t in tangents[1:]]
+        at = lambda *args: formula(count, *args, power=power)  # noqa: E731
+        return primitive.bind(count, *primals, power=power), jax.jvp(at, tuple(primals), tuple(tangents))[1]
 
     ad.primitive_jvps[primitive] = rule
 
 
 def _transpose_to(primitive, other):
-    def rule(cotangent, x, w, linear, h):
+    def rule(cotangent, count, x, w, linear, h, *, power):
         if isinstance(cotangent, ad.Zero):
-            return (None,) * 4
-        return None, None, other.bind(x, w, cotangent, h), None
+            return (None,) * 5
+        return None, None, None, other.bind(count, x, w, cotangent, h, power=power), None
 
     ad.primitive_transposes[primitive] = rule
 

@@ -14,20 +14,41 @@ import jax.numpy as jnp
 
 from quests_jax.base.numerics import sum_last
 from quests_jax.information.sums import tiles as tl
-from quests_jax.information.sums.exponents import careful_exponents, is_wide, plain_exponents
+from quests_jax.information.sums.exponents import (
+    careful_exponents,
+    is_wide,
+    plain_exponents,
+    squared_distance,
+    steepness,
+)
 from quests_jax.information.sums.tiles import Tiles
 
 SKIPPED = 1e-12  # what all skipped tiles together may add to a sum, relative to the largest kernel 1
 SELF_ERROR = 2.0  # self sums may err twice as much per pair: their largest term, the own one, is exact
 
 
-def product(y: jax.Array, x: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array, h: jax.Array) -> jax.Array:
-    """Σ_j exp(s_ij − a_i − b_j) v_jc, shape [m, c]; skipped terms are below `SKIPPED`·max|v| in total."""
-    query, reference = _tiles_of(y, x)
-    values, shift_y, shift_x = reference.gather(v), query.gather(a), reference.gather(b)
-    lowest_y = jnp.min(jnp.where(query.mask > 0, shift_y, jnp.inf), axis=1)
-    lowest_x = jnp.min(jnp.where(reference.mask > 0, shift_x, jnp.inf), axis=1)
-    smallest = jnp.log(x.shape[0] / SKIPPED)
+def product(
+    counts: jax.Array,
+    y: jax.Array,
+    x: jax.Array,
+    v: jax.Array,
+    a: jax.Array,
+    b: jax.Array,
+    h: jax.Array,
+    *,
+    power: int,
+) -> jax.Array:
+    """Σ_j q_ij^k exp(s_ij − a_i − b_j) v_jc, shape [m, c], of the first `counts` rows of y and of x.
+
+    Skipped terms are below `SKIPPED` in total for values |v| ≤ 1.
+    """
+    query, reference = _tiles_of(counts, y, x)
+    values = reference.gather(v)
+    shift_y, shift_x = (
+        jnp.where(side.mask > 0, side.gather(shift), jnp.inf) for side, shift in ((query, a), (reference, b))
+    )
+    lowest_y, lowest_x = shift_y.min(axis=1), shift_x.min(axis=1)
+    smallest = jnp.log(x.shape[0] / SKIPPED) + tl.POWER_MARGIN * power
 
     def near(i):
         bound = tl.gap_squared(query, i[None], reference)[0] / (2 * h**2) + lowest_y[i] + lowest_x
@@ -36,7 +57,8 @@ def product(y: jax.Array, x: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array
     def update(i, j, total, careful):
         j, padding = _clip(j, reference)
         shift = shift_x[j][:, None] + shift_y[i][None, :, None] + padding
-        weight = jnp.exp(_exponents(query, i, reference, j, h, careful) - shift)
+        exponent = _exponents(query, i, reference, j, h, careful)
+        weight = squared_distance(exponent, power) * jnp.exp(exponent - shift)
         return total + jnp.einsum("bts,bsc->btc", weight, values[j], precision="highest").sum(axis=0)
 
     zero = jnp.zeros((tl.TILE, v.shape[1]), y.dtype)
@@ -45,16 +67,21 @@ def product(y: jax.Array, x: jax.Array, v: jax.Array, a: jax.Array, b: jax.Array
 
 
 def log_sum(
-    y: jax.Array, x: jax.Array, b: jax.Array, h: jax.Array, groups: tuple[jax.Array, jax.Array] | None = None
+    counts: jax.Array,
+    y: jax.Array,
+    x: jax.Array,
+    shift: jax.Array,
+    h: jax.Array,
+    groups: tuple[jax.Array, jax.Array] | None = None,
 ) -> jax.Array:
-    """ln Σ_j exp(s_ij − b_j), shape [m] or [H, m]; skipped terms are below `SKIPPED` of each sum.
+    """ln Σ_j exp(s_ij − shift_j), shape [m] or [H, m]; skipped terms are below `SKIPPED` of each sum.
 
     With the groups of y [m] and of x [n], only terms of different groups count.
     """
-    query, reference = _tiles_of(y, x)
+    query, reference = _tiles_of(counts, y, x)
     others = _other_groups(query, reference, groups)
     base, scale = _base_and_scale(h)
-    shift = jnp.where(reference.mask > 0, reference.gather(b), jnp.inf)
+    shift = jnp.where(reference.mask > 0, reference.gather(shift), jnp.inf)
     lowest = shift.min(axis=1)
     beyond = jnp.log(x.shape[0] / SKIPPED)
 
@@ -92,9 +119,9 @@ def log_sum(
     return sums.T.reshape(*h.shape, -1)
 
 
-def self_sum(x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
-    """Σ_j w_j exp(s_ij) for y = x, shape [n] or [H, n]; each pair is formed once."""
-    tiles = tl.make_tiles(x, tl.principal_frame(x))
+def self_sum(count: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array, *, power: int) -> jax.Array:
+    """Σ_j w_j q_ij^k exp(s_ij) for y = x, shape [n] or [H, n]; each pair is formed once."""
+    tiles = tl.make_tiles(x, tl.principal_frame(x, count), count)
     base, scale = _base_and_scale(h)
     weight = tiles.gather(w)
     diagonal = jnp.eye(tl.TILE, dtype=bool)[None]
@@ -104,7 +131,7 @@ def self_sum(x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
         exponent = jnp.where(itself, 0, _exponents(tiles, i, tiles, j, base, careful))
 
         def both(ratio):
-            kernel = jnp.exp(exponent * ratio)
+            kernel = squared_distance(exponent * ratio, power) * jnp.exp(exponent * ratio)
             return (
                 jnp.einsum("bts,bs->bt", kernel, weight[j], precision="highest"),
                 jnp.einsum("bts,bt->bs", kernel, weight[i], precision="highest"),
@@ -114,17 +141,23 @@ def self_sum(x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
         return jnp.moveaxis(to_i, 0, -1), jnp.moveaxis(to_j, 0, -1)
 
     wide = _wide(tiles, tiles, base, error=SELF_ERROR)
-    return _over_pairs(tiles, wide, contribution, h, x, (len(scale),)).T.reshape(*h.shape, -1)
+    cut = tl.reach(h, len(x), SKIPPED, power=power)
+    return _over_pairs(tiles, wide, contribution, cut, x, (len(scale),)).T.reshape(*h.shape, -1)
 
 
-def self_force(x: jax.Array, w: jax.Array, g: jax.Array, h: jax.Array) -> jax.Array:
-    """Σ_j K_kj (g_k w_j + g_j w_k)(x_j − x_k) / h², shape [n, d]; each pair is formed once."""
-    frame = tl.principal_frame(x)
-    tiles = tl.make_tiles(x, frame)
+def self_force(
+    count: jax.Array, x: jax.Array, w: jax.Array, g: jax.Array, h: jax.Array, *, power: int
+) -> jax.Array:
+    """Σ_j f(q_kj) exp(s_kj) (g_k w_j + g_j w_k)(x_j − x_k) / h² with f of `steepness`, shape [n, d].
+
+    Each pair is formed once.
+    """
+    tiles = tl.make_tiles(x, tl.principal_frame(x, count), count)
     weight, gain = tiles.gather(w), tiles.gather(g)
 
     def contribution(i, j, careful):
-        kernel = jnp.exp(_exponents(tiles, i, tiles, j, h, careful))
+        exponent = _exponents(tiles, i, tiles, j, h, careful)
+        kernel = steepness(exponent, power) * jnp.exp(exponent)
         pull = kernel * (gain[i][:, :, None] * weight[j][:, None] + gain[j][:, None] * weight[i][:, :, None])
         from_j, from_i = tiles.x[j] - tiles.center[i][:, None], tiles.x[i] - tiles.center[i][:, None]
         from_j, from_i = from_j * tiles.mask[j][..., None], from_i * tiles.mask[i][..., None]
@@ -134,16 +167,16 @@ def self_force(x: jax.Array, w: jax.Array, g: jax.Array, h: jax.Array) -> jax.Ar
         to_j = jnp.einsum("bts,btd->bsd", pull, from_i, precision="highest") - on_j * from_j
         return to_i, to_j
 
-    rotated = _over_pairs(tiles, _wide(tiles, tiles, h), contribution, h, x, (x.shape[1],))
-    return jnp.dot(rotated, frame.axes.T, precision="highest") / h**2
+    cut = tl.reach(h, len(x), SKIPPED, power=power + 1)
+    return _over_pairs(tiles, _wide(tiles, tiles, h), contribution, cut, x, (x.shape[1],)) / h**2
 
 
-def cross_sums(y: jax.Array, x: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+def cross_sums(counts: jax.Array, y: jax.Array, x: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Σ_j exp(s_ij) for each y, shape [m], and Σ_i exp(s_ij) for each x, shape [n]; each pair is formed once.
 
     Skipped terms are below `SKIPPED` of the largest kernel, in each sum.
     """
-    query, reference = _tiles_of(y, x)
+    query, reference = _tiles_of(counts, y, x)
     cut = tl.reach(h, max(len(x), len(y)), SKIPPED)
     active, wide = reference.mask.max(axis=1) > 0, _wide(query, reference, h)
 
@@ -167,16 +200,15 @@ def cross_sums(y: jax.Array, x: jax.Array, h: jax.Array) -> tuple[jax.Array, jax
 
 
 def _over_pairs(
-    tiles: Tiles, wide: Callable, contribution: Callable, h: jax.Array, x: jax.Array, shape: tuple
+    tiles: Tiles, wide: Callable, contribution: Callable, cut: jax.Array, x: jax.Array, shape: tuple
 ) -> jax.Array:
     start = jnp.zeros((tiles.mask.shape[0] + 1, tl.TILE, *shape), x.dtype)
-    cut = tl.reach(h, x.shape[0], SKIPPED)
     return tiles.scatter(tl.stream_pairs(tiles, cut, wide, contribution, start)[:-1], x.shape[0])
 
 
-def _tiles_of(y: jax.Array, x: jax.Array) -> tuple[Tiles, Tiles]:
-    frame = tl.principal_frame(x)
-    return tl.make_tiles(y, frame), tl.make_tiles(x, frame)
+def _tiles_of(counts: jax.Array, y: jax.Array, x: jax.Array) -> tuple[Tiles, Tiles]:
+    frame = tl.principal_frame(x, counts[1])
+    return tl.make_tiles(y, frame, counts[0]), tl.make_tiles(x, frame, counts[1])
 
 
 def _clip(j: jax.Array, reference: Tiles) -> tuple[jax.Array, jax.Array]:
@@ -221,5 +253,6 @@ def _exponents(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array, car
     i = jnp.broadcast_to(i, j.shape)
     radius = jnp.minimum(y.radius[i], x.radius[j])
     center = jnp.where((radius == y.radius[i])[:, None], y.center[i], x.center[j])[:, None]
-    a, b = (y.x[i] - center) / h, (x.x[j] - center) / h
-    return careful_exponents(a, b, jnp.max(radius) / h) if careful else plain_exponents(a, b)
+    if careful:
+        return careful_exponents(y.x[i], x.x[j], center, jnp.max(radius) / h, h)
+    return plain_exponents((y.x[i] - center) / h, (x.x[j] - center) / h)

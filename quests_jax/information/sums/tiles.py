@@ -20,22 +20,22 @@ from quests_jax.base.numerics import sum_last
 TILE = 256  # rows of a tile: small enough to skip much, large enough for a good matrix product
 BATCH = 4  # tile pairs per step: 4 tiles of 256² float64 stay in the second-level cache
 BOX_AXES = 16  # leading principal axes used by the bounding boxes
-FAR = 1e3  # Å⁻¹; padding sits so far away that its kernel with anything is exactly 0
+POWER_MARGIN = 8.0  # by which the exponent of a skipped term is smaller for each power of q: q < e⁸ there
 POWER_STEPS = 3  # iterations towards each principal axis; any direction gives a valid order
 
 Carry = TypeVar("Carry")
 
 
 class Tiles(NamedTuple):
-    """Rows of x, ordered, padded and cut. Padding rows come last, have mask 0 and lie `FAR` away."""
+    """Rows of x, ordered, filled up and cut. Padding comes last, has mask 0 and lies at the tile's center."""
 
-    x: jax.Array  # [g, TILE, d], centered and rotated to principal axes
+    x: jax.Array  # [g, TILE, d]
     mask: jax.Array  # [g, TILE] float, 1 where real
     order: jax.Array  # [g * TILE] int32, source row of each slot
     center: jax.Array  # [g, d]
     radius: jax.Array  # [g], largest distance of a row from its tile's center
-    low: jax.Array  # [g, BOX_AXES]
-    high: jax.Array  # [g, BOX_AXES]
+    low: jax.Array  # [g, axes], of the bounding box in the leading principal axes
+    high: jax.Array  # [g, axes]
 
     def gather(self, rows: jax.Array) -> jax.Array:
         """Values given per source row, per slot: [n, ...] to [g, TILE, ...], 0 in the padding."""
@@ -54,57 +54,57 @@ class Tiles(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """Origin and axes in which distances are taken: same distances, smaller numbers, tighter boxes."""
+    """Origin and leading principal axes, in which rows are ordered and boxes are drawn."""
 
     origin: jax.Array  # [1, d]
-    axes: jax.Array  # [d, d] orthonormal columns, by decreasing variance
+    axes: jax.Array  # [d, BOX_AXES or d] orthonormal columns, by decreasing variance
 
 
-def principal_frame(x: jax.Array) -> Frame:
-    """Mean and principal axes of the rows that are not padding."""
-    real = is_real(x)
-    count = jnp.maximum(real.sum(dtype=x.dtype), 1)
-    origin = jnp.sum(jnp.where(real[:, None], x, 0), axis=0, keepdims=True) / count
-    centered = jnp.where(real[:, None], x - origin, 0)
-    _, axes = jnp.linalg.eigh(centered.T @ centered)
-    return Frame(origin, axes[:, ::-1])
+def principal_frame(x: jax.Array, count: jax.Array) -> Frame:
+    """Mean and leading principal axes of the first `count` rows."""
+    real = (jnp.arange(len(x), dtype=count.dtype) < count)[:, None]
+    origin = jnp.sum(jnp.where(real, x, 0), axis=0, keepdims=True) / jnp.maximum(count, 1).astype(x.dtype)
+    centered = jnp.where(real, x - origin, 0)
+    largest = jnp.maximum(jnp.max(jnp.abs(centered)), jnp.finfo(x.dtype).tiny)
+    scaled = centered / largest
+    _, axes = jnp.linalg.eigh(jnp.dot(scaled.T, scaled, precision="highest"))
+    return Frame(origin, axes[:, ::-1][:, :BOX_AXES])
 
 
-def is_real(x: jax.Array) -> jax.Array:
-    """Mask of the rows that are data: padding rows are filled with `FAR`, shape [n]."""
-    return x[:, 0] < FAR / 2
+def make_tiles(x: jax.Array, frame: Frame, count: jax.Array, *, reorder: bool = True) -> Tiles:
+    """Order the first `count` rows of x [n, d] by splits along principal axes, and cut them into tiles.
 
-
-def make_tiles(x: jax.Array, frame: Frame, *, reorder: bool = True) -> Tiles:
-    """Order the rows of x [n, d] by principal-axis splits, unless told not to, and cut them into tiles."""
+    Rows beyond are padding whatever they hold. Without `reorder` the rows stay in their order.
+    """
     size = -(-x.shape[0] // TILE) * TILE
-    real = jnp.pad(is_real(x), (0, size - x.shape[0]))
-    rotated = jnp.dot(x - frame.origin, frame.axes, precision="highest")
-    rotated = jnp.where(real[:, None], jnp.pad(rotated, ((0, size - x.shape[0]), (0, 0))), 0)
-    order = split_order(rotated[:, :BOX_AXES], real) if reorder else jnp.arange(size)
-    tiles = rotated[order].reshape(-1, TILE, x.shape[1])
+    real = jnp.arange(size, dtype=count.dtype) < count
+    leading = jnp.dot(x - frame.origin, frame.axes, precision="highest")
+    leading = jnp.where(real[:, None], jnp.pad(leading, ((0, size - x.shape[0]), (0, 0))), 0)
+    rounding = 4 * float(jnp.finfo(x.dtype).eps) * x.shape[1] ** 0.5 * jnp.max(jnp.abs(leading))
+    order = split_order(leading, real) if reorder else jnp.arange(size)
     mask = real[order].reshape(-1, TILE)
-    real = mask[..., None]
-    count = jnp.maximum(mask.sum(axis=1, dtype=x.dtype), 1)[:, None]
-    center = jnp.sum(jnp.where(real, tiles, 0), axis=1) / count
-    offset = jnp.where(real, tiles - center[:, None], 0)
-    radius = jnp.sqrt(jnp.max(sum_last(offset**2), axis=1))
-    leading = offset[..., :BOX_AXES]
-    middle = center[:, :BOX_AXES]
+    order = jnp.minimum(order, x.shape[0] - 1)
+    real, tiles = mask[..., None], x[order].reshape(-1, TILE, x.shape[1])
+    n_rows = jnp.maximum(mask.sum(axis=1, dtype=x.dtype), 1)[:, None]
+    center = jnp.sum(jnp.where(real, tiles, 0), axis=1) / n_rows
+    tiles = jnp.where(real, tiles, center[:, None])
+    along = leading[order].reshape(-1, TILE, leading.shape[1])
+    middle = jnp.sum(jnp.where(real, along, 0), axis=1) / n_rows
+    along = jnp.where(real, along, middle[:, None])
     return Tiles(
-        x=jnp.where(real, tiles, FAR),
+        x=tiles,
         mask=mask.astype(x.dtype),
-        order=jnp.minimum(order, x.shape[0] - 1),
+        order=order,
         center=center,
-        radius=radius,
-        low=middle + leading.min(axis=1),
-        high=middle + leading.max(axis=1),
+        radius=jnp.sqrt(jnp.max(sum_last((tiles - center[:, None]) ** 2), axis=1)),
+        low=along.min(axis=1) - rounding,
+        high=along.max(axis=1) + rounding,
     )
 
 
-def reach(bandwidth: jax.Array, n: int, error: float) -> jax.Array:
-    """Distance beyond which n terms together are below `error`: h √(2 ln(n / error))."""
-    return jnp.max(bandwidth) * jnp.sqrt(2 * jnp.log(n / error))
+def reach(bandwidth: jax.Array, n: int, error: float, *, power: int = 0) -> jax.Array:
+    """Distance beyond which n terms q^k e^s together are below `error`: h √(2 ln(n / error)) for k = 0."""
+    return jnp.max(bandwidth) * jnp.sqrt(2 * (jnp.log(n / error) + POWER_MARGIN * power))
 
 
 def gap_squared(a: Tiles, rows: jax.Array, b: Tiles) -> jax.Array:
