@@ -14,21 +14,19 @@ import numpy as np
 
 from quests_jax.base.checks import InputError, check_count, check_positive
 from quests_jax.base.environments import Environments
-from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.progress import advance
 from quests_jax.information import (
     cutoff_rule,
-    delta_entropy_of_others,
     elbow_bandwidth,
     gaussian_rule,
     likelihood_bandwidth,
     novelty_bandwidth,
 )
+from quests_jax.studies.baselines import baseline
 
 RECOMMENDED = "novelty"  # the rule that `recommended_bandwidth` follows
 NOVEL = 0.01  # share of held-out environments that may be novel at the recommended bandwidth
 SAMPLE = 4000  # environments that a recommendation looks at
-ASKED = 2000  # environments whose likeness to other structures is looked at
 LEVEL = 0.1  # share of environments that another structure must cover for a bandwidth to fit
 CURVE = 24  # bandwidths at which H(h)/ln n is measured
 REACH = 25.0  # that these bandwidths span above and below the recommended one
@@ -136,7 +134,7 @@ def bandwidth_fit(
     """Whether a bandwidth fits: which share of the environments some other structure covers.
 
     An environment i is covered by other structures if Σ_j K_ij over all their environments is at least 1.
-    Whole structures are drawn until they hold `ASKED` environments, and compared with the whole data set.
+    Whole structures are drawn until they hold enough environments, and compared with the whole data set.
 
     Args:
       envs: the data set.
@@ -145,12 +143,8 @@ def bandwidth_fit(
       seed: of the structures that are drawn.
     """
     bandwidth = check_positive("bandwidth", bandwidth)
-    if envs.n_structures < 2:
-        return Fit(bandwidth, float("nan"), 0, None)
-    rows = _drawn_rows(envs, ASKED, seed)
-    dH = np.asarray(delta_entropy_of_others(envs.x, envs.structure_id, rows=rows, bandwidth=bandwidth))
-    share = float((dH < overlap_tolerance(dH.dtype)).mean())
-    fit = Fit(bandwidth, share, len(rows), None)
+    own = baseline(envs, bandwidth=bandwidth, seed=seed)
+    fit = Fit(bandwidth, own.covered, len(own.rows), None)
     if fit.fits:
         return fit
     try:
@@ -173,19 +167,6 @@ def bandwidth_warning(fit: Fit) -> str | None:
         "overlap is the share of atoms kept, rules of choice hardly differ, and cover takes the largest "
         f"structures. {advice}"
     )
-
-
-def _drawn_rows(envs: Environments, wanted: int, seed: int) -> np.ndarray:
-    """Numbers of the environments of structures drawn at random, `wanted` in all or all there are."""
-    counts = envs.counts
-    if counts.sum() <= wanted:
-        return np.arange(counts.sum())
-    order = np.random.default_rng(seed).permutation(len(counts))
-    chosen = order[: int(np.searchsorted(np.cumsum(counts[order]), wanted)) + 1]
-    rows = np.flatnonzero(np.isin(np.asarray(envs.structure_id), chosen))
-    if len(rows) > 2 * wanted:  # one structure may hold more than the rest
-        rows = np.sort(np.random.default_rng(seed).permutation(rows)[: 2 * wanted])
-    return rows
 
 
 def _halves(envs: Environments, sample: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,74 @@
+"""What a data set says of itself: the yardstick for everything that is compared with it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from quests_jax.base.environments import Environments
+from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy_of_others
+
+ASKED = 2000  # environments that stand for all where that is enough
+
+
+class Baseline(NamedTuple):
+    """Environments of a data set against all structures but their own."""
+
+    rows: np.ndarray  # [m] numbers of the environments
+    delta_entropy: np.ndarray  # [m] nats
+
+    @property
+    def covered(self) -> float:
+        """Share that other structures cover; NaN if there is no other structure."""
+        if not np.isfinite(self.delta_entropy).any():
+            return float("nan")
+        return float((self.delta_entropy < overlap_tolerance(self.delta_entropy.dtype)).mean())
+
+    def threshold(self, quantile: float) -> float:
+        """δH that this share of the environments stays below; at least the tolerance of an overlap."""
+        tolerance = overlap_tolerance(self.delta_entropy.dtype)
+        finite = self.delta_entropy[np.isfinite(self.delta_entropy)]
+        return max(float(np.quantile(finite, quantile)), tolerance) if len(finite) else tolerance
+
+
+def baseline(
+    envs: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH, asked: int | None = ASKED, seed: int = 0
+) -> Baseline:
+    """δH of environments against all other structures of their own data set (leave one structure out).
+
+        δH_i = −ln Σ_{j not in the structure of i} K_ij
+
+    Args:
+      envs: the data set.
+      bandwidth: h in Å⁻¹.
+      asked: whole structures are drawn until they hold this many environments; None asks all.
+      seed: of the structures that are drawn.
+
+    >>> from quests_jax.base.environments import make_environments
+    >>> envs = make_environments(np.array([[0.0], [0.0], [5.0]]), np.array([0, 1, 2]))
+    >>> round(baseline(envs, bandwidth=1.0).covered, 3)
+    0.667
+    """
+    rows = np.arange(envs.counts.sum()) if asked is None else _drawn_rows(envs, asked, seed)
+    if envs.n_structures < 2:
+        return Baseline(rows, np.full(len(rows), np.inf))
+    dH = delta_entropy_of_others(
+        envs.x, envs.structure_id, rows=None if asked is None else rows, bandwidth=bandwidth
+    )
+    return Baseline(rows, np.asarray(dH))
+
+
+def _drawn_rows(envs: Environments, wanted: int, seed: int) -> np.ndarray:
+    """Numbers of the environments of structures drawn at random, `wanted` in all or all there are."""
+    counts = envs.counts
+    if counts.sum() <= wanted:
+        return np.arange(counts.sum())
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(counts))
+    chosen = order[: int(np.searchsorted(np.cumsum(counts[order]), wanted)) + 1]
+    rows = np.flatnonzero(np.isin(np.asarray(envs.structure_id), chosen))
+    if len(rows) > 2 * wanted:  # one structure may hold more than the rest
+        rows = np.sort(generator.permutation(rows)[: 2 * wanted])
+    return rows

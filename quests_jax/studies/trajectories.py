@@ -1,0 +1,99 @@
+"""Frames of a simulation: what each holds, and where the simulation leaves what a reference knows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments
+from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.progress import advance
+from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy
+from quests_jax.studies.baselines import baseline
+from quests_jax.studies.compression import entropy_and_diversity
+
+QUANTILE = 0.99  # of the reference's own delta entropies, which a frame within the domain stays below
+
+
+class Novelty(NamedTuple):
+    """Frames against a reference; −inf and NaN for frames without atoms."""
+
+    delta_entropy: np.ndarray  # [n] nats, of every environment
+    largest: np.ndarray  # [F] nats
+    atom: np.ndarray  # [F] int, that has the largest
+    novel: np.ndarray  # [F] share of the atoms that the reference does not cover
+    threshold: float  # nats, above which an atom is outside the domain of the reference
+
+    @property
+    def above(self) -> np.ndarray:
+        """Numbers of the frames that are outside the domain."""
+        return np.flatnonzero(self.largest > self.threshold)
+
+    @property
+    def worst(self) -> int:
+        """Number of the frame with the largest δH."""
+        return int(self.largest.argmax())
+
+    def order(self) -> np.ndarray:
+        """Numbers of all frames, the most novel first."""
+        return np.argsort(-self.largest, kind="stable")
+
+
+class Trajectory(NamedTuple):
+    """What each of F frames holds, and how new it is."""
+
+    entropy: np.ndarray  # [F] nats, NaN for frames without atoms
+    diversity: np.ndarray  # [F] nats
+    novelty: Novelty | None  # where there is a reference
+
+
+def follow(
+    envs: Environments,
+    reference: Environments | None = None,
+    *,
+    threshold: float | None = None,
+    quantile: float = QUANTILE,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+) -> Trajectory:
+    """Measure every frame: H and D of its atoms, and its largest δH against a reference.
+
+    Args:
+      envs: the frames, one structure each.
+      reference: what counts as known, such as the training set of the potential that drives the simulation.
+      threshold: δH in nats above which an atom is outside; by default the quantile of what the reference
+        says of itself (see `find_outliers`).
+      quantile: in (0, 1).
+      bandwidth: h in Å⁻¹.
+
+    Raises:
+      InputError: a quantile out of range.
+
+    >>> from quests_jax.base.environments import make_environments
+    >>> known = make_environments(np.array([[0.0], [0.01], [0.02]]), np.arange(3))
+    >>> frames = make_environments(np.array([[0.01], [0.015], [0.9]]), np.arange(3))
+    >>> follow(frames, known, bandwidth=0.1).novelty.above
+    array([2])
+    """
+    if not 0 < quantile < 1:
+        raise InputError(f"quantile must be between 0 and 1, got {quantile}.")
+    ends = np.cumsum(envs.counts)[:-1]
+    blocks = np.split(np.asarray(envs.x), ends)
+    measured = np.full((len(blocks), 2), np.nan)
+    for number, x in enumerate(blocks):
+        if len(x):
+            measured[number] = entropy_and_diversity(x, bandwidth=bandwidth)
+        advance("frames", number + 1, len(blocks))
+    entropy, diversity = measured.T
+    if reference is None:
+        return Trajectory(entropy, diversity, None)
+    if threshold is None:
+        threshold = baseline(reference, bandwidth=bandwidth).threshold(quantile)
+    dH = np.asarray(delta_entropy(np.asarray(envs.x), np.asarray(reference.x), bandwidth=bandwidth))
+    tolerance = overlap_tolerance(dH.dtype)
+    parts = np.split(dH, ends)
+    largest = np.array([own.max(initial=-np.inf) for own in parts])
+    atom = np.array([int(own.argmax()) if len(own) else -1 for own in parts])
+    novel = np.array([float((own >= tolerance).mean()) if len(own) else np.nan for own in parts])
+    return Trajectory(entropy, diversity, Novelty(dH, largest, atom, novel, float(threshold)))
