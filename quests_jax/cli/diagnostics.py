@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
-import jax
 import numpy as np
-from ase import Atoms
 
-import quests_jax.information as information
-from quests_jax.base.checks import InputError
+from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments
-from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
-from quests_jax.base.progress import advance
+from quests_jax.cli.findings import about_bandwidth, about_outliers, about_parts, about_saturation
 from quests_jax.cli.inputs import Inputs
-from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE, REFERENCE_OR_FILE, SEED
+from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED
 from quests_jax.cli.run import Report, Run, labeled
 from quests_jax.cli.shell import command
 from quests_jax.output.figures import (
@@ -27,16 +22,14 @@ from quests_jax.output.figures import (
     draw_histogram,
     draw_learning_curve,
     draw_overlaps,
-    draw_trajectory,
 )
 from quests_jax.output.viewer import write_viewer
-from quests_jax.studies.compression import entropy_and_diversity
-from quests_jax.studies.survey import by_structure, limit_of
+from quests_jax.studies.bandwidths import recommended_bandwidth, typical_volume
+from quests_jax.studies.learning_curves import saturation
+from quests_jax.studies.outliers import QUANTILE, find_outliers
+from quests_jax.studies.overlaps import overlaps_of_parts
 
-SHOWN = 10  # structures or frames in a table; outputs hold all of them
-BANDWIDTHS = np.geomspace(0.002, 0.5, 24)  # Å⁻¹, at which H(h)/ln n is drawn
-NOVEL = 0.01  # share of held-out environments that may be novel
-CURVE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # sample sizes of a learning curve
+SHOWN = 10  # structures in a table; outputs hold all of them
 
 
 @command(
@@ -46,7 +39,7 @@ CURVE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # sample sizes of a learning cur
         "-q",
         "--quantile",
         type=float,
-        default=0.99,
+        default=QUANTILE,
         show_default=True,
         help="Of the reference's own delta entropies: above it, an environment is an outlier.",
     ),
@@ -65,43 +58,39 @@ def outliers(run: Run, files: Inputs, reference: Inputs | None, quantile: float)
     environments against all its other structures. Extended xyz outputs hold delta_entropy and outlier of
     every atom, as does a file for chemiscope, which draws a map of all environments beside the structures.
     """
-    if not 0 < quantile < 1:
-        raise InputError(f"quantile must be between 0 and 1, got {quantile}.")
     given = run.load(files)
-    envs = given.envs
-    known = envs if reference is None else run.load(reference).envs
-    if known.n_structures < 2:
-        raise InputError(
-            f"{(reference or files).name}: one structure has no others to compare with; give more."
+    known = None if reference is None else run.load(reference)
+    with located((reference or files).name), run.stage("delta_entropy"):
+        found = find_outliers(
+            given.envs, None if known is None else known.envs, quantile=quantile, bandwidth=run.bandwidth
         )
-    with run.stage("delta_entropy"):
-        group = known.structure_id
-        own = np.asarray(information.delta_entropy_of_others(known.x, group, bandwidth=run.bandwidth))
-        foreign = partial(information.delta_entropy, bandwidth=run.bandwidth)
-        dH = own if reference is None else np.asarray(foreign(np.asarray(envs.x), np.asarray(known.x)))
-    threshold = max(float(np.quantile(own, quantile)), overlap_tolerance(dH.dtype))
-    per_structure = by_structure(envs, dH, threshold)
-    found = {"threshold": threshold, "quantile": quantile, "outliers": int((dH > threshold).sum())}
-    data = {"n_structures": envs.n_structures, "n_environments": len(dH)} | found
-    data |= {"structures": per_structure, "structure_id": envs.structure_id, "delta_entropy": dH}
-    cells = [
-        [row["structure"], row["max_delta_entropy"], row["atom"], row["outliers"], row["atoms"]]
-        for row in per_structure
-    ]
-    arrays = {"delta_entropy": dH, "outlier": (dH > threshold).astype(int)}
-
+    rows = [row._asdict() for row in found.structures]
+    numbers = {"threshold": found.threshold, "quantile": quantile, "outliers": int(found.is_outlier.sum())}
+    data = {"n_structures": given.envs.n_structures, "n_environments": len(given.envs)} | numbers
+    data |= {
+        "structures": rows,
+        "structure_id": given.envs.structure_id,
+        "delta_entropy": found.delta_entropy,
+    }
+    arrays = {"delta_entropy": found.delta_entropy, "outlier": found.is_outlier.astype(int)}
     structures = labeled(given, arrays)
 
     def view(path: Path) -> None:
-        write_viewer(path, structures, np.asarray(envs.x), arrays, cutoff=run.parameters["cutoff"])
+        write_viewer(path, structures, given.x, arrays, cutoff=run.parameters["cutoff"])
 
     return Report(
         data,
-        cells[:SHOWN],
+        [
+            (row.structure, row.max_delta_entropy, row.atom, row.outliers, row.atoms)
+            for row in found.structures
+        ][:SHOWN],
         ("structure", "largest δH", "of atom", "outliers", "atoms"),
         structures=structures,
-        draw=partial(draw_histogram, dH, threshold, title=f"{given.name}: {run.caption()}"),
+        draw=partial(
+            draw_histogram, found.delta_entropy, found.threshold, title=f"{given.name}: {run.caption()}"
+        ),
         view=view,
+        advice=about_outliers(found, given.places),
     )
 
 
@@ -121,25 +110,20 @@ def bandwidth(run: Run, files: Inputs, sample: int, seed: int) -> Report:
     half of the structures under the other.
     """
     given = run.load(files)
-    envs = given.envs
-    if envs.n_structures < 2:
-        raise InputError(f"{given.name}: one structure cannot be split into two halves; give more.")
-    y, x = _halves(envs, sample, seed)
-    with run.stage("bandwidths"):
-        rules = _rules_by_volume(given.structures) | {
-            "novelty": information.novelty_bandwidth(y, x, novel=NOVEL)
-        }
-        advance("bandwidths", 1, 3)
-        rules["likelihood"] = information.likelihood_bandwidth(y, x)
-        advance("bandwidths", 2, 3)
-        rules["elbow"], share = information.elbow_bandwidth(np.concatenate([y, x]), BANDWIDTHS)
-        advance("bandwidths", 3, 3)
-    data = {"n_environments": len(y) + len(x), "seed": seed, "rules": rules, "recommended": rules["novelty"]}
-    data |= {"bandwidths": BANDWIDTHS, "entropy_over_ln_n": share}
+    with located(given.name), run.stage("bandwidths"):
+        found = recommended_bandwidth(
+            given.envs, volume=typical_volume(given.structures), sample=sample, seed=seed, likelihood=True
+        )
+    rules = {found.rule: found.value} | found.others
+    data = {"n_environments": min(sample, len(given.envs)), "seed": seed, "rules": rules}
+    data |= {"recommended": found.value, "disagreement": found.disagreement, "failed": found.failed}
+    data |= {"bandwidths": found.bandwidths, "entropy_over_ln_n": found.entropy_over_ln_n}
     rows = [(f"{name} (Å⁻¹)", value) for name, value in rules.items()]
-    rows.append(("recommended: novelty, which is what covers are about", rules["novelty"]))
-    draw = partial(draw_bandwidths, BANDWIDTHS, share, rules, title=f"{given.name}: {run.caption()}")
-    return Report(data, rows, draw=draw)
+    rows += [(f"{name} (Å⁻¹)", "none") for name in found.failed]
+    rows.append((f"recommended ({found.rule} rule)", found.value))
+    title = f"{given.name}: {run.caption()}"
+    draw = partial(draw_bandwidths, found.bandwidths, found.entropy_over_ln_n, rules, title=title)
+    return Report(data, rows, draw=draw, advice=about_bandwidth(found, given.name))
 
 
 @command(
@@ -157,54 +141,20 @@ def learning_curve(run: Run, files: Inputs, repeats: int, seed: int) -> Report:
     entropy of everything.
     """
     given = run.load(files)
-    x = given.x
-    sizes = sorted({max(1, round(share * len(x))) for share in CURVE})
     with run.stage("learning curve"):
-        options = {"repeats": repeats, "bandwidth": run.bandwidth, "key": jax.random.key(seed)}
-        curve = information.learning_curve(x, sizes, **options)
-    limit = limit_of(curve)
-    gap = None if limit is None else limit - float(curve.mean[-1])
-    data = {"n_environments": len(x), "seed": seed, "repeats": repeats, "sizes": curve.sizes}
-    data |= {"entropy": curve.mean, "half_width": curve.half_width, "limit": limit, "information_gap": gap}
+        found = saturation(given.envs, repeats=repeats, bandwidth=run.bandwidth, seed=seed)
+    curve = found.curve
+    data = {"n_environments": len(given.envs), "seed": seed, "repeats": repeats, "sizes": curve.sizes}
+    data |= {"entropy": curve.mean, "half_width": curve.half_width}
+    data |= {"limit": found.limit, "information_gap": found.gap}
     rows = [
         (f"{size:,}", mean, width)
         for size, mean, width in plain(list(zip(curve.sizes, curve.mean, curve.half_width, strict=True)))
     ]
-    rows += [("limit of the fit", limit, ""), ("information gap", gap, "")]
-    draw = partial(draw_learning_curve, curve, limit, title=f"{given.name}: {run.caption()}")
-    return Report(data, rows, ("environments", "H (nats)", "± (95 %)"), draw=draw)
-
-
-@command(
-    FILES,
-    REFERENCE,
-    *KERNEL,
-    kind="figures",
-    examples=("trajectory md.xyz -r training.xyz -o md.png -o md.json",),
-)
-def trajectory(run: Run, files: Inputs, reference: Inputs | None) -> Report:
-    """Entropy and diversity of every frame of FILE, and its novelty to a reference."""
-    given = run.load(files)
-    envs = given.envs
-    known = None if reference is None else run.load(reference).x
-    frames = []
-    with run.stage("frames"):
-        blocks = np.split(np.asarray(envs.x), np.cumsum(envs.counts)[:-1])
-        for number, x in enumerate(blocks):
-            frames.append(_frame(number, x, run.bandwidth))
-            advance("frames", number + 1, len(blocks))
-        if known is not None:
-            dH = np.asarray(information.delta_entropy(np.asarray(envs.x), known, bandwidth=run.bandwidth))
-            for frame, own in zip(frames, np.split(dH, np.cumsum(envs.counts)[:-1]), strict=True):
-                tolerance = overlap_tolerance(dH.dtype)
-                novel = {"novel": float((own >= tolerance).mean()) if len(own) else None}
-                frame |= novel | {"max_delta_entropy": float(own.max(initial=-np.inf))}
-    names = list(frames[0])
-    step = -(-len(frames) // SHOWN)
-    cells = [[frame[name] for name in names] for frame in frames[::step]]
-    data = {"n_structures": envs.n_structures, "n_environments": int(envs.counts.sum()), "frames": frames}
-    draw = partial(draw_trajectory, frames, title=f"{given.name}: {run.caption()}")
-    return Report(data, cells, [name.replace("_", " ") for name in names], draw=draw)
+    rows += [("limit of the fit", found.limit, ""), ("information gap", found.gap, "")]
+    draw = partial(draw_learning_curve, curve, found.limit, title=f"{given.name}: {run.caption()}")
+    header = ("environments", "H (nats)", "± (95 %)")
+    return Report(data, rows, header, draw=draw, advice=about_saturation(found))
 
 
 @command(
@@ -225,35 +175,31 @@ def overlap_matrix(run: Run, files: Inputs, by: str | None) -> Report:
     parts = dict(
         part for file in files.each() for part in _parts(run, file, by, several=len(files.files) > 1)
     )
-    names, x = list(parts), list(parts.values())
-    if len(names) < 2:
+    if len(parts) < 2:
         raise InputError(
             f"{files.name}: is one part only; give several files, or --by a label of structures."
         )
     with run.stage("overlaps"):
-        shares = information.overlap_matrix(x, bandwidth=run.bandwidth)
-    with run.stage("entropies"):
-        entropies = [float(information.entropy(rows, bandwidth=run.bandwidth)) for rows in x]
-    limits = [float(np.log(len(rows))) for rows in x]
-    data = {"names": names, "by": by, "n_environments": [len(rows) for rows in x], "entropies": entropies}
-    data |= {"max_entropies": limits, "tolerance": overlap_tolerance(x[0].dtype), "overlaps": shares}
-    apart = shares - np.eye(len(names))  # nobody is covered by itself
-    best = apart.argmax(axis=0)
-    cells = [
-        (name, len(rows), H, limit, names[r] if apart[r, t] > 0 else "none", 100 * float(apart[r, t]))
-        for t, (name, rows, H, limit, r) in enumerate(zip(names, x, entropies, limits, best, strict=True))
-    ]
+        found = overlaps_of_parts(list(parts), list(parts.values()), bandwidth=run.bandwidth)
+    data = {"names": found.names, "by": by, "n_environments": found.n_environments}
+    data |= {"entropies": found.entropies, "max_entropies": found.limits, "tolerance": found.tolerance}
+    data |= {"overlaps": found.overlaps}
+    cells = []
+    for part, name in enumerate(found.names):
+        best, share = found.covered_most_by(part)
+        numbers = float(found.entropies[part]), float(found.limits[part])
+        cells.append((name, found.n_environments[part], *numbers, best or "none", 100 * share))
     title = f"{files.name}: {run.caption()}"
-    draw = partial(draw_overlaps, names, shares, np.array(entropies), np.array(limits), title=title)
+    draw = partial(draw_overlaps, found.names, found.overlaps, found.entropies, found.limits, title=title)
     header = ("part", "environments", "H (nats)", "ln n", "covered most by", "overlap (%)")
-    return Report(data, cells, header, draw=draw)
+    return Report(data, cells, header, draw=draw, advice=about_parts(found))
 
 
-def _parts(run: Run, file: Inputs, by: str | None, *, several: bool) -> Iterator[tuple[str, np.ndarray]]:
+def _parts(run: Run, file: Inputs, by: str | None, *, several: bool) -> Iterator[tuple[str, Environments]]:
     """Names and environments of the parts of a file: all of it, or one for each value of a label."""
     given = run.load(file)
     if by is None:
-        yield file.name, given.x
+        yield file.name, given.envs
         return
     if not given.structures or any(by not in atoms.info for atoms in given.structures):
         raise InputError(f"{file.name}: some structures have no {by}; name a label that all of them have.")
@@ -261,37 +207,4 @@ def _parts(run: Run, file: Inputs, by: str | None, *, several: bool) -> Iterator
     for label in dict.fromkeys(labels.tolist()):
         own = (labels == label)[np.asarray(given.envs.structure_id)]
         if own.any():
-            yield f"{file.name}: {label}" if several else label, given.x[own]
-
-
-def _halves(envs: Environments, sample: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Environments of two disjoint halves of the structures, at most `sample` in all."""
-    generator = np.random.default_rng(seed)
-    side = generator.permutation(envs.n_structures) % 2
-    halves = []
-    for half in (0, 1):
-        rows = np.flatnonzero(side[np.asarray(envs.structure_id)] == half)
-        kept = np.sort(generator.permutation(rows)[: max(1, sample // 2)])
-        if not len(kept):
-            raise InputError("half of the structures hold no atoms; give structures with atoms.")
-        halves.append(np.asarray(envs.x)[kept])
-    return halves[0], halves[1]
-
-
-def _rules_by_volume(given: Sequence[Atoms]) -> dict[str, float]:
-    """The rules that need a volume per atom, at the median over fully periodic structures."""
-    volumes = [atoms.cell.volume / len(atoms) for atoms in given if len(atoms) and atoms.pbc.all()]
-    if not volumes:
-        return {}
-    volume = float(np.median(volumes))
-    rules = {"volume, gaussian": information.gaussian_rule(volume)}
-    return {
-        name: float(h) for name, h in (rules | {"volume, cutoff": information.cutoff_rule(volume)}).items()
-    }
-
-
-def _frame(number: int, x: np.ndarray, bandwidth: float) -> dict[str, Any]:
-    if not len(x):
-        return {"frame": number, "entropy": None, "diversity": None}
-    H, D = entropy_and_diversity(x, bandwidth=bandwidth)
-    return {"frame": number, "entropy": H, "diversity": D}
+            yield f"{file.name}: {label}" if several else label, given.envs.take(own)

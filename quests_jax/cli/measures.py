@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 import click
 import numpy as np
@@ -13,16 +13,19 @@ import numpy as np
 import quests_jax.information as information
 from quests_jax.atoms.formats import XYZ_SUFFIXES
 from quests_jax.base.checks import InputError
-from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.environments import Environments
+from quests_jax.cli.findings import about_overlap
 from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WORK
 from quests_jax.cli.run import Report, Run, labeled
 from quests_jax.cli.shell import command
 from quests_jax.disk import Work, estimate, persevere, self_sums
 from quests_jax.studies.compression import entropy_and_diversity, measures_of
+from quests_jax.studies.overlaps import Comparison, compare_with_reference
 
 MANY = 200_000  # environments of which pairs take minutes and masses gigabytes
 LABELS = {
+    "n_structures": "structures",
     "n_environments": "environments",
     "entropy": "entropy (nats)",
     "diversity": "diversity (nats)",
@@ -51,8 +54,11 @@ def descriptors(run: Run, files: Inputs) -> Report:
 @command(FILES, *KERNEL, examples=("entropy data.xyz -b 0.015 -o entropy.json",))
 def entropy(run: Run, files: Inputs) -> Report:
     """Entropy H of the environments of FILE, in nats."""
-    measure = partial(information.entropy, bandwidth=run.bandwidth)
-    return _measured(run, files, lambda x: {"entropy": float(measure(x))})
+
+    def measure(envs: Environments) -> dict[str, float]:
+        return {"entropy": float(information.entropy(envs, bandwidth=run.bandwidth))}
+
+    return _measured(run, files, measure)
 
 
 @command(FILES, *KERNEL, examples=("diversity data.xyz",))
@@ -61,8 +67,11 @@ def diversity(run: Run, files: Inputs) -> Report:
 
     It is the logarithm of how many environments are distinct at this bandwidth.
     """
-    measure = partial(information.diversity, bandwidth=run.bandwidth)
-    return _measured(run, files, lambda x: {"diversity": float(measure(x))})
+
+    def measure(envs: Environments) -> dict[str, float]:
+        return {"diversity": float(information.diversity(envs, bandwidth=run.bandwidth))}
+
+    return _measured(run, files, measure)
 
 
 @command(
@@ -87,10 +96,10 @@ def metrics(run: Run, files: Inputs, sample: int | None) -> Report:
     if sample is not None:
         raise InputError("--sample estimates from a folder of shards; add --work FOLDER.")
 
-    def measure(x: np.ndarray) -> dict[str, float]:
-        advise(files, len(x), "--work FOLDER (and --sample 2000 for an estimate)")
-        H, D = entropy_and_diversity(x, bandwidth=run.bandwidth)
-        return {"entropy": H, "diversity": D, "efficiency": _efficiency(H, len(x))}
+    def measure(envs: Environments) -> dict[str, float]:
+        advise(files, len(envs), "--work FOLDER (and --sample 2000 for an estimate)")
+        H, D = entropy_and_diversity(envs, bandwidth=run.bandwidth)
+        return {"entropy": H, "diversity": D, "efficiency": _efficiency(H, len(envs))}
 
     return _measured(run, files, measure)
 
@@ -107,23 +116,25 @@ def delta_entropy(run: Run, files: Inputs, reference: Inputs) -> Report:
 
     Above 0 an environment is novel to the reference. Extended xyz outputs hold it as a per-atom array.
     """
-    given, known = run.load(files), run.load(reference)
-    y, x = given.x, known.x
+    known = run.load(reference)
+    given = run.load(files)
     with run.stage("delta_entropy"):
-        dH = np.asarray(information.delta_entropy(y, x, bandwidth=run.bandwidth))
-    tolerance = overlap_tolerance(dH.dtype)
-    found = {"mean": float(dH.mean()), "max": float(dH.max()), "novel": float((dH >= tolerance).mean())}
-    sizes = {"n_environments": len(y), "reference_environments": len(x), "tolerance": tolerance}
-    arrays = {"structure_id": given.envs.structure_id, "delta_entropy": dH}
+        found = compare_with_reference(given.envs, known.envs, bandwidth=run.bandwidth)
+    dH = found.delta_entropy
+    data = _compared(found, len(known.envs)) | {"mean": float(dH.mean()), "max": float(dH.max())}
+    data |= {"novel": 1 - found.overlap, "structure_id": given.envs.structure_id, "delta_entropy": dH}
+    file, index = given.places[int(np.asarray(given.envs.structure_id)[dH.argmax()])]
     rows = [
-        ("environments", len(y)),
-        ("reference environments", len(x)),
-        ("share that is novel", found["novel"]),
-        ("mean delta entropy (nats)", found["mean"]),
-        ("largest delta entropy (nats)", found["max"]),
-        ("in structure", int(np.asarray(given.envs.structure_id)[dH.argmax()])),
+        ("environments", len(dH)),
+        ("reference environments", len(known.envs)),
+        ("share that is novel", data["novel"]),
+        ("of the reference, to its other structures", 1 - found.baseline),
+        ("mean delta entropy (nats)", data["mean"]),
+        ("largest delta entropy (nats)", data["max"]),
+        (f"in structure, of {file}", index),
     ]
-    return Report(sizes | found | arrays, rows, structures=labeled(given, {"delta_entropy": dH}))
+    structures = labeled(given, {"delta_entropy": dH})
+    return Report(data, rows, structures=structures, advice=about_overlap(found, given.name, known.name))
 
 
 @command(
@@ -137,13 +148,26 @@ def overlap(run: Run, test: Inputs, reference: Inputs) -> Report:
 
     An environment is covered if its delta entropy against REFERENCE is below the tolerance.
     """
-    y, x = run.load(test).x, run.load(reference).x
+    known = run.load(reference)
+    given = run.load(test)
+    run.judge_bandwidth(known.envs)
     with run.stage("overlap"):
-        share = float(information.overlap(y, x, bandwidth=run.bandwidth))
-    data = {"overlap": share, "tolerance": overlap_tolerance(y.dtype)}
-    data |= {"n_environments": len(y), "reference_environments": len(x)}
-    rows = [("environments", len(y)), ("reference environments", len(x)), ("overlap", share)]
-    return Report(data, rows)
+        found = compare_with_reference(given.envs, known.envs, bandwidth=run.bandwidth)
+    rows = [
+        ("environments", len(given.envs)),
+        ("reference environments", len(known.envs)),
+        ("overlap", found.overlap),
+        ("overlap of the reference with its other structures", found.baseline),
+    ]
+    advice = about_overlap(found, given.name, known.name)
+    return Report(_compared(found, len(known.envs)), rows, advice=advice)
+
+
+def _compared(found: Comparison, n_reference: int) -> dict[str, Any]:
+    """The numbers of a comparison, for JSON."""
+    sizes = {"n_environments": len(found.delta_entropy), "reference_environments": n_reference}
+    shares = {"overlap": found.overlap, "baseline": found.baseline, "verdict": found.verdict}
+    return shares | sizes | {"tolerance": found.tolerance}
 
 
 def advise(files: Inputs, n: int, options: str) -> None:
@@ -159,7 +183,7 @@ def advise(files: Inputs, n: int, options: str) -> None:
 def _metrics_on_disk(run: Run, files: Inputs, work: Work, sample: int | None) -> Report:
     """`metrics` of environments on disk: exactly, or from a sample with 95 % confidence intervals."""
 
-    def measure() -> tuple[int, dict[str, float]]:
+    def measure() -> tuple[int, int, dict[str, float]]:
         shards = run.shards(files, work)
         with run.stage("kernel"):
             if sample is not None:
@@ -169,10 +193,11 @@ def _metrics_on_disk(run: Run, files: Inputs, work: Work, sample: int | None) ->
             else:
                 H, D = measures_of(self_sums(shards, bandwidth=run.bandwidth))
                 found = {"entropy": H, "diversity": D}
-        return shards.n_environments, found
+        return len(shards.counts), shards.n_environments, found
 
-    n, found = persevere(measure)
-    data = {"n_environments": n} | found | {"efficiency": _efficiency(found["entropy"], n)}
+    structures, n, found = persevere(measure)
+    data = {"n_structures": structures, "n_environments": n} | found
+    data |= {"efficiency": _efficiency(found["entropy"], n)}
     data |= {"max_entropy": math.log(n)}
     return Report(data, [(LABELS.get(name, name), value) for name, value in data.items()])
 
@@ -182,9 +207,16 @@ def _efficiency(entropy: float, n: int) -> float:
     return 100 * entropy / math.log(n) if n > 1 else 100.0
 
 
-def _measured(run: Run, files: Inputs, measure: Callable[[np.ndarray], dict[str, float]]) -> Report:
-    x = run.load(files).x
+def _measured(run: Run, files: Inputs, measure: Callable[[Environments], dict[str, float]]) -> Report:
+    given = run.load(files)
     with run.stage("kernel"):
-        found = measure(x)
-    data = {"n_environments": len(x)} | found | {"max_entropy": math.log(len(x))}
-    return Report(data, [(LABELS[name], value) for name, value in data.items()])
+        found = measure(given.envs)
+    n = len(given.envs)
+    data: dict[str, Any] = {"n_structures": given.envs.n_structures, "n_environments": n} | found
+    data |= {"max_entropy": math.log(n)}
+    rows: list[tuple[str, Any]] = [(LABELS[name], value) for name, value in data.items()]
+    if given.structures:
+        elements = sorted({symbol for atoms in given.structures for symbol in set(atoms.symbols)})
+        data["elements"] = elements
+        rows.insert(2, ("elements", " ".join(elements)))
+    return Report(data, rows, advice=["For labels, distances, copies and a verdict: quests-jax inspect FILE"])

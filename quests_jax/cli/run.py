@@ -60,6 +60,8 @@ class Report(NamedTuple):
     draw: Callable[[Path], None] | None = None
     view: Callable[[Path], None] | None = None
     advice: Sequence[str] = ()  # what it means and what to do, in sentences for a person
+    failed: bool = False  # whether the exit code is to say that something was found
+    sets: Sequence[Sequence[Atoms]] = ()  # of several files of structures, in the order of the outputs
 
 
 Place = tuple[str, int]  # file, and number of the structure in it
@@ -300,7 +302,11 @@ def _write(run: Run, report: Report, data: dict[str, Any], path: Path) -> None:
     elif report.envs is not None:
         write_descriptors(path, report.envs, {} if run.anonymous else run.parameters)
     else:
-        write(path, report.structures, drop_unsupported=run.writing.drop_unsupported)
+        structures = report.structures
+        if report.sets:
+            files = [each for each in run.writing.outputs if structure_suffix(each) is not None]
+            structures = report.sets[files.index(path)]
+        write(path, structures, drop_unsupported=run.writing.drop_unsupported)
 
 
 def _failure(path: Path, error: Exception) -> str:

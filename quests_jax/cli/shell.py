@@ -32,6 +32,7 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 NAME = "quests-jax"
 PARAMETERS = ("k", "cutoff", "species", "bandwidth")
 SHARING = ("work", "coordinator", "num_processes", "process_id")
+FOUND = 1  # exit code of a check that found what it looks for
 DEBUG = "--debug"
 TROUBLE = "this should not happen; run it again with --debug and report what it prints"
 
@@ -91,7 +92,7 @@ def command(
             quiet: bool,
             as_json: bool,
             **given: Any,
-        ) -> None:
+        ) -> int:
             from quests_jax.cli.run import Run, Writing, deliver
             from quests_jax.output.files import check_outputs
             from quests_jax.output.terminal import show_progress
@@ -112,8 +113,9 @@ def command(
                     report = body(run, **given)
                 if not run.silent:
                     deliver(run, report, outputs, table=not (quiet or as_json), as_json=as_json)
+            return FOUND if report.failed else 0
 
-        decorated: Callable[..., None] = execute
+        decorated: Callable[..., int] = execute
         for option in reversed((*options, *OUTPUT)):
             decorated = option(decorated)
         return cli.command(body.__name__.replace("_", "-"), cls=_Spelled, epilog=epilog)(decorated)
@@ -160,7 +162,7 @@ def _in_company(work: Work | None) -> AbstractContextManager[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, 2 for an error, 130 or 143 for a signal."""
+    """Run the command line; its exit code is 0, 1 (a check failed), 2 (an error), 130 or 143 (a signal)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     spell_on_terminals()
     usual = warnings.formatwarning

@@ -7,6 +7,7 @@ environments are mostly known (novelty), or at which one part of the data best p
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +17,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_matrix
+from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.information.measures import delta_entropy, entropy
+from quests_jax.information.sums.elements import Rows
 
 DECADES = 6  # that a search spans below the extent of the data; beyond, rounding looks like a distance
 GRID = 16  # bandwidths per pass over the distances
@@ -42,7 +45,7 @@ def cutoff_rule(volume: ArrayLike) -> np.ndarray:
     return 0.086164 * np.where(z <= 1, (1 - z**2) ** 2, 0.0) + 0.016
 
 
-def elbow_bandwidth(x: ArrayLike, bandwidths: Sequence[float] | np.ndarray) -> tuple[float, np.ndarray]:
+def elbow_bandwidth(x: Rows, bandwidths: Sequence[float] | np.ndarray) -> tuple[float, np.ndarray]:
     """Bandwidth at which H(h)/ln n, from 1 to 0 in ln h, lies furthest below or above its chord.
 
     Args:
@@ -56,18 +59,18 @@ def elbow_bandwidth(x: ArrayLike, bandwidths: Sequence[float] | np.ndarray) -> t
       InputError: fewer than two environments or three bandwidths, or bandwidths that do not ascend.
     """
     h = np.asarray(bandwidths, float)
-    if len(np.shape(x)) != 2 or np.shape(x)[0] < 2 or len(h) < 3:
+    if np.shape(rows_of(x))[0] < 2 or len(h) < 3:
         raise InputError("an elbow needs two environments and three bandwidths at least.")
     if not np.all(np.diff(h) > 0):
         raise InputError("bandwidths: must ascend; sort them first.")
-    unit, rows = _in_units(x)
-    share = np.asarray(entropy(rows, bandwidth=h / unit)) / np.log(len(rows))
+    unit, x = _in_units(x)
+    share = np.asarray(entropy(x, bandwidth=h / unit)) / np.log(np.shape(rows_of(x))[0])
     place = (np.log(h) - np.log(h[0])) / (np.log(h[-1]) - np.log(h[0]))
     chord = share[0] + place * (share[-1] - share[0])
     return float(h[np.abs(share - chord).argmax()]), share
 
 
-def novelty_bandwidth(y: ArrayLike, x: ArrayLike, *, novel: float = 0.01) -> float:
+def novelty_bandwidth(y: Rows, x: Rows, *, novel: float = 0.01) -> float:
     """Bandwidth at which the share `novel` of y is not covered by x: δH(y|x) is at least the tolerance.
 
     The share falls as h grows, so the answer is unique up to the steps of 1/m. It scales with the
@@ -99,8 +102,10 @@ def novelty_bandwidth(y: ArrayLike, x: ArrayLike, *, novel: float = 0.01) -> flo
     return unit * float(np.sqrt(low * high))
 
 
-def likelihood_bandwidth(y: ArrayLike, x: ArrayLike) -> float:
+def likelihood_bandwidth(y: Rows, x: Rows) -> float:
     """Bandwidth that maximizes the likelihood of each half of the data under the other, by its gradient.
+
+    Elements are not told apart here.
 
         L(h) = −mean_i δH(y_i|x; h) − mean_j δH(x_j|y; h) − 2 d ln h
 
@@ -111,7 +116,7 @@ def likelihood_bandwidth(y: ArrayLike, x: ArrayLike) -> float:
     Raises:
       InputError: sets that do not fit, or so many copies that the likelihood grows without bound.
     """
-    unit, y, x = _in_units(y, x)
+    unit, y, x = _in_units(rows_of(y), rows_of(x))
     low = bottom = -DECADES * np.log(10.0)
     high = 0.0
     for _ in range(HALVINGS):
@@ -135,13 +140,13 @@ def _likelihood(log_h: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
 _likelihood_slope = jax.jit(jax.grad(_likelihood))
 
 
-def _in_units(*sets: ArrayLike) -> tuple[Any, ...]:
+def _in_units(*sets: Rows) -> tuple[Any, ...]:
     """A length R that no distance exceeds, and all sets divided by it, so that a search knows no scale.
 
     At h = R each kernel is at least e^(−1/2), so that two known environments cover everything and the
     likelihood falls; two environments that are alike `DECADES` below R are copies.
     """
-    rows = [np.asarray(each, float) for each in sets]
+    rows = [np.asarray(rows_of(each), float) for each in sets]
     for name, each in zip("yx"[-len(rows) :], rows, strict=True):
         check_matrix(name, each, rows[-1].shape[-1])
         if len(each) < 2:
@@ -152,7 +157,12 @@ def _in_units(*sets: ArrayLike) -> tuple[Any, ...]:
     unit = 2 * float(np.sqrt(((together - together.mean(axis=0)) ** 2).sum(axis=1).max()))
     if not unit > 0:
         raise InputError("all environments are the same, so every bandwidth fits; give a bandwidth.")
-    return unit, *(each / unit for each in rows)
+    return unit, *(_with_rows(each, x / unit) for each, x in zip(sets, rows, strict=True))
+
+
+def _with_rows(given: Rows, x: np.ndarray) -> Rows:
+    """The rows x, with the elements of what was given."""
+    return dataclasses.replace(given, x=x) if isinstance(given, Environments) else x
 
 
 def _volume(volume: ArrayLike) -> np.ndarray:

@@ -193,8 +193,10 @@ def draw_learning_curve(curve: LearningCurve, limit: float | None, path: Path, *
     _save(figure, path)
 
 
-def draw_trajectory(frames: Sequence[dict[str, Any]], path: Path, *, title: str = "") -> None:
-    """Entropy and diversity of every frame above, its novelty below where a reference was given."""
+def draw_trajectory(
+    frames: Sequence[dict[str, Any]], path: Path, *, threshold: float | None = None, title: str = ""
+) -> None:
+    """Entropy and diversity of every frame above, its novelty and the threshold below, given a reference."""
     rows = [
         names
         for names in (("entropy", "diversity"), ("max_delta_entropy",), ("novel",))
@@ -210,7 +212,11 @@ def draw_trajectory(frames: Sequence[dict[str, Any]], path: Path, *, title: str 
         unit = "share" if names == ("novel",) else "nats"
         axes.set_ylabel(unit)
         axes.grid(alpha=0.3)
-        axes.legend([name.replace("_", " ") for name in names], frameon=False)
+        labels = [name.replace("_", " ") for name in names]
+        if threshold is not None and names == ("max_delta_entropy",):
+            axes.axhline(threshold, color=COLORS[1], linestyle=":")
+            labels.append(f"threshold: {threshold:.3g}")
+        axes.legend(labels, frameon=False)
     axes.set_xlabel("frame")
     figure.suptitle(_plain(title))
     _save(figure, path)

@@ -27,6 +27,7 @@ OUTPUT_SUFFIXES = {  # by what a command can write beside numbers
     "atoms": (".json", *XYZ_SUFFIXES),
     "structures": (".json", *STRUCTURE_SUFFIXES),
     "figures": (".json", *FIGURE_SUFFIXES),
+    "frames": (".json", *FIGURE_SUFFIXES, *STRUCTURE_SUFFIXES),
     "report": (".json", ".html"),
     "diagnosis": (
         ".json",

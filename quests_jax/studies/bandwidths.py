@@ -13,7 +13,7 @@ import ase
 import numpy as np
 
 from quests_jax.base.checks import InputError, check_count, check_positive
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import Environments, joined
 from quests_jax.base.progress import advance
 from quests_jax.information import (
     cutoff_rule,
@@ -97,7 +97,7 @@ def recommended_bandwidth(
     value = novelty_bandwidth(y, x, novel=NOVEL)
     advance("bandwidths", 1, 3)
     grid = np.geomspace(value / REACH, value * REACH, CURVE)
-    elbow, share = elbow_bandwidth(np.concatenate([y, x]), grid)
+    elbow, share = elbow_bandwidth(joined([y, x]), grid)
     advance("bandwidths", 2, 3)
     others, failed = {"elbow": elbow}, {}
     if volume is not None:
@@ -169,7 +169,7 @@ def bandwidth_warning(fit: Fit) -> str | None:
     )
 
 
-def _halves(envs: Environments, sample: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _halves(envs: Environments, sample: int, seed: int) -> tuple[Environments, Environments]:
     """Environments of two disjoint halves of the structures, at most `sample` in all."""
     counts = envs.counts
     if np.count_nonzero(counts) < 2:
@@ -182,5 +182,5 @@ def _halves(envs: Environments, sample: int, seed: int) -> tuple[np.ndarray, np.
     for half in (0, 1):
         rows = np.flatnonzero(side[np.asarray(envs.structure_id)] == half)
         kept = np.sort(generator.permutation(rows)[: max(2, sample // 2)])
-        halves.append(np.asarray(envs.x)[kept])
+        halves.append(envs.take(kept))
     return halves[0], halves[1]

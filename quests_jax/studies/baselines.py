@@ -55,7 +55,7 @@ def baseline(
     if envs.n_structures < 2:
         return Baseline(rows, np.full(len(rows), np.inf))
     dH = delta_entropy_of_others(
-        envs.x, envs.structure_id, rows=None if asked is None else rows, bandwidth=bandwidth
+        envs, envs.structure_id, rows=None if asked is None else rows, bandwidth=bandwidth
     )
     return Baseline(rows, np.asarray(dH))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
-import numpy as np
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
@@ -37,15 +36,16 @@ def saturation(
       bandwidth: h in Å⁻¹.
       seed: of the orders.
 
+    >>> import numpy as np
     >>> from quests_jax.base.environments import make_environments
     >>> envs = make_environments(np.zeros((100, 2)), np.arange(100))
     >>> round(float(saturation(envs, repeats=1).curve.mean[-1]), 6)
     0.0
     """
-    total = int(envs.counts.sum())
+    total = len(envs)
     sizes = sorted({max(1, round(share * total)) for share in SHARES})
     key = jax.random.key(seed)
-    curve = learning_curve(np.asarray(envs.x), sizes, repeats=repeats, bandwidth=bandwidth, key=key)
+    curve = learning_curve(envs, sizes, repeats=repeats, bandwidth=bandwidth, key=key)
     try:
         limit = largest_entropy(curve)
     except InputError:

@@ -72,7 +72,7 @@ def find_outliers(
     own = baseline(known, bandwidth=bandwidth, asked=None)
     dH = own.delta_entropy
     if reference is not None:
-        dH = np.asarray(delta_entropy(np.asarray(envs.x), np.asarray(known.x), bandwidth=bandwidth))
+        dH = np.asarray(delta_entropy(envs, known, bandwidth=bandwidth))
     threshold = own.threshold(quantile)
     return Outliers(dH, threshold, by_structure(envs, dH, threshold))
 

@@ -73,7 +73,7 @@ def compare_with_reference(
     >>> round(found.overlap, 2), found.baseline, found.verdict
     (0.33, 1.0, 'outside')
     """
-    dH = np.asarray(delta_entropy(np.asarray(envs.x), np.asarray(reference.x), bandwidth=bandwidth))
+    dH = np.asarray(delta_entropy(envs, reference, bandwidth=bandwidth))
     own = baseline(reference, bandwidth=bandwidth)
     return Comparison(dH, overlap_tolerance(dH.dtype), own.covered)
 
@@ -82,7 +82,7 @@ def overlaps_of_parts(
     names: Sequence[str], parts: Sequence[Environments], *, bandwidth: float = DEFAULT_BANDWIDTH
 ) -> Parts:
     """The overlap of every part of a data set with every other, and the entropy of each."""
-    x = [np.asarray(part.x) for part in parts]
-    shares = overlap_matrix(x, bandwidth=bandwidth)
-    entropies = np.array([float(entropy(rows, bandwidth=bandwidth)) for rows in x])
-    return Parts(list(names), [len(rows) for rows in x], shares, entropies, overlap_tolerance(x[0].dtype))
+    shares = overlap_matrix(parts, bandwidth=bandwidth)
+    entropies = np.array([float(entropy(part, bandwidth=bandwidth)) for part in parts])
+    tolerance = overlap_tolerance(np.asarray(parts[0].x).dtype)
+    return Parts(list(names), [len(part) for part in parts], shares, entropies, tolerance)

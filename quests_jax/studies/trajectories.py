@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -79,18 +80,18 @@ def follow(
     if not 0 < quantile < 1:
         raise InputError(f"quantile must be between 0 and 1, got {quantile}.")
     ends = np.cumsum(envs.counts)[:-1]
-    blocks = np.split(np.asarray(envs.x), ends)
-    measured = np.full((len(blocks), 2), np.nan)
-    for number, x in enumerate(blocks):
-        if len(x):
-            measured[number] = entropy_and_diversity(x, bandwidth=bandwidth)
-        advance("frames", number + 1, len(blocks))
+    borders = [0, *ends, len(envs)]
+    measured = np.full((envs.n_structures, 2), np.nan)
+    for number, (start, stop) in enumerate(pairwise(borders)):
+        if stop > start:
+            measured[number] = entropy_and_diversity(envs.take(slice(start, stop)), bandwidth=bandwidth)
+        advance("frames", number + 1, envs.n_structures)
     entropy, diversity = measured.T
     if reference is None:
         return Trajectory(entropy, diversity, None)
     if threshold is None:
         threshold = baseline(reference, bandwidth=bandwidth).threshold(quantile)
-    dH = np.asarray(delta_entropy(np.asarray(envs.x), np.asarray(reference.x), bandwidth=bandwidth))
+    dH = np.asarray(delta_entropy(envs, reference, bandwidth=bandwidth))
     tolerance = overlap_tolerance(dH.dtype)
     parts = np.split(dH, ends)
     largest = np.array([own.max(initial=-np.inf) for own in parts])

@@ -1,0 +1,116 @@
+"""What a diagnosis found, in sentences for a person, and the option or command that acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from quests_jax.studies.bandwidths import Recommendation
+    from quests_jax.studies.learning_curves import Saturation
+    from quests_jax.studies.outliers import Outliers
+    from quests_jax.studies.overlaps import Comparison, Parts
+    from quests_jax.studies.trajectories import Trajectory
+
+Place = tuple[str, int]  # file, and number of the structure in it
+
+SATURATED = 0.1  # nats of information gap below which more data of the same kind add little
+APART = 3.0  # ratio of the largest to the smallest recommended bandwidth that is worth a word
+COVERED = 0.95  # overlap from which one part makes another superfluous
+
+
+def percent(share: float) -> str:
+    """A share with as many digits as it needs: 100 %, 81.5 %, 0.2 %."""
+    return f"{100 * share:.3g} %"
+
+
+def about_outliers(found: Outliers, places: Sequence[Place]) -> list[str]:
+    """How many environments are foreign, and where the most foreign one is."""
+    count = int(found.is_outlier.sum())
+    if not count:
+        return ["No environment is more foreign than the reference is to itself; nothing to do."]
+    worst = found.structures[0]
+    file, index = places[worst.structure]
+    return [
+        f"{count:,} of {len(found.delta_entropy):,} environments lie above {found.threshold:.3g} nats; the "
+        f"most foreign is atom {worst.atom} of structure {index} of {file}. Look at it before you train: "
+        "-o outliers.xyz writes δH of every atom. To remove broken structures: quests-jax clean."
+    ]
+
+
+def about_bandwidth(found: Recommendation, name: str) -> list[str]:
+    """What to type, and what the rules disagree on."""
+    sentences = [f"Use --bandwidth {found.value:.3g}, or --bandwidth auto: quests-jax inspect {name} -b auto"]
+    if found.disagreement > APART:
+        sentences.append(
+            f"The rules differ by a factor of {found.disagreement:.1f}: compare results at both ends before "
+            "you rely on one."
+        )
+    sentences += [f"The {rule} rule gives no value: {reason}" for rule, reason in found.failed.items()]
+    return sentences
+
+
+def about_saturation(found: Saturation) -> list[str]:
+    """Whether more data of the same kind would be new."""
+    if found.gap is None:
+        return ["The curve has no limit that can be fitted: the data set is too small to say what it lacks."]
+    if found.gap < SATURATED:
+        return [
+            f"The information gap is {found.gap:.2f} nats: more data of this kind would repeat what is there."
+        ]
+    return [
+        f"The information gap is {found.gap:.2f} nats: more data of this kind would still be new. Sample "
+        "more, and choose from it with quests-jax compress NEW -r THIS."
+    ]
+
+
+def about_parts(found: Parts) -> list[str]:
+    """Which parts another part covers already."""
+    covered = []
+    for part, name in enumerate(found.names):
+        best, share = found.covered_most_by(part)
+        if share >= COVERED:
+            covered.append(f"{name} ({percent(share)} by {best})")
+    if covered:
+        return [f"Covered by another part already, and likely superfluous: {', '.join(covered)}."]
+    return [f"No part covers {percent(COVERED)} of another: each adds something of its own."]
+
+
+def about_overlap(found: Comparison, test: str, reference: str) -> list[str]:
+    """The overlap beside its baseline, a verdict, and what to do about it."""
+    own = found.baseline
+    if found.verdict == "unknown":
+        return [
+            f"overlap {found.overlap:.3f}; the reference is hardly like itself at this bandwidth, so nothing "
+            "follows from it. Try --bandwidth auto."
+        ]
+    sentence = f"overlap {found.overlap:.3f}; the reference of itself {own:.3f}: {found.verdict}."
+    if found.verdict == "inside":
+        return [f"{sentence} {test} holds little that {reference} does not know."]
+    add = f"quests-jax compress {test} -r {reference} -s 50 -m cover -o added.xyz"
+    return [f"{sentence} To choose what is missing: {add}"]
+
+
+def about_trajectory(
+    found: Trajectory, places: Sequence[Place], symbols: Sequence[Sequence[str]]
+) -> list[str]:
+    """Which frame leaves the domain of the reference first, and which is the worst."""
+    novelty = found.novelty
+    if novelty is None:
+        return ["Add -r TRAINING.xyz to see where these frames leave what a training set knows."]
+    above, total = novelty.above, len(novelty.largest)
+    if not len(above):
+        return [
+            f"All {total:,} frames stay below the threshold of {novelty.threshold:.3g} nats: inside the "
+            "domain of the reference."
+        ]
+    worst, first = novelty.worst, int(above[0])
+    atom = int(novelty.atom[worst])
+    element = f" ({symbols[worst][atom]})" if len(symbols) else ""
+    return [
+        f"Frame {first} of {total:,} is the first that leaves the domain of the reference; {len(above):,} "
+        f"frames ({percent(len(above) / total)}) lie above the threshold of {novelty.threshold:.3g} nats.",
+        f"Worst: frame {places[worst][1]} of {places[worst][0]}, atom {atom}{element}, "
+        f"{novelty.largest[worst]:.3g} nats.",
+        "To label and add them: -o novel.xyz writes the frames above the threshold (--above T for another).",
+    ]

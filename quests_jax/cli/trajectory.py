@@ -1,0 +1,95 @@
+"""The command that follows a simulation."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import click
+import numpy as np
+
+from quests_jax.cli.findings import about_trajectory
+from quests_jax.cli.inputs import Inputs
+from quests_jax.cli.options import FILES, KERNEL, REFERENCE
+from quests_jax.cli.run import Report, Run
+from quests_jax.cli.shell import command
+from quests_jax.output.figures import draw_trajectory
+from quests_jax.studies.trajectories import QUANTILE, Trajectory, follow
+
+SHOWN = 10  # frames in a table; outputs hold all of them
+
+
+@command(
+    FILES,
+    REFERENCE,
+    click.option(
+        *("-q", "--quantile"),
+        type=float,
+        default=QUANTILE,
+        show_default=True,
+        help="Of the reference's own delta entropies; it is the threshold.",
+    ),
+    click.option("--above", type=float, help="Threshold in nats instead; frames above it are written."),
+    click.option("--fail-above", type=float, help="Exit with code 1 if a frame lies above this, in nats."),
+    *KERNEL,
+    kind="frames",
+    examples=(
+        "trajectory md.xyz -r training.xyz -o md.png -o md.json",
+        "trajectory md.xyz -r training.xyz --above 5 -o novel.xyz",
+        "trajectory md.xyz -r training.xyz --fail-above 20 --quiet",
+    ),
+)
+def trajectory(
+    run: Run,
+    files: Inputs,
+    reference: Inputs | None,
+    quantile: float,
+    above: float | None,
+    fail_above: float | None,
+) -> Report:
+    """Follow a simulation: what each frame holds, and where it leaves what a reference knows.
+
+    A frame is outside if an atom's delta entropy against the reference lies above the threshold: the quantile
+    of what the environments of the reference have against all its other structures. The table shows the worst
+    frames first; structure outputs hold the frames that are outside.
+    """
+    known = None if reference is None else run.load(reference).envs
+    given = run.load(files)
+    with run.stage("frames"):
+        options = {"threshold": above, "quantile": quantile, "bandwidth": run.bandwidth}
+        found = follow(given.envs, known, **options)
+    frames = _frames(found)
+    data = {"n_structures": given.envs.n_structures, "n_environments": len(given.envs), "frames": frames}
+    order = list(range(0, len(frames), -(-len(frames) // SHOWN)))
+    structures, threshold, failed = [], None, False
+    if (novelty := found.novelty) is not None:
+        order, threshold = novelty.order()[:SHOWN].tolist(), novelty.threshold
+        outside = novelty.above
+        data |= {"threshold": threshold, "above": outside, "worst": novelty.worst}
+        data |= {"first": int(outside[0]) if len(outside) else None}
+        structures = [given.structures[i] for i in outside] if given.structures else []
+        failed = fail_above is not None and bool((novelty.largest > fail_above).any())
+    names = list(frames[0])
+    symbols = [list(atoms.symbols) for atoms in given.structures]
+    return Report(
+        data,
+        [[frames[i][name] for name in names] for i in order],
+        [name.replace("_", " ").replace("max delta entropy", "largest δH") for name in names],
+        structures=structures,
+        draw=partial(draw_trajectory, frames, threshold=threshold, title=f"{given.name}: {run.caption()}"),
+        advice=about_trajectory(found, given.places, symbols),
+        failed=failed,
+    )
+
+
+def _frames(found: Trajectory) -> list[dict[str, float | int | None]]:
+    """One row of numbers per frame; None where a frame has no atoms."""
+    columns = {"entropy": found.entropy, "diversity": found.diversity}
+    if found.novelty is not None:
+        columns |= {"novel": found.novelty.novel, "max_delta_entropy": found.novelty.largest}
+        columns |= {"atom": found.novelty.atom}
+    rows = []
+    for number in range(len(found.entropy)):
+        row = {name: column[number].item() for name, column in columns.items()}
+        empty = np.isnan(found.entropy[number])
+        rows.append({"frame": number} | (dict.fromkeys(row) if empty else row))
+    return rows
