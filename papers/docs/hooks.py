@@ -1,4 +1,4 @@
-"""What the documentation takes from elsewhere in the project: the README, the papers and the experiments."""
+"""What the documentation takes from elsewhere in the project: the README, papers, experiments and modules."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "CHANGELOG.md", "papers/*.md", "experiments/*/*.md")
+PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "papers/*.md", "experiments/*/*.md")
 TAKEN = (*PAGES, "papers/*.png", "papers/*.bib", "experiments/*/*.png")
 FOLDER = re.compile(r"\]\((\.\./)?experiments/(\w+)/?\)")
+EVERY_MODULE = re.compile(r"^::: (quests_jax\.[\w.]+)\.\*$", re.MULTILINE)
 
 
 def on_config(config: Any) -> Any:
@@ -34,5 +35,12 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Turn links to folders of experiments into links to their pages."""
+    """Name every module where a page asks for a whole folder; lead links to experiments to their pages."""
+    markdown = EVERY_MODULE.sub(_modules, markdown)
     return FOLDER.sub(lambda found: f"]({found[1] or ''}experiments/{found[2]}/README.md)", markdown)
+
+
+def _modules(found: re.Match[str]) -> str:
+    folder = ROOT.joinpath(*found[1].split("."))
+    names = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    return "\n\n".join(f"::: {found[1]}.{name}" for name in names)
