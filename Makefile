@@ -1,5 +1,5 @@
-# `make demo` compresses the bundled data set, `make test` checks everything in PROCESSES at once. Both install
-# into .venv first.
+# `make demo` compresses the bundled data set, `make test` checks everything in PROCESSES at once, `make test-fast`
+# most of it, for the loop while working. All install into .venv first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 OUT := demo-output
 PROCESSES ?= 2
 
-.PHONY: demo test bench experiments papers docs lint format clean
+.PHONY: demo test test-fast bench experiments papers docs lint format clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(OUT)
@@ -15,7 +15,10 @@ demo: $(VENV)/.installed
 		-o $(OUT)/silicon_10.xyz -o $(OUT)/silicon_10.json
 
 test: $(VENV)/.installed-test lint
-	$(BIN)/pytest -n $(PROCESSES) --dist loadfile
+	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+
+test-fast: $(VENV)/.installed-test
+	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # PEER_PYTHON names an interpreter that has QUESTS.
 bench: $(VENV)/.installed
@@ -45,7 +48,7 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(OUT) docs-output build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OUT) docs-output build dist .pytest_cache .ruff_cache .hypothesis .jax_cache
 
 # The stamps keep pip from running again until pyproject.toml changes.
 $(VENV)/.installed: pyproject.toml | $(BIN)/pip

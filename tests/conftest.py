@@ -52,6 +52,12 @@ def shared_reference() -> Path:
     return SHARED / "reference"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with slow tests first, so that no process is left with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Drop compiled programs that are a month old; programs of code that is gone are never asked for."""
     if not hasattr(session.config, "workerinput"):

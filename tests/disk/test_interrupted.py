@@ -8,16 +8,19 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from driver import choice, command, environment
 
-KILLS = 10
+pytestmark = pytest.mark.slow
+
+KILLS = 6
 
 
 def results(folder: Path) -> set[Path]:
     return set(folder.glob("work/*/0*.npz"))
 
 
-def test_ten_kills_change_nothing(undisturbed: Path, tmp_path: Path) -> None:
+def test_kills_change_nothing(undisturbed: Path, tmp_path: Path) -> None:
     (tmp_path / "data.xyz").write_bytes((undisturbed / "data.xyz").read_bytes())
     moments = random.Random(0)
     for number in range(KILLS):

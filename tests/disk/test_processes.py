@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from driver import HERE, choice, command, environment
 
+pytestmark = pytest.mark.slow
+
 
 def start(folder: Path, cache: Path, processes: int, devices: int = 1) -> list[subprocess.Popen[str]]:
     forced = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
@@ -31,12 +33,9 @@ def start(folder: Path, cache: Path, processes: int, devices: int = 1) -> list[s
     ]
 
 
-@pytest.mark.parametrize(("processes", "devices"), [(2, 2), (4, 1)])
-def test_processes_choose_what_one_chooses(
-    undisturbed: Path, tmp_path: Path, processes: int, devices: int
-) -> None:
+def test_two_processes_of_two_devices_choose_what_one_chooses(undisturbed: Path, tmp_path: Path) -> None:
     (tmp_path / "data.xyz").write_bytes((undisturbed / "data.xyz").read_bytes())
-    for running in start(tmp_path, undisturbed / "cache", processes, devices):
+    for running in start(tmp_path, undisturbed / "cache", processes=2, devices=2):
         printed, errors = running.communicate(timeout=300)
         assert running.returncode == 0, errors
         assert "peer ranks" not in printed  # said by the network below
@@ -46,24 +45,31 @@ def test_processes_choose_what_one_chooses(
     assert found == expected
 
 
-@pytest.mark.parametrize("moment", ["{}", "{}.choice-*"])  # at the start; when all choose together
+@pytest.mark.parametrize(
+    ("processes", "devices", "moment"),
+    [
+        (3, 1, "{}"),  # at the start
+        (2, 2, "{}.choice-*"),  # when all choose together; with the programs of the test above
+    ],
+)
 def test_a_lost_process_stops_the_others_with_a_clear_error(
-    undisturbed: Path, tmp_path: Path, moment: str
+    undisturbed: Path, tmp_path: Path, processes: int, devices: int, moment: str
 ) -> None:
     (tmp_path / "data.xyz").write_bytes((undisturbed / "data.xyz").read_bytes())
-    running = start(tmp_path, undisturbed / "cache", 3)
+    running = start(tmp_path, undisturbed / "cache", processes, devices)
     signs = tmp_path / "work" / "processes"
-    while not all(list(signs.glob(moment.format(process))) for process in range(3)):
+    while not all(list(signs.glob(moment.format(process))) for process in range(processes)):
         time.sleep(0.02)
         assert all(process.poll() is None for process in running)
-    running[2].send_signal(signal.SIGKILL)
+    *survivors, lost = running
+    lost.send_signal(signal.SIGKILL)
     killed = time.monotonic()
-    for survivor in running[:2]:
+    for survivor in survivors:
         _, errors = survivor.communicate(timeout=60)
         assert survivor.returncode != 0
-        assert "error: process 2 of 3 has given no sign of life" in errors
+        assert f"error: process {processes - 1} of {processes} has given no sign of life" in errors
     assert time.monotonic() - killed < 60
-    running[2].communicate()
+    lost.communicate()
 
 
 def test_processes_need_a_folder_and_a_number() -> None:
