@@ -17,7 +17,8 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.plain import plain
 from quests_jax.cover.rules.registry import RULES
 from quests_jax.information import delta_entropy, diversity, entropy
-from quests_jax.studies.compression import compress, entropy_and_diversity
+from quests_jax.studies.compression import compress
+from quests_jax.studies.measures import entropy_and_diversity
 
 WIDE = 0.1  # a bandwidth at which these few environments cover one another in part
 

@@ -18,6 +18,7 @@ from quests_jax.cli.shell import command
 from quests_jax.cover import prefix_metrics
 from quests_jax.cover.rules.registry import find_rule
 from quests_jax.disk import Work, compress_shards, persevere
+from quests_jax.studies.compression import CERTIFICATES
 from quests_jax.studies.compression import compress as choose
 
 
@@ -37,6 +38,14 @@ from quests_jax.studies.compression import compress as choose
         callback=parse_inputs,
         help="File with data that is there already, to complement.",
     ),
+    click.option(
+        "--certify",
+        type=click.Choice(CERTIFICATES),
+        default="quick",
+        show_default=True,
+        help="Bound of what any choice could cover: within about the time of the rest, to the end, or none.",
+    ),
+    click.option("--exact", is_flag=True, help="Entropy of all environments exactly, however many."),
     click.option("--prefixes", is_flag=True, help="Measure the first 1, 2, ... structures too, in JSON."),
     *KERNEL,
     *WORK,
@@ -49,7 +58,14 @@ from quests_jax.studies.compression import compress as choose
     ),
 )
 def compress(
-    run: Run, files: Inputs, size: Size, method: str, reference: Inputs | None, prefixes: bool
+    run: Run,
+    files: Inputs,
+    size: Size,
+    method: str,
+    reference: Inputs | None,
+    certify: str,
+    exact: bool,
+    prefixes: bool,
 ) -> Report:
     """Choose the most informative structures of FILE.
 
@@ -68,7 +84,8 @@ def compress(
     advise(files, len(given.x), "-m cover --work FOLDER")
     run.judge_bandwidth(given.envs)
     with located(given.name):
-        result = choose(given.envs, size=size, method=method, reference=known, bandwidth=run.bandwidth)
+        options = {"bandwidth": run.bandwidth, "certify": certify, "exact": exact}
+        result = choose(given.envs, size=size, method=method, reference=known, **options)
     if prefixes:
         with run.stage("prefixes"):
             options = {"bandwidth": run.bandwidth, "reference": None if known is None else known.x}

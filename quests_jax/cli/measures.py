@@ -20,7 +20,7 @@ from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WO
 from quests_jax.cli.run import Report, Run, labeled
 from quests_jax.cli.shell import command
 from quests_jax.disk import Work, estimate, persevere, self_sums
-from quests_jax.studies.compression import entropy_and_diversity, measures_of
+from quests_jax.studies.measures import entropy_and_diversity, measures_of
 from quests_jax.studies.overlaps import Comparison, compare_with_reference
 
 MANY = 200_000  # environments of which pairs take minutes and masses gigabytes

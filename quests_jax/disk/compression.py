@@ -9,12 +9,13 @@ import numpy as np
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.versions import versions
+from quests_jax.cover.bounds.sampling import FAILURE
 from quests_jax.cover.selection import Selection
 from quests_jax.disk.covers import TARGETS, kept_rows, large_cover
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.sums import estimate
-from quests_jax.disk.targets import FAILURE
-from quests_jax.studies.compression import entropy_and_diversity, timed
+from quests_jax.studies.compression import timed
+from quests_jax.studies.measures import entropy_and_diversity
 
 SAMPLE = 2000  # environments that the entropies of the whole are estimated from
 
@@ -60,7 +61,8 @@ def compress_shards(
         "overlap": (dH < tolerance).mean(),
         "tolerance": tolerance,
         "max_delta_entropy": dH.max(),
-        "bound_failure_probability": FAILURE,
+        "bound": "sampled" if targets < shards.n_environments else "exact",
+        "bound_failure_probability": FAILURE if targets < shards.n_environments else 0.0,
     }
     return plain(summary | {"seconds": seconds, "versions": versions()})
 

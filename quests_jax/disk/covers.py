@@ -25,6 +25,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from quests_jax.cover.bounds.relaxation import best_fill
+from quests_jax.cover.bounds.sampling import bound_of_all
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import DividedMasses, Masses, divided
 from quests_jax.cover.masses.stored import DENSE, DROPPED, DenseMasses, dense_masses, sparse_masses
@@ -223,7 +224,7 @@ def _bound(
     fill = float(best_fill(jnp.asarray(pull), budget))
     hidden = dropped + 2 * float(np.finfo(STORED).eps) * fill / n
     fixed = float(wanted.weights @ (1 - multipliers * wanted.room))
-    return (fixed + fill) / n + hidden + wanted.slack
+    return bound_of_all((fixed + fill) / n + hidden, question.shards.counts, wanted.of_structure)
 
 
 def _problem(masses: Masses, wanted: Targets) -> CoverProblem:

@@ -1,13 +1,4 @@
-"""The environments that a cover of a data set on disk looks at, and what a sample of them proves.
-
-The best choice w for the whole data set does not depend on the sample, so its coverage f(w) exceeds that of
-the targets by more than ε with a probability of at most δ, by the inequality for sampling without replacement
-[serfling:74]:
-
-    f(w) ≤ f̂(w) + ε,    ε² = ½ ln(1/δ) Σ_s (n_s/n)² [1 − (m_s − 1)/n_s] / m_s
-
-summed over the structures s of which m_s < n_s environments are targets. With all of them, ε is 0.
-"""
+"""The environments that a cover of a data set on disk looks at; see `cover.bounds.sampling`."""
 
 from __future__ import annotations
 
@@ -17,11 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from quests_jax.base.checks import check_matrix
+from quests_jax.cover.bounds.sampling import sample_sizes
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.work import Stage
 from quests_jax.information import kernel_sum
-
-FAILURE = 1e-6  # δ, the probability that the bound does not hold
 
 
 class Targets(NamedTuple):
@@ -30,7 +20,7 @@ class Targets(NamedTuple):
     x: np.ndarray  # [m, d], Å⁻¹
     weights: np.ndarray  # [m], summing to n
     room: np.ndarray  # [m], 1 − r: what the reference leaves to cover of each, in [0, 1]
-    slack: float  # ε
+    of_structure: np.ndarray  # [S] int, targets of each structure
 
 
 class Question(NamedTuple):
@@ -63,8 +53,7 @@ def ask(
 def draw_targets(question: Question) -> Targets:
     """A random sample without replacement from each structure, in proportion to its size, at least one."""
     shards, counts = question.shards, question.shards.counts
-    share = np.round(counts * min(1.0, question.targets / shards.n_environments)).astype(int)
-    size = np.minimum(np.maximum(share, 1), counts)
+    size = sample_sizes(counts, question.targets)
 
     def draw(shard: int) -> dict[str, np.ndarray]:
         own, number = size[shards.runs[shard]], shards.structure_id(shard)
@@ -82,8 +71,5 @@ def draw_targets(question: Question) -> Targets:
     stage = question.stage("targets")
     stage.complete(len(shards.runs), draw)
     parts = [stage.load(shard) for shard in range(len(shards.runs))]
-    sampled = size < counts
-    n, m = counts[sampled], size[sampled]
-    spread = np.sum(n**2 * (1 - (m - 1) / n) / m) / shards.n_environments**2
     x, weights, room = (np.concatenate([part[name] for part in parts]) for name in ("x", "weights", "room"))
-    return Targets(x, weights, room, float(np.sqrt(0.5 * np.log(1 / FAILURE) * spread)))
+    return Targets(x, weights, room, size)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import numpy as np
 from ase import Atoms
 
 from quests_jax.atoms.describe import environments
-from quests_jax.base.checks import check_positive
+from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
-from quests_jax.base.environments import Environments, joined
-from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.environments import Environments
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import Size, check_size
 from quests_jax.base.versions import versions
-from quests_jax.cover import Selection, certify, cover_problem
+from quests_jax.cover import Selection
+from quests_jax.cover.posing import Posed, fits, pose
 from quests_jax.cover.rules.registry import find_rule
-from quests_jax.information import DEFAULT_BANDWIDTH, Rows, delta_entropy, self_kernel_sum
+from quests_jax.cover.solvers.relaxed import certify as certified
+from quests_jax.information import DEFAULT_BANDWIDTH
+from quests_jax.studies.measures import measure
+
+CERTIFICATES = ("quick", "full", "none")
+LEAST = 10.0  # seconds that a quick certificate may always take
 
 
 class Compression(NamedTuple):
@@ -41,6 +46,8 @@ def compress(
     k: int = DEFAULT_K,
     cutoff: float = DEFAULT_CUTOFF,
     bandwidth: float = DEFAULT_BANDWIDTH,
+    certify: str = "quick",
+    exact: bool = False,
 ) -> Compression:
     """Choose the structures that keep the most of a data set, and say how much they keep.
 
@@ -52,6 +59,9 @@ def compress(
       k: number of neighbors of the descriptor.
       cutoff: of the descriptor, in Å.
       bandwidth: of the kernel, in Å⁻¹.
+      certify: how hard to look for a bound of what any choice of this size could cover: "quick" takes about
+        as long as everything before it at most, "full" as long as it needs, "none" leaves it out.
+      exact: whether the entropy of a large data set is computed rather than estimated from a sample.
 
     Returns:
       `Compression`. In its summary, overlap is the share of all environments whose delta entropy against
@@ -60,35 +70,34 @@ def compress(
     Raises:
       InputError: an unknown method, or a size, parameter or structure that `environments` refuses.
     """
-    select, bandwidth, seconds = find_rule(method).choose, check_positive("bandwidth", bandwidth), {}
+    rule, bandwidth, seconds = find_rule(method), check_positive("bandwidth", bandwidth), {}
+    if certify not in CERTIFICATES:
+        raise InputError(f"certify must be one of {', '.join(CERTIFICATES)}, got {certify!r}.")
     described = isinstance(structures, Environments)
     count = check_size(size, structures.n_structures if described else len(structures))
+    started = time.perf_counter()
     with timed(seconds, "descriptors"):
         envs = _described(structures, k, cutoff)
         known = None if reference is None else _described(reference, k, cutoff)
+    options, posed = {"bandwidth": bandwidth, "reference": known}, None
+    if rule.poses or fits(envs):
+        with timed(seconds, "masses"):
+            posed = pose(envs, **options)
     with timed(seconds, "selection"):
-        selection = select(envs, size=count, bandwidth=bandwidth, reference=known)
-    with timed(seconds, "certificate"):
-        if selection.upper_bound is None:
-            selection = certify(cover_problem(envs, bandwidth=bandwidth, reference=known), selection)
+        shared = {"posed": posed} if rule.poses else {}
+        selection = rule.choose(envs, size=count, **options, **shared)
     with timed(seconds, "metrics"):
-        kept = _metrics(envs, selection, known, bandwidth)
+        kept = measure(envs, selection.selected, known, bandwidth=bandwidth, posed=posed, exact=exact)
+        selection = selection._replace(coverage=kept.pop("coverage"))
+    if certify != "none" and selection.upper_bound is None:
+        with timed(seconds, "certificate"):
+            limit = None if certify == "full" else max(LEAST, time.perf_counter() - started)
+            selection, posed = _certified(envs, selection, posed, limit, options)
     made_with = {"k": None, "cutoff": None} if described else {"k": k, "cutoff": cutoff}
     summary = {"method": method, "bandwidth": bandwidth} | made_with | _counts(envs, selection, known) | kept
-    summary |= {"seconds": seconds, "versions": versions()}
+    summary |= _kind_of_bound(selection, posed) | {"seconds": seconds, "versions": versions()}
     chosen = [] if isinstance(structures, Environments) else [structures[i] for i in selection.selected]
     return Compression(selection, chosen, plain(summary))
-
-
-def entropy_and_diversity(x: Rows, *, bandwidth: float) -> tuple[float, float]:
-    """H = ln n + mean δH and D = ln Σ exp δH of x [n, d] in nats, from one kernel sum instead of two."""
-    return measures_of(np.asarray(self_kernel_sum(x, bandwidth=bandwidth)))
-
-
-def measures_of(p: np.ndarray) -> tuple[float, float]:
-    """H and D in nats, from the kernel sums p_i = Σ_j K(x_i, x_j), shape [n]."""
-    dH = -np.log(p)
-    return float(np.log(len(p)) + dH.mean()), float(np.logaddexp.reduce(dH))
 
 
 @contextmanager
@@ -104,26 +113,29 @@ def _described(data: Sequence[Atoms] | Environments, k: int, cutoff: float) -> E
     return data if isinstance(data, Environments) else environments(data, k=k, cutoff=cutoff)
 
 
-def _metrics(
-    envs: Environments, selection: Selection, known: Environments | None, bandwidth: float
-) -> dict[str, Any]:
-    """Entropies of the whole and of the chosen part, and how well the part covers the whole."""
-    chosen = envs.take(np.isin(envs.structure_id, selection.selected))
-    covering = chosen if known is None else joined([known, chosen])
-    dH = np.asarray(delta_entropy(envs, covering, bandwidth=bandwidth))
-    tolerance = overlap_tolerance(dH.dtype)
-    entropy, diversity = entropy_and_diversity(chosen, bandwidth=bandwidth)
-    entropy_full, diversity_full = entropy_and_diversity(envs, bandwidth=bandwidth)
-    return {
-        "entropy": entropy,
-        "diversity": diversity,
-        "entropy_full": entropy_full,
-        "diversity_full": diversity_full,
-        "overlap": (dH < tolerance).mean(),
-        "tolerance": tolerance,
-        "max_delta_entropy": dH.max(initial=-np.inf, where=np.isfinite(dH)),
-        "missing_elements": np.isposinf(dH).sum(),
-    }
+def _certified(
+    envs: Environments,
+    selection: Selection,
+    posed: Posed | None,
+    limit: float | None,
+    options: dict[str, Any],
+) -> tuple[Selection, Posed | None]:
+    """The selection with a bound; without one where the user does not want to wait for it."""
+    try:
+        posed = pose(envs, **options) if posed is None else posed
+        found = posed.of_all(certified(posed.problem, selection, seconds=limit))
+        return found._replace(coverage=selection.coverage), posed
+    except KeyboardInterrupt:
+        warnings.warn("the certificate was interrupted; this is the choice without it.", stacklevel=2)
+        return selection, None
+
+
+def _kind_of_bound(selection: Selection, posed: Posed | None) -> dict[str, Any]:
+    """Whether the upper bound is a proof or holds with a probability."""
+    if selection.upper_bound is None or posed is None:
+        return {"bound": None, "bound_failure_probability": None}
+    kind = "exact" if posed.targets is None else "sampled"
+    return {"bound": kind, "bound_failure_probability": posed.failure_probability}
 
 
 def _counts(envs: Environments, selection: Selection, known: Any) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from quests_jax.cover import Selection, cover_problem, greedy_cover
 from quests_jax.cover.rules.registry import find_rule
 from quests_jax.studies.bandwidths import Fit, bandwidth_fit, bandwidth_warning
 from quests_jax.studies.comparison import compare_environments, config_types, force_tail
-from quests_jax.studies.compression import entropy_and_diversity
 from quests_jax.studies.force_tails import compare_tails
+from quests_jax.studies.measures import entropy_and_diversity
 
 METHODS = ("msc", "cover", "random")
 FULL_METHODS = ("msc", "cover", "relaxed", "random")

@@ -13,7 +13,7 @@ from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.progress import advance
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy
 from quests_jax.studies.baselines import baseline
-from quests_jax.studies.compression import entropy_and_diversity
+from quests_jax.studies.measures import entropy_and_diversity
 
 QUANTILE = 0.99  # of the reference's own delta entropies, which a frame within the domain stays below
 

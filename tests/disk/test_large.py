@@ -164,8 +164,8 @@ def test_a_reference_of_another_kind_is_refused(shards: Shards) -> None:
 def test_targets_represent_every_structure(shards: Shards) -> None:
     targets = draw_targets(ask(shards, 15, H, 300, 0, None))
     assert targets.weights.sum() == pytest.approx(shards.n_environments)
-    assert len(targets.weights) == 90 * 3  # of 8 atoms each, nearest to 300 of 720
-    assert targets.slack > 0
+    assert len(targets.weights) == 90 * 4  # of 8 atoms each, at least 300 of 720
+    assert targets.of_structure.sum() < shards.n_environments
 
 
 def test_the_summary_has_the_keys_and_numbers_of_compress(shards: Shards) -> None:

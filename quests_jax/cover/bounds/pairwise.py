@@ -21,6 +21,7 @@ better ones.
 from __future__ import annotations
 
 import math
+import time
 from typing import NamedTuple
 
 import jax
@@ -48,17 +49,20 @@ class Trial(NamedTuple):
     scale: jax.Array  # [S] > 0, of the diagonal
 
 
-def pair_bound(data: Data, owner: jax.Array, relaxation: Relaxation) -> float:
+def pair_bound(data: Data, owner: jax.Array, relaxation: Relaxation, *, until: float = math.inf) -> float:
     """An upper bound of Σ_i u_i min(1, m_i(w)) for all w in {0, 1} within the budget, per Σ u.
 
     Args:
       data: of the saturated cover, with capped masses and at most `MOST` structures.
       owner: o, the structure that each environment is of, shape [n].
       relaxation: whose multipliers and weights are tried first.
+      until: time of `time.monotonic` after which no further multipliers are tried.
     """
     now = Trial(relaxation.weights, relaxation.multipliers, jnp.ones_like(relaxation.weights))
     best, idle = math.inf, 0
     for number in range(ROUNDS):
+        if time.monotonic() > until:
+            break
         bound, now = _bound(data, owner, now)
         idle = 0 if float(bound) < best * (1 - WORTH) else idle + 1
         best = min(best, float(bound))

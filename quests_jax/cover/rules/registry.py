@@ -11,7 +11,8 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.sizes import Size
 from quests_jax.cover.budget import Budget, budget_of_choice
-from quests_jax.cover.problem import CoverProblem, cover_problem, distinct_weights
+from quests_jax.cover.posing import Posed, pose
+from quests_jax.cover.problem import distinct_weights
 from quests_jax.cover.rules.baselines import (
     facility_location,
     farthest_point,
@@ -38,6 +39,7 @@ class Rule(NamedTuple):
     budgeted: bool = False  # takes `budget` (of atoms, say) in place of `size`
     seeded: bool = False  # takes `key`; the answer is random
     complements: bool = False  # a reference changes the choice
+    poses: bool = False  # takes `posed`, the cover problem, if it is there already
 
 
 def find_rule(name: str) -> Rule:
@@ -54,10 +56,11 @@ def cover(
     budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
     reference: Known = None,
+    posed: Posed | None = None,
 ) -> Selection:
     """Greedy cover of environments that count alike."""
-    problem, limit = _posed(envs, size, budget, bandwidth=bandwidth, reference=reference)
-    return greedy_cover(problem, **limit)
+    posed, limit = _limited(envs, size, budget, posed, bandwidth=bandwidth, reference=reference)
+    return posed.of_all(greedy_cover(posed.problem, **limit))
 
 
 def diversity_cover(
@@ -70,8 +73,8 @@ def diversity_cover(
 ) -> Selection:
     """Greedy cover of environments that count by how distinct they are (so coverage is left out)."""
     u = distinct_weights(envs, bandwidth=bandwidth)
-    problem, limit = _posed(envs, size, budget, bandwidth=bandwidth, reference=reference, weights=u)
-    return greedy_cover(problem, **limit)._replace(coverage=None)
+    posed, limit = _limited(envs, size, budget, None, bandwidth=bandwidth, reference=reference, weights=u)
+    return greedy_cover(posed.problem, **limit)._replace(coverage=None)
 
 
 def relaxed(
@@ -81,19 +84,24 @@ def relaxed(
     budget: Budget | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
     reference: Known = None,
+    posed: Posed | None = None,
 ) -> Selection:
     """Relaxed cover of environments that count alike."""
-    problem, limit = _posed(envs, size, budget, bandwidth=bandwidth, reference=reference)
-    return relaxed_cover(problem, **limit)
+    posed, limit = _limited(envs, size, budget, posed, bandwidth=bandwidth, reference=reference)
+    return posed.of_all(relaxed_cover(posed.problem, **limit))
 
 
-def _posed(
-    envs: Environments, size: float | Size | None, budget: Budget | None, **options: Any
-) -> tuple[CoverProblem, dict[str, Any]]:
+def _limited(
+    envs: Environments,
+    size: float | Size | None,
+    budget: Budget | None,
+    posed: Posed | None,
+    **options: Any,
+) -> tuple[Posed, dict[str, Any]]:
     """The problem of a rule, with the costs of its budget, and the limit of a solver."""
     limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
-    problem = cover_problem(envs, cost=limit.cost, **options)
-    return problem, {"size": size} if budget is None else {"cost_budget": float(limit.limit)}
+    posed = pose(envs, cost=limit.cost, **options) if posed is None else posed
+    return posed, {"size": size} if budget is None else {"cost_budget": float(limit.limit)}
 
 
 RULES: dict[str, Rule] = {
@@ -116,6 +124,7 @@ RULES: dict[str, Rule] = {
         nested=True,
         budgeted=True,
         complements=True,
+        poses=True,
     ),
     "diversity": Rule(
         diversity_cover,
@@ -129,6 +138,7 @@ RULES: dict[str, Rule] = {
         "relaxed set cover, rounded and improved by swaps: never below cover, slower",
         budgeted=True,
         complements=True,
+        poses=True,
     ),
     "random": Rule(random_choice, "structures at random", nested=True, budgeted=True, seeded=True),
     "fps": Rule(

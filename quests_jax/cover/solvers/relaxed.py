@@ -7,6 +7,8 @@ better one.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -31,7 +33,7 @@ from quests_jax.cover.selection import Selection, check_structures
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.rounding import pipage_round, swap, threshold_round
 
-TOLERANCE = 5e-4  # relative gap between relaxed value and bound that is good enough
+TOLERANCE = 1e-3  # relative gap between relaxed value and bound that is good enough
 DRAWS = 4  # random roundings
 CLOSE = 0.99  # of the bound: a choice that reaches it needs no better bound
 
@@ -83,6 +85,7 @@ def certify(
     *,
     measure: Measure | Objective = SATURATED,
     max_steps: int = 500,
+    seconds: float | None = None,
 ) -> Selection:
     """The selection with its coverage, and with a bound on what any choice of the same cost could cover.
 
@@ -94,6 +97,7 @@ def certify(
       selection: of structures of this problem.
       measure: what is bounded in place of the coverage; a `Measure` or an `Objective`.
       max_steps: of the solver; more steps bring the bound closer to that of the relaxation.
+      seconds: after which no further step is begun; what was found by then holds all the same.
 
     Raises:
       InputError: structures that do not exist or come twice, or a measure whose bound would not hold.
@@ -104,10 +108,11 @@ def certify(
     if isinstance(measure, Objective):
         value, bound = submodular_bound(problem, budget, measure, selected)
         return selection._replace(coverage=value, upper_bound=bound)
-    relaxation = relax(problem, budget, measure=measure, max_steps=max_steps, start=w)
+    until = math.inf if seconds is None else time.monotonic() + seconds
+    relaxation = relax(problem, budget, measure=measure, max_steps=max_steps, start=w, until=until)
     covered = float(jax.jit(mean_value, static_argnames="measure")(problem, w, measure=measure))
     if measure is SATURATED:
-        bound = _bound(problem, budget, relaxation, covered)
+        bound = _bound(problem, budget, relaxation, covered, until)
     else:
         slopes = jnp.sum(problem.weights * relaxation.multipliers) / jnp.sum(problem.weights)
         bound = float(relaxation.upper_bound + problem.dropped * slopes)
@@ -133,6 +138,7 @@ def relax(
     measure: Measure = SATURATED,
     max_steps: int = 2000,
     start: jax.Array | None = None,
+    until: float = math.inf,
 ) -> Relaxation:
     """Solve the relaxed cover by the primal-dual hybrid gradient method [chambolle:11, pock:11].
 
@@ -147,6 +153,7 @@ def relax(
       measure: SATURATED (whose masses are capped), LOG_MASS or another one.
       max_steps: after which the best bound so far is returned; it holds all the same.
       start: first w, shape [S]; the even choice where not given.
+      until: time of `time.monotonic` after which the best bound so far is returned.
     """
     check_measure(measure)
     data = _data(problem, budget, measure)
@@ -155,7 +162,8 @@ def relax(
     for done in range(0, max_steps, saddle.STEPS):
         best, iterate = saddle.improve(data, best, iterate, measure=measure)
         advance("relaxation", done + saddle.STEPS, max_steps)
-        if best.upper_bound - best.value <= TOLERANCE * abs(best.upper_bound):
+        close = best.upper_bound - best.value <= TOLERANCE * abs(best.upper_bound)
+        if close or time.monotonic() > until:
             break
     rounding = len(problem.weights) * jnp.finfo(problem.weights.dtype).eps * jnp.abs(best.upper_bound)
     return best._replace(upper_bound=best.upper_bound + rounding)
@@ -172,7 +180,9 @@ def _data(problem: CoverProblem, budget: Budget, measure: Measure) -> Data:
     return Data(masses, problem.weights / jnp.sum(problem.weights), problem.reference_mass, budget)
 
 
-def _bound(problem: CoverProblem, budget: Budget, relaxation: Relaxation, reached: float) -> float:
+def _bound(
+    problem: CoverProblem, budget: Budget, relaxation: Relaxation, reached: float, until: float = math.inf
+) -> float:
     """Upper bound of the coverage with all masses, also those that pruning dropped.
 
     That of the relaxation, or that of pairs where the first is far from what was reached.
@@ -180,7 +190,8 @@ def _bound(problem: CoverProblem, budget: Budget, relaxation: Relaxation, reache
     bound = float(relaxation.upper_bound)
     owner = np.repeat(np.arange(problem.n_structures, dtype=np.int32), problem.counts)
     if reached < CLOSE * bound and problem.n_structures <= MOST and len(owner) == len(problem.weights):
-        bound = min(bound, pair_bound(_data(problem, budget, SATURATED), jnp.asarray(owner), relaxation))
+        data = _data(problem, budget, SATURATED)
+        bound = min(bound, pair_bound(data, jnp.asarray(owner), relaxation, until=until))
     return min(1.0, bound + float(problem.dropped))
 
 

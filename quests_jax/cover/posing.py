@@ -1,0 +1,60 @@
+"""The cover problem of a data set of any size: of all its environments, or of targets that stand for them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from quests_jax.base.environments import Environments
+from quests_jax.cover.bounds.sampling import FAILURE, Targets, bound_of_all, draw_targets
+from quests_jax.cover.masses import stored
+from quests_jax.cover.problem import CoverProblem, cover_problem
+from quests_jax.cover.selection import Selection
+
+TARGETS = 32_768  # environments that stand for all of a large data set
+
+
+class Posed(NamedTuple):
+    """A cover problem, and what its environments stand for."""
+
+    problem: CoverProblem
+    counts: np.ndarray  # [S] int, environments of each structure
+    targets: Targets | None  # None where the problem is that of all environments
+
+    @property
+    def failure_probability(self) -> float:
+        """With which a bound for all environments does not hold; 0 for a proof."""
+        return 0.0 if self.targets is None else FAILURE
+
+    def of_all(self, selection: Selection) -> Selection:
+        """A selection of this problem, as far as it is known for all environments.
+
+        Of targets the coverage is an estimate, which is left out; a bound is raised so that it holds for all.
+        """
+        if self.targets is None or selection.upper_bound is None:
+            return selection if self.targets is None else selection._replace(coverage=None)
+        bound = bound_of_all(selection.upper_bound, self.counts, self.targets.of_structure)
+        return selection._replace(coverage=None, upper_bound=bound)
+
+
+def fits(envs: Environments) -> bool:
+    """Whether the masses of all structures at all environments are few enough to be stored densely."""
+    return envs.n_structures * len(envs) <= stored.DENSE
+
+
+def pose(envs: Environments, *, weights: np.ndarray | None = None, seed: int = 0, **options: Any) -> Posed:
+    """The cover problem of all environments, or of a weighted sample of them where masses are too many.
+
+    Args:
+      envs: environments of S structures, n in all.
+      weights: u of each environment, shape [n]; 1 where not given.
+      seed: of the sample.
+      options: of `cover_problem`: bandwidth, cost, reference.
+    """
+    if fits(envs) or len(envs) <= TARGETS:
+        return Posed(cover_problem(envs, weights=weights, **options), envs.counts, None)
+    targets = draw_targets(envs.counts, TARGETS, seed=seed)
+    u = targets.weights if weights is None else targets.weights * np.asarray(weights)[targets.rows]
+    problem = cover_problem(envs, targets=envs.take(targets.rows), weights=u, **options)
+    return Posed(problem, envs.counts, targets)
