@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -78,3 +79,71 @@ def test_slow_libraries_stay_at_home_and_inside_functions(library: str) -> None:
             assert library not in {module.split(".")[0] for module in imported(node)}, (
                 f"{name} is slow to import"
             )
+
+
+FOLDERS = {
+    "base",
+    "atoms",
+    "information",
+    "cover",
+    "studies",
+    "generate",
+    "datasets",
+    "disk",
+    "output",
+    "cli",
+}
+FILES = {"__init__.py", "__main__.py", "py.typed"}
+LONGEST = 350  # lines of a module
+
+
+def test_the_package_is_ten_folders_and_three_files() -> None:
+    files = [path.relative_to(PACKAGE).parts for path in PACKAGE.rglob("*") if path.is_file()]
+    kept = [parts for parts in files if "__pycache__" not in parts]
+    assert {parts[0] for parts in kept if len(parts) > 1} == FOLDERS
+    assert {parts[0] for parts in kept if len(parts) == 1} == FILES
+
+
+def test_modules_are_short() -> None:
+    lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert not {name: count for name, count in lines.items() if count > LONGEST}
+
+
+@pytest.mark.parametrize("folder", ["atoms", "information", "cover", "studies", "generate"])
+def test_nothing_below_the_command_line_prints(folder: str) -> None:
+    for name in (name for name in MODULES if name.split(".")[0] == folder):
+        tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+        called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        assert not called & {"print", "click.echo", "sys.stdout.write"}, name
+        assert not {"click", "rich"} & {module.split(".")[0] for module in imported(tree)}, name
+
+
+@pytest.mark.parametrize("folder", ["cli", "output"])
+def test_no_command_computes_kernels(folder: str) -> None:
+    """Commands and pages show what studies return; they call no kernel sum and no solver."""
+    for name in (name for name in MODULES if name.split(".")[0] == folder):
+        below = {module for module in own_imports(name) if module.startswith("information.sums")}
+        assert not below, f"{name} imports {below}"
+
+
+# Compiled rules form exponents pick by pick, and entropies of single structures are sums of a few rows.
+KERNELS = {"cover.rules.msc", "cover.rules.pareto", "cover.rules.structure_means"}
+
+
+def test_kernels_are_formed_by_the_engine() -> None:
+    width = re.compile(r"\b(?:2(?:\.0)?|0\.5) ?[*/] ?\(?(?:bandwidth|h) ?\*\* ?2|/ ?\(2 \* bandwidth")
+    for name, path in MODULES.items():
+        if not name.startswith("information.sums") and name not in KERNELS:
+            assert not width.search(_code(path)), name
+
+
+def _code(path: Path) -> str:
+    """The source without docstrings and comments."""
+    return ast.unparse(_without_docstrings(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree

@@ -92,4 +92,4 @@ RECIPE: tuple[Dynamics | Sweep, ...] = (
 
 def bundled() -> Path:
     """Path of the gzipped extxyz file that ships with the package: this recipe with seed 0."""
-    return Path(str(files("quests_jax") / "data" / "silicon.xyz.gz"))
+    return Path(str(files("quests_jax") / "datasets" / "silicon.xyz.gz"))
