@@ -17,11 +17,15 @@ from quests_jax.base.checks import InputError, located
 HEAD = 4096  # bytes that a file is recognised by
 
 
-def read(path: str | os.PathLike[str]) -> list[ase.Atoms]:
+def read(path: str | os.PathLike[str], *, check: bool = True) -> list[ase.Atoms]:
     """Read every structure of a file in any format ASE knows, packed by gzip, xz or bzip2 or not.
 
     A file is recognised by its content first and by its name second. The name is the name: `POSCAR@300K`
     is that     file. What is read is read whole: text that belongs to no structure is an error.
+
+    Args:
+      path: the file.
+      check: refuse structures with positions or cells that cannot be a structure's (see `find_flaws`).
 
     Returns:
       Structures in the order of the file; `source_of` says where each was read, and `write` copies the
@@ -38,8 +42,9 @@ def read(path: str | os.PathLike[str]) -> list[ase.Atoms]:
         structures = format_of_content(head, plain_name(path)).read(plain, str(path))
     if not structures:
         raise InputError(f"{path}: holds no structures; check the file.")
-    with located(path):
-        validate(structures)
+    if check:
+        with located(path):
+            validate(structures)
     _warn_of_notes(path, structures)
     return structures
 

@@ -47,13 +47,26 @@ def validate(structures: Sequence[ase.Atoms], *, first: int = 0) -> None:
     `first` is the number of the first structure, for the message.
     """
     structures = check_structures(structures)
+    flawed = _flawed(structures)
+    if flawed.any():
+        number = int(flawed.argmax())
+        raise FlawedStructure(first + number, _flaw(structures[number]))
+
+
+def find_flaws(structures: Sequence[ase.Atoms]) -> dict[int, str]:
+    """What is wrong with each structure that `validate` would refuse, by its number, without raising."""
+    structures = check_structures(structures)
+    flaws = {int(number): _flaw(structures[number]) for number in np.flatnonzero(_flawed(structures))}
+    return {number: flaw.lstrip(":, ").split(";")[0].rstrip(".") for number, flaw in flaws.items()}
+
+
+def _flawed(structures: Sequence[ase.Atoms]) -> np.ndarray:
+    """Whether the positions or the cell of each structure cannot be a structure's."""
     flawed = _flawed_cells(structures)
     positions = np.concatenate([atoms.positions for atoms in structures])
     sound = (np.abs(positions) <= FARTHEST).all(axis=1)  # false for NaN
     flawed[np.repeat(np.arange(len(flawed)), [len(atoms) for atoms in structures])[~sound]] = True
-    if flawed.any():
-        number = int(flawed.argmax())
-        raise FlawedStructure(first + number, _flaw(structures[number]))
+    return flawed
 
 
 def _kind(given: object) -> str:

@@ -1,0 +1,69 @@
+"""The shortest distances of structures, measured in covalent radii."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import ase
+import numpy as np
+from ase.data import covalent_radii
+
+from quests_jax.atoms.search import Search
+
+REACH = 1.2  # sums of covalent radii within which the shortest distance is sought
+BOND = (0.7, 1.3)  # sums of covalent radii between which two atoms are bonded
+
+
+class Contacts(NamedTuple):
+    """The pair of atoms of each structure that is closest in sums of covalent radii."""
+
+    ratio: np.ndarray  # [S] distance over the sum of the radii; inf if no two atoms are near
+    distance: np.ndarray  # [S] Å
+    atoms: np.ndarray  # [S, 2]
+
+
+def closest_contacts(structures: Sequence[ase.Atoms]) -> Contacts:
+    """Find the closest pair of atoms of each structure, in covalent radii [cordero:08, as in ASE].
+
+    Args:
+      structures: with positions and cells that are finite.
+
+    Returns:
+      `Contacts`; a ratio of 1 is a typical bond, one below 0.5 hardly occurs.
+
+    >>> from ase import Atoms
+    >>> found = closest_contacts([Atoms("H2", [(0, 0, 0), (0, 0, 0.62)]), Atoms("H")])
+    >>> found.ratio
+    array([ 1., inf])
+    """
+    search = Search()
+    ratio = np.full(len(structures), np.inf)
+    distance = np.full(len(structures), np.inf)
+    pair = np.zeros((len(structures), 2), int)
+    for number, atoms in enumerate(structures):
+        radii = covalent_radii[atoms.numbers]
+        pairs, _, _, lengths = search.pairs(atoms, 2 * REACH * radii.max(initial=0.1))
+        if len(lengths):
+            ratios = lengths / radii[pairs.astype(int)].sum(axis=1)
+            best = int(ratios.argmin())
+            ratio[number], distance[number], pair[number] = ratios[best], lengths[best], np.sort(pairs[best])
+    return Contacts(ratio, distance, pair)
+
+
+def bonded_across(atoms: ase.Atoms) -> np.ndarray:
+    """Share of the atoms that periodicity would bond across the borders of each cell vector, shape [3].
+
+    0 along vectors that are periodic already. The cell must have a volume.
+    """
+    whole = atoms.copy()
+    whole.pbc = True
+    radii = covalent_radii[atoms.numbers]
+    pair, shift, _, length = Search().pairs(whole, 2 * BOND[1] * radii.max())
+    pair = pair.astype(int)
+    ratio = length / radii[pair].sum(axis=1)
+    bonded = (ratio > BOND[0]) & (ratio < BOND[1])
+    share = np.zeros(3)
+    for axis in np.flatnonzero(~atoms.pbc):
+        share[axis] = len(np.unique(pair[bonded & (shift[:, axis] != 0)])) / len(atoms)
+    return share
