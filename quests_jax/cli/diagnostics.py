@@ -12,7 +12,7 @@ import numpy as np
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments
 from quests_jax.base.plain import plain
-from quests_jax.cli.findings import about_bandwidth, about_outliers, about_parts, about_saturation
+from quests_jax.cli.findings import about_bandwidth, about_outliers, about_parts, about_saturation, typed
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED
 from quests_jax.cli.run import Report, Run, labeled
@@ -123,7 +123,7 @@ def bandwidth(run: Run, files: Inputs, sample: int, seed: int) -> Report:
     rows.append((f"recommended ({found.rule} rule)", found.value))
     title = f"{given.name}: {run.caption()}"
     draw = partial(draw_bandwidths, found.bandwidths, found.entropy_over_ln_n, rules, title=title)
-    return Report(data, rows, draw=draw, advice=about_bandwidth(found, given.name))
+    return Report(data, rows, draw=draw, advice=about_bandwidth(found, typed(files)))
 
 
 @command(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from quests_jax.cli.inputs import Inputs
 
 if TYPE_CHECKING:
     from quests_jax.studies.bandwidths import Recommendation
@@ -14,9 +17,18 @@ if TYPE_CHECKING:
 
 Place = tuple[str, int]  # file, and number of the structure in it
 
+FEW = 3  # files that are typed again
 SATURATED = 0.1  # nats of information gap below which more data of the same kind add little
 APART = 3.0  # ratio of the largest to the smallest recommended bandwidth that is worth a word
 COVERED = 0.95  # overlap from which one part makes another superfluous
+
+
+def typed(inputs: Inputs) -> str:
+    """The files as they can be typed again; FILE... for more than a few."""
+    words = shlex.join(file.path for file in inputs.files)
+    return (
+        words if len(inputs.files) <= FEW and all(file.part is None for file in inputs.files) else "FILE..."
+    )
 
 
 def percent(share: float) -> str:
@@ -40,7 +52,9 @@ def about_outliers(found: Outliers, places: Sequence[Place]) -> list[str]:
 
 def about_bandwidth(found: Recommendation, name: str) -> list[str]:
     """What to type, and what the rules disagree on."""
-    sentences = [f"Use --bandwidth {found.value:.3g}, or --bandwidth auto: quests-jax inspect {name} -b auto"]
+    sentences = [
+        f"Use --bandwidth {found.value:.3g}, or --bandwidth auto:\n  quests-jax inspect {name} -b auto"
+    ]
     if found.disagreement > APART:
         sentences.append(
             f"The rules differ by a factor of {found.disagreement:.1f}: compare results at both ends before "
@@ -88,7 +102,7 @@ def about_overlap(found: Comparison, test: str, reference: str) -> list[str]:
     if found.verdict == "inside":
         return [f"{sentence} {test} holds little that {reference} does not know."]
     add = f"quests-jax compress {test} -r {reference} -s 50 -m cover -o added.xyz"
-    return [f"{sentence} To choose what is missing: {add}"]
+    return [f"{sentence} To choose what is missing:\n  {add}"]
 
 
 def about_trajectory(

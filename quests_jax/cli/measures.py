@@ -14,7 +14,7 @@ import quests_jax.information as information
 from quests_jax.atoms.formats import XYZ_SUFFIXES
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
-from quests_jax.cli.findings import about_overlap
+from quests_jax.cli.findings import about_overlap, typed
 from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WORK
 from quests_jax.cli.run import Report, Run, labeled
@@ -134,7 +134,9 @@ def delta_entropy(run: Run, files: Inputs, reference: Inputs) -> Report:
         (f"in structure, of {file}", index),
     ]
     structures = labeled(given, {"delta_entropy": dH})
-    return Report(data, rows, structures=structures, advice=about_overlap(found, given.name, known.name))
+    return Report(
+        data, rows, structures=structures, advice=about_overlap(found, typed(files), typed(reference))
+    )
 
 
 @command(
@@ -159,7 +161,7 @@ def overlap(run: Run, test: Inputs, reference: Inputs) -> Report:
         ("overlap", found.overlap),
         ("overlap of the reference with its other structures", found.baseline),
     ]
-    advice = about_overlap(found, given.name, known.name)
+    advice = about_overlap(found, typed(test), typed(reference))
     return Report(_compared(found, len(known.envs)), rows, advice=advice)
 
 

@@ -61,7 +61,9 @@ class Report(NamedTuple):
     view: Callable[[Path], None] | None = None
     advice: Sequence[str] = ()  # what it means and what to do, in sentences for a person
     failed: bool = False  # whether the exit code is to say that something was found
-    sets: Sequence[Sequence[Atoms]] = ()  # of several files of structures, in the order of the outputs
+    sets: Sequence[
+        Sequence[Atoms]
+    ] = ()  # of several files, in the order of the outputs; empty ones are not written
 
 
 Place = tuple[str, int]  # file, and number of the structure in it
@@ -134,10 +136,13 @@ class Run:
         """Structures and their environments."""
         return self.describe(self.read(inputs))
 
-    def read(self, inputs: Inputs) -> Given:
-        """Structures of all files, one after the other; or environments, if any is a file of descriptors."""
+    def read(self, inputs: Inputs, *, check: bool = True) -> Given:
+        """Structures of all files, one after the other; or environments, if any is a file of descriptors.
+
+        Without `check`, structures with positions or cells that cannot be are read too.
+        """
         with self.stage("reading"):
-            parts = [self._read(file) for file in inputs.files]
+            parts = [self._read(file, check) for file in inputs.files]
         places = [place for part in parts for place in part.places]
         if all(part.described is None for part in parts):
             structures = [atoms for part in parts for atoms in part.structures]
@@ -164,12 +169,12 @@ class Run:
         self._settle_bandwidth(envs, typical_volume(given.structures))
         return Data(given.name, given.structures, given.places, envs)
 
-    def _read(self, file: Input) -> Given:
+    def _read(self, file: Input, check: bool) -> Given:
         if file.path == STDIN:
             with standard_input() as path, named(path, "standard input"):
-                return _part_of(file, read(path))
+                return _part_of(file, read(path, check=check))
         if not file.path.endswith(DESCRIPTOR_SUFFIXES):
-            return _part_of(file, read(file.path) if file.is_file else load(file.path))
+            return _part_of(file, read(file.path, check=check) if file.is_file else load(file.path))
         envs, made_with = read_descriptors(Path(file.path))
         if file.part is not None:
             raise InputError(f"{file.path}: holds descriptors; a part of it cannot be taken.")
@@ -270,7 +275,8 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     if run.automatic:
         data["bandwidth_auto"] = run.automatic[0]._asdict()
     failed = {}
-    for path in outputs:
+    empty = [path for path in outputs if report.sets and _set_of(run, report, path) == []]
+    for path in (path for path in outputs if path not in empty):
         try:
             _write(run, report, data, path)
         except Exception as error:  # whatever the writer of a format raises: the others are written
@@ -282,7 +288,8 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
 
         print_table(report.header, report.rows, run.caption())
         print_advice(report.advice)
-        written = [f"wrote {path}" for path in outputs if path not in failed]
+        written = [f"wrote {path}" for path in outputs if path not in (*failed, *empty)]
+        written += [f"nothing to write to {path}" for path in empty]
         print(*written, sep="\n", end="\n" if written else "")
     if failed:
         raise InputError(" ".join(map(_failure, failed, failed.values()))) from next(iter(failed.values()))
@@ -302,11 +309,18 @@ def _write(run: Run, report: Report, data: dict[str, Any], path: Path) -> None:
     elif report.envs is not None:
         write_descriptors(path, report.envs, {} if run.anonymous else run.parameters)
     else:
-        structures = report.structures
-        if report.sets:
-            files = [each for each in run.writing.outputs if structure_suffix(each) is not None]
-            structures = report.sets[files.index(path)]
-        write(path, structures, drop_unsupported=run.writing.drop_unsupported)
+        structures = _set_of(run, report, path) if report.sets else report.structures
+        write(path, structures or [], drop_unsupported=run.writing.drop_unsupported)
+
+
+def _set_of(run: Run, report: Report, path: Path) -> list[Atoms] | None:
+    """The structures for an output, the n-th file of structures gets the n-th set; None for other outputs."""
+    files = [each for each in run.writing.outputs if structure_suffix(each) is not None]
+    if path not in files:
+        return None
+    if files.index(path) >= len(report.sets):
+        raise InputError(f"{path}: is one file too many; this command writes {len(report.sets)}.")
+    return list(report.sets[files.index(path)])
 
 
 def _failure(path: Path, error: Exception) -> str:

@@ -74,7 +74,7 @@ def trajectory(
         data,
         [[frames[i][name] for name in names] for i in order],
         [name.replace("_", " ").replace("max delta entropy", "largest δH") for name in names],
-        structures=structures,
+        sets=[structures],
         draw=partial(draw_trajectory, frames, threshold=threshold, title=f"{given.name}: {run.caption()}"),
         advice=about_trajectory(found, given.places, symbols),
         failed=failed,

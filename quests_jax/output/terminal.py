@@ -39,17 +39,22 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: s
     """Print a small table on stdout; numbers are aligned to the right, None is shown as unknown."""
     table = Table(show_header=any(header), caption=Text(caption), caption_justify="left")
     for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number else "left")
+        words = all(_is_word(row[number]) for row in rows)
+        table.add_column(name, justify="left" if words or not number else "right")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     Console(file=sys.stdout).print(table)
 
 
 def print_advice(sentences: Sequence[str]) -> None:
-    """Print sentences for a person on stdout, folded to the width of the terminal."""
+    """Print sentences for a person on stdout, folded to the width of the terminal.
+
+    Lines that are indented hold commands to copy, and are not folded.
+    """
     console = Console(file=sys.stdout, highlight=False)
     for sentence in sentences:
-        console.print(Text(sentence))
+        for line in sentence.splitlines():
+            console.print(Text(line), soft_wrap=line.startswith(" "))
 
 
 def version_text() -> str:
@@ -72,6 +77,15 @@ def _drawer(drawn: bars.Progress) -> Callable[[str, int, int], None]:
         drawn.update(tasks[stage], completed=done, total=total or None, rate=rate)
 
     return draw
+
+
+def _is_word(value: Any) -> bool:
+    """Whether a cell holds text and no number."""
+    try:
+        float(str(value).replace(",", ""))
+    except ValueError:
+        return isinstance(value, str) and value not in ("", "-")
+    return False
 
 
 def _cell(value: Any) -> str:

@@ -10,11 +10,15 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from command_line import Call, call, json_of
 from scipy.spatial.transform import Rotation
 
 from quests_jax.atoms.reading import read
+from quests_jax.atoms.writing import write
 from quests_jax.studies.cleaning import Limits, find_faults
 from quests_jax.studies.copies import find_copies
+
+__all__ = ["call"]  # the fixture
 
 
 def labeled(atoms: Atoms, energy: float | None = None, forces: np.ndarray | None = None) -> Atoms:
@@ -157,3 +161,26 @@ def test_published_sets_are_clean(name: str, shared_data: Path):
 def test_a_crystal_that_is_strained_along_each_axis_in_turn_is_there_three_times(shared_data: Path):
     found = kinds(read(shared_data / "mlearn" / "Si_test.xyz.gz"))
     assert found == {number: {"copy"} for number in (20, 21, 23, 24)}
+
+
+def test_the_command_writes_both_parts_and_the_reasons(clean, call: Call):
+    good = [atoms.copy() for atoms in clean[:3]]
+    for atoms, original in zip(good, clean, strict=False):
+        atoms.calc = original.calc
+    bad = good[1].copy()
+    bad.positions[1] = bad.positions[0] + [0.9, 0, 0]
+    bad.calc = SinglePointCalculator(bad, energy=np.nan, forces=np.zeros((8, 3)))
+    write("dirty.xyz", [good[0], bad, *good[1:]])
+    found = json_of(call("clean", "dirty.xyz", "-o", "clean.xyz", "-o", "removed.xyz", "--json"))
+    assert (found["kept"], found["removed"]) == ([0, 2, 3], [1])
+    assert found["counts"]["contact"] == found["counts"]["not finite"] == 1
+    assert Path("clean.xyz").read_text() in Path("dirty.xyz").read_text().replace(_frame("dirty.xyz", 1), "")
+    assert "0.9" in read("removed.xyz", check=False)[0].info["removed"]
+    again = call("clean", "clean.xyz", "-o", "nothing.xyz", "-o", "none.xyz")
+    assert "All 3 structures are clean" in again.out
+    assert not Path("none.xyz").exists()
+
+
+def _frame(file: str, number: int) -> str:
+    lines = Path(file).read_text().splitlines(keepends=True)
+    return "".join(lines[10 * number : 10 * number + 10])
