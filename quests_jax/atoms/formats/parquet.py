@@ -48,7 +48,9 @@ def read(path: Path, file: str) -> list[Atoms]:
             for batch in table.iter_batches(ROWS):
                 for row in batch.to_pylist():
                     structures.append(_structure(row, columns, Source(file, len(structures), NAME)))
-    except (arrow.ArrowException, OSError, MemoryError) as error:
+    except (arrow.ArrowException, OSError, MemoryError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"the table is damaged or cut short ({reason}); copy it again.") from None
     return structures
