@@ -13,7 +13,8 @@ from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE
 from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
-from quests_jax.studies.survey import Survey, by_structure, conclusions, survey
+from quests_jax.studies.conclusions import conclusions
+from quests_jax.studies.survey import Survey, survey
 
 
 @command(
@@ -37,7 +38,7 @@ def report(run: Run, files: Inputs, reference: Inputs | None, full: bool) -> Rep
     if not click.get_current_context().params["outputs"]:
         raise InputError("report writes a page and needs a file for it; add -o report.html.")
     given = run.load(files)
-    known = None if reference is None else run.load(reference).x
+    known = None if reference is None else run.load(reference).envs
     with run.stage("report"):
         found = survey(given.structures, given.envs, bandwidth=run.bandwidth, known=known, full=full)
     lines = conclusions(found, given.name)
@@ -55,8 +56,7 @@ def report(run: Run, files: Inputs, reference: Inputs | None, full: bool) -> Rep
         ("entropy (nats)", found.entropy),
         ("diversity (nats)", found.diversity),
     ]
-    data = _numbers(found) | {"outliers": by_structure(given.envs, found.delta_entropy, found.threshold)}
-    return Report(data | {"conclusions": lines}, rows, draw=draw, advice=lines)
+    return Report(_numbers(found) | {"conclusions": lines}, rows, draw=draw, advice=lines)
 
 
 def _numbers(found: Survey) -> dict[str, Any]:
@@ -69,18 +69,20 @@ def _numbers(found: Survey) -> dict[str, Any]:
         "quality": found.quality._asdict(),
         "entropy": found.entropy,
         "diversity": found.diversity,
-        "learning_curve_limit": found.limit,
-        "information_gap": found.information_gap,
+        "learning_curve_limit": found.saturation.limit,
+        "information_gap": found.saturation.gap,
         "like_another": found.fit.like_another,
         "suffice": found.suffice,
         "compression": found.comparison,
         "force_tails": found.force_tails,
-        "outlier_threshold": found.threshold,
+        "outlier_threshold": found.outliers.threshold,
+        "outliers": [row._asdict() for row in found.outliers.structures],
         "reference": None
         if against is None
         else {
-            "covered": against.covered,
-            "covers": against.covers,
+            "covered": against.overlap,
+            "baseline": against.baseline,
+            "covers": found.covers,
             "mean_delta_entropy": float(against.delta_entropy.mean()),
             "max_delta_entropy": float(against.delta_entropy.max()),
         },

@@ -15,7 +15,8 @@ from quests_jax.base.environments import Environments
 from quests_jax.base.versions import versions
 from quests_jax.output.page import page_html, page_of
 from quests_jax.studies.compression import Compression
-from quests_jax.studies.survey import conclusions, survey
+from quests_jax.studies.conclusions import conclusions
+from quests_jax.studies.survey import survey
 
 HEIGHT = 900  # pixels of the frame in a notebook
 

@@ -17,11 +17,11 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax.base.environments import Environments
-from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.output import figures
 from quests_jax.output.explorer import Map, explorer_html, own_file, principal_components, shown_name
 from quests_jax.studies.comparison import config_types, table
-from quests_jax.studies.survey import KEPT, QUANTILE, Survey, by_structure
+from quests_jax.studies.outliers import QUANTILE
+from quests_jax.studies.survey import KEPT, Survey
 
 SHOWN = 12  # most foreign structures in the table
 MOST_NAMES = 12  # config types, elements and periodicities that the facts name
@@ -98,7 +98,7 @@ def map_of(found: Survey, structures: Sequence[Atoms], envs: Environments) -> Ma
     columns = {
         "principal component 1": components[:, 0],
         "principal component 2": components[:, 1],
-        "largest δH (nats)": _largest(found.delta_entropy, number, n_structures),
+        "largest δH (nats)": _largest(found.outliers.delta_entropy, number, n_structures),
         "atoms": envs.counts.astype(float),
     }
     if found.labels is not None and found.labels.names["energy"]:
@@ -114,10 +114,10 @@ def map_of(found: Survey, structures: Sequence[Atoms], envs: Environments) -> Ma
     if (types := config_types(structures)) is not None:
         labels["config type"] = types
     labels[f"kept at {KEPT:.0%} by cover"] = np.where(order <= wanted, "kept", "left out").tolist()
-    odd = np.bincount(number[found.delta_entropy > found.threshold], minlength=n_structures) > 0
+    odd = np.bincount(number[found.outliers.is_outlier], minlength=n_structures) > 0
     labels["outlier"] = np.where(odd, "has outliers", "none").tolist()
     first = [*found.cover.selected[:wanted].tolist(), *np.flatnonzero(odd).tolist()]
-    return Map(columns, labels, structures, found.delta_entropy, first=first)
+    return Map(columns, labels, structures, found.outliers.delta_entropy, first=first)
 
 
 def _facts(found: Survey) -> list[tuple[str, str]]:
@@ -160,7 +160,7 @@ def _sections(found: Survey, envs: Environments) -> list[Section]:
     if found.force_tails:
         parts.append(_force_tails(found))
     if envs.n_structures > 1:
-        parts.append(_outliers(found, envs))
+        parts.append(_outliers(found))
     if found.against is not None:
         parts.append(_against(found))
     return parts
@@ -171,15 +171,15 @@ def _information(found: Survey) -> Section:
         ("entropy", found.entropy),
         ("diversity", found.diversity),
         ("largest entropy, ln n", float(np.log(found.contents["environments"]))),
-        ("limit of the learning curve", found.limit),
-        ("information gap", found.information_gap),
+        ("limit of the learning curve", found.saturation.limit),
+        ("information gap", found.saturation.gap),
     ]
     words = (
         "In nats. The entropy is 0 if all environments are alike and ln n if no two are. Exp of the "
         "diversity counts distinct environments. A curve that still rises says that more data of this kind "
         "would be new."
     )
-    draw = partial(figures.draw_learning_curve, found.curve, found.limit)
+    draw = partial(figures.draw_learning_curve, found.saturation.curve, found.saturation.limit)
     return Section("Information", words, ("", "nats"), rows, draw)
 
 
@@ -210,17 +210,16 @@ def _force_tails(found: Survey) -> Section:
     return Section("Force tails", words, header, rows, partial(figures.draw_tails, known, found.kept_forces))
 
 
-def _outliers(found: Survey, envs: Environments) -> Section:
+def _outliers(found: Survey) -> Section:
     names = ("structure", "atom", "max_delta_entropy", "outliers", "atoms")
-    worst = by_structure(envs, found.delta_entropy, found.threshold)[:SHOWN]
-    rows = [[row[name] for name in names] for row in worst]
+    rows = [[getattr(row, name) for name in names] for row in found.outliers.structures[:SHOWN]]
     words = (
         "Delta entropy of every environment against all other structures: above 0 nothing else in the data "
-        f"is like it. Outliers lie above its {QUANTILE:.0%} quantile, {found.threshold:.3g} nats. Structure "
-        "and atom numbers begin at 0."
+        f"is like it. Outliers lie above its {QUANTILE:.0%} quantile, {found.outliers.threshold:.3g} nats. "
+        "Structure and atom numbers begin at 0."
     )
     header = ("structure", "atom", "its delta entropy", "outliers", "atoms")
-    draw = partial(figures.draw_histogram, found.delta_entropy, found.threshold)
+    draw = partial(figures.draw_histogram, found.outliers.delta_entropy, found.outliers.threshold)
     return Section("Outliers", words, header, rows, draw)
 
 
@@ -229,13 +228,14 @@ def _against(found: Survey) -> Section:
     assert against is not None
     dH = against.delta_entropy
     rows = [
-        ("covered by the reference", against.covered),
-        ("of the reference, covered by the data", against.covers),
+        ("covered by the reference", against.overlap),
+        ("of the reference, covered by its own other structures", against.baseline),
+        ("of the reference, covered by the data", found.covers),
         ("mean delta entropy (nats)", float(dH.mean())),
         ("largest delta entropy (nats)", float(dH.max())),
     ]
     words = "How much of the data the reference knows, and how much of the reference the data would cover."
-    draw = partial(figures.draw_histogram, dH, overlap_tolerance(dH.dtype))
+    draw = partial(figures.draw_histogram, dH, against.tolerance)
     return Section("Against the reference", words, ("", ""), rows, draw)
 
 
