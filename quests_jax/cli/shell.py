@@ -93,7 +93,8 @@ def command(
             as_json: bool,
             **given: Any,
         ) -> int:
-            from quests_jax.cli.run import Run, Writing, deliver
+            from quests_jax.cli.delivery import deliver
+            from quests_jax.cli.run import Run, Writing
             from quests_jax.output.files import check_outputs
             from quests_jax.output.terminal import show_progress
 
