@@ -4,23 +4,20 @@ Glossary. A *structure* is one `ase.Atoms`; an *environment* is one atom with it
 matrix of descriptors. Letters in shapes: n reference environments, m query environments, d features,
 S structures, k neighbors. Lengths in Å, descriptors and bandwidths in Å⁻¹, information in nats.
 
-Importing the package turns on float64 in JAX (`jax_enable_x64`): numbers shown to people need it.
-Arrays that are float32 stay float32.
+What is computed follows the dtype of the input, whether `jax_enable_x64` is on or off: float64 and lists
+give float64, float32 gives float32. Importing the package changes nothing in JAX.
 """
 
-# ruff: noqa: E402  (signals are answered before anything slow is imported, the version of jax is checked, and
-# float64 switched on, before anything uses it)
+# ruff: noqa: E402  (signals are answered before anything slow is imported, and the version of jax is checked
+# before anything uses it)
 
 from quests_jax.base import signals as _signals
 
 _signals.watch_if_command()
 
-import jax as _jax
-
 from quests_jax.base import versions as _versions
 
 _versions.refuse_broken_jax()
-_jax.config.update("jax_enable_x64", True)
 
 from quests_jax.atoms import environments, get_descriptors, read, write
 from quests_jax.base.checks import InputError

@@ -22,8 +22,7 @@ import jax
 import pytest
 from jax._src.lru_cache import LRUCache
 
-import quests_jax  # noqa: F401  (turns on float64)
-
+jax.config.update("jax_enable_x64", True)  # test_precision.py has it off
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 

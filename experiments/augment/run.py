@@ -26,6 +26,8 @@ from quests_jax.generate.bias import Known, delta_entropies, known_environments,
 from quests_jax.output.files import write_json
 from quests_jax.output.terminal import show_progress
 
+jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
+
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "mlearn" / "Si_train.xyz.gz"
 STARTS = 3  # crystals
 SEEDS = 3

@@ -23,7 +23,7 @@ GRADIENT_ROWS = 20_000
 DELTA_ROWS = 20_000  # of the two halves together
 
 GRADIENT = (  # a whole program, for its peak memory
-    "import sys, jax, numpy as np, quests_jax as qj; "
+    "import sys, jax, numpy as np, quests_jax as qj; jax.config.update('jax_enable_x64', True); "
     "jax.block_until_ready(jax.grad(qj.entropy)(np.load(sys.argv[1])))"
 )
 

@@ -26,6 +26,8 @@ from summary import exponents, text
 
 from quests_jax.base.versions import versions
 
+jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
+
 CASES = (descriptors, entropy, scaling, delta_entropy, gradient, msc, greedy, relaxed, reading, command_line)
 SIZES = (2_000, 6_000, 20_000, 60_000)  # and all of the pool
 POOL = 200_000  # environments of a generated pool

@@ -27,6 +27,8 @@ from quests_jax.base.versions import versions
 from quests_jax.output.files import write_json
 from quests_jax.output.terminal import show_progress
 
+jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
+
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 Records = dict[str, dict[str, Any]]
 

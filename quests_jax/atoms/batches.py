@@ -17,6 +17,7 @@ from quests_jax.atoms.descriptors import (
     shared_descriptor,
     unsorted_terms,
 )
+from quests_jax.base.precision import follows_dtype
 
 ROWS = 512  # environments per call
 IN_CACHE = 16  # environments whose terms wait for the sort; divides ROWS
@@ -28,6 +29,7 @@ _compiling = threading.Lock()
 _compiled: set[Hashable] = set()
 
 
+@follows_dtype
 def describe_rows(program: Callable, k: int, cutoff: float, *rows: np.ndarray) -> np.ndarray:
     """Descriptors [n, 2k − 1] of any number of rows by a `program` such as `plain_program`."""
     pending = []

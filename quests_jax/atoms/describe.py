@@ -34,6 +34,7 @@ from quests_jax.atoms.validation import validate
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, make_environments
+from quests_jax.base.precision import double_precision, follows_dtype
 from quests_jax.base.progress import advance
 
 ALONE = 512  # environments up to which one host thread is as fast as several
@@ -51,6 +52,7 @@ class Vectors(NamedTuple):
     shared_numbers: np.ndarray  # [t, K]
 
 
+@follows_dtype
 def environments(
     structures: Sequence[ase.Atoms],
     *,
@@ -92,6 +94,7 @@ def environments(
     return make_environments(x, number, len(counts), None if mode == IGNORE else numbers_of(structures))
 
 
+@follows_dtype
 def get_descriptors(
     structures: Sequence[ase.Atoms],
     *,
@@ -143,7 +146,7 @@ def in_runs(
     device = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]  # of each thread
 
     def described(run: slice) -> np.ndarray:
-        with jax.default_device(device):
+        with jax.default_device(device), double_precision():
             return describe(structures[run], first + run.start)
 
     with ThreadPoolExecutor(workers) as pool:

@@ -14,10 +14,12 @@ from jax.typing import ArrayLike
 from quests_jax.atoms.neighbors import Neighbors, displacements
 from quests_jax.base.defaults import DEFAULT_CUTOFF
 from quests_jax.base.numerics import safe_reciprocal, safe_sqrt
+from quests_jax.base.precision import follows_dtype
 
 UNROLL = 4  # steps of a scan in one; three times faster than one or eight at a time
 
 
+@follows_dtype
 def quests_descriptor(
     vectors: jax.Array, *, cutoff: float | jax.Array, weights: jax.Array | None = None
 ) -> jax.Array:
@@ -93,6 +95,7 @@ def shared_descriptor(
     return jnp.concatenate([radial, occupation @ rows / k])
 
 
+@follows_dtype
 @partial(jax.jit, static_argnames="cutoff")
 def descriptors(
     positions: ArrayLike,

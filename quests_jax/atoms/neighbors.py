@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 from quests_jax.atoms.search import NO_PAIRS, Search
 from quests_jax.base.checks import FlawedStructure, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.shapes import padded_size
 
 # Files keep six decimals: two distances that were equal differ by up to 2√3·1e-6 Å after rounding.
@@ -128,6 +129,7 @@ def nearest(pairs: Pairs, *, k: int) -> tuple[Nearest, Nearest]:
     return plain, shared._replace(occupation=_share(shared, pairs.distance, k))
 
 
+@follows_dtype
 def find_neighbors(atoms: ase.Atoms, *, k: int = DEFAULT_K, cutoff: float = DEFAULT_CUTOFF) -> Neighbors:
     """Nearest neighbors of one structure; all tied shells are kept, hence K ≥ k columns.
 
@@ -167,6 +169,7 @@ def separated(atoms: ase.Atoms, closest: float) -> np.ndarray | None:
 # --- on the device: pure, differentiable in positions and cell ----------------------------------------
 
 
+@follows_dtype
 def displacements(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors) -> jax.Array:
     """Vectors from each atom to its neighbors, R_j − R_i + shift · cell, in Å.
 

@@ -29,9 +29,11 @@ from quests_jax.atoms.validation import validate
 from quests_jax.base.checks import InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.numerics import safe_sqrt
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 
 
+@follows_dtype
 def smooth_descriptor(vectors: jax.Array, *, cutoff: float) -> jax.Array:
     """Descriptor of one environment whose weights vanish at its neighbor k + 1.
 
@@ -46,6 +48,7 @@ def smooth_descriptor(vectors: jax.Array, *, cutoff: float) -> jax.Array:
     return descriptor_of_terms(*_terms(vectors, cutoff=cutoff))
 
 
+@follows_dtype
 @partial(jax.jit, static_argnames=("k", "cutoff"))
 def smooth_descriptors(
     positions: ArrayLike,
@@ -82,6 +85,7 @@ def smooth_descriptors(
     return jax.vmap(partial(smooth_descriptor, cutoff=cutoff))(ordered)
 
 
+@follows_dtype
 def get_smooth_descriptors(
     structures: Sequence[ase.Atoms], *, k: int = DEFAULT_K, cutoff: float = DEFAULT_CUTOFF
 ) -> np.ndarray:

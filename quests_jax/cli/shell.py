@@ -9,8 +9,8 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import click
 
 from quests_jax.base import signals
 from quests_jax.base.checks import InputError
+from quests_jax.base.precision import double_precision
 from quests_jax.base.text import spell_on_terminals, spelled
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import OUTPUT
@@ -183,7 +184,8 @@ def _call(arguments: list[str]) -> int:
     """The exit code of a command; whatever goes wrong is one line, with its traceback under --debug."""
     debug = DEBUG in arguments
     try:
-        return cli.main(arguments, prog_name=NAME, standalone_mode=False, obj=arguments) or 0
+        with double_precision(), _without_log():
+            return cli.main(arguments, prog_name=NAME, standalone_mode=False, obj=arguments) or 0
     except click.Abort:
         return _complain(signals.WORDS[signals.signal.SIGINT], signals.CODES[signals.signal.SIGINT])
     except click.UsageError as error:
@@ -210,6 +212,22 @@ def _complain(message: str, code: int = 2) -> int:
     return code
 
 
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Leave out JAX's log while a command runs: XLA raises a false alarm for every CPU program that it loads.
+
+    See jax-ml/jax issue 38445.
+    """
+    import jax
+
+    before = jax.config.jax_logging_level  # pyright: ignore[reportAttributeAccessIssue]
+    jax.config.update("jax_logging_level", "CRITICAL")
+    try:
+        yield
+    finally:
+        jax.config.update("jax_logging_level", before)
+
+
 def _use_compilation_cache() -> None:
     """Keep compiled programs from run to run, in $QUESTS_JAX_CACHE (empty: nowhere) or the user's cache."""
     import jax
@@ -224,5 +242,3 @@ def _use_compilation_cache() -> None:
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-    # XLA logs a false alarm for every CPU program that it loads (jax-ml/jax issue 38445).
-    jax.config.update("jax_logging_level", "CRITICAL")

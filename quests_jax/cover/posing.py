@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from quests_jax.base.environments import Environments
+from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.bounds.sampling import FAILURE, Targets, bound_of_all, draw_targets
 from quests_jax.cover.masses import stored
 from quests_jax.cover.problem import CoverProblem, cover_problem
@@ -43,6 +44,7 @@ def fits(envs: Environments) -> bool:
     return envs.n_structures * len(envs) <= stored.DENSE
 
 
+@follows_dtype
 def pose(envs: Environments, *, weights: np.ndarray | None = None, seed: int = 0, **options: Any) -> Posed:
     """The cover problem of all environments, or of a weighted sample of them where masses are too many.
 

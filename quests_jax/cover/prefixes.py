@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.information import DEFAULT_BANDWIDTH, kernel_sum, structure_masses
 
@@ -26,6 +27,7 @@ class Prefixes(NamedTuple):
     overlap: np.ndarray  # [t], share of all environments that the prefix covers
 
 
+@follows_dtype
 def prefix_metrics(
     envs: Environments,
     selected: Sequence[int] | np.ndarray,

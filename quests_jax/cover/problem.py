@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_finite_rows, check_matrix, check_positive
 from quests_jax.base.environments import Environments, rows_of
+from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.budget import check_cost
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.masses.stored import all_masses
@@ -49,6 +50,7 @@ class CoverProblem:
         return len(self.cost)
 
 
+@follows_dtype
 def cover_problem(
     envs: Environments,
     *,
@@ -97,17 +99,20 @@ def cover_problem(
     )
 
 
+@follows_dtype
 def distinct_weights(envs: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH) -> np.ndarray:
     """Weights u_i = 1/p_i with p_i = Σ_j K(x_i, x_j): they count *distinct* environments, Σ u = exp(D)."""
     return 1.0 / np.asarray(self_kernel_sum(envs.in_float64(), bandwidth=bandwidth))
 
 
+@follows_dtype
 @jax.jit
 def mass(problem: CoverProblem, w: jax.Array) -> jax.Array:
     """m_i = r_i + Σ_s w_s M_si, shape [n]."""
     return problem.reference_mass + problem.masses.total(w)
 
 
+@follows_dtype
 @jax.jit
 def coverage(problem: CoverProblem, w: jax.Array) -> jax.Array:
     """Saturated coverage f(w) = Σ_i u_i min(1, m_i(w)) / Σ_i u_i of a choice w, shape [S] in [0, 1]."""
@@ -124,6 +129,7 @@ def is_covered(mass: jax.Array) -> jax.Array:
     return mass >= 1.0 - COVERED
 
 
+@follows_dtype
 def indicator(problem: CoverProblem, selected: Sequence[int] | np.ndarray) -> jax.Array:
     """w with 1 for each selected structure, shape [S]."""
     return jnp.zeros(problem.n_structures).at[np.asarray(selected, int)].set(1.0)

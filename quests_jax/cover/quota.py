@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.checks import InputError, check_count
+from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.budget import COST_ROUNDING
 
 
@@ -38,6 +39,7 @@ class Needs(NamedTuple):
     relief: jax.Array  # [S], by how much `cost` falls when this structure is chosen
 
 
+@follows_dtype
 def make_quota(
     labels: Sequence[object], cost: np.ndarray | jax.Array, at_least: int | Mapping[str, int] = 1
 ) -> Quota:

@@ -14,6 +14,8 @@ import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from quests_jax.base.precision import follows_dtype
+
 VACUUM = 6.0  # Å, on each side along an open direction
 DECIMALS = 6  # kept in every stored length, energy and force, so that files round-trip and stay small
 
@@ -69,6 +71,7 @@ Recipe = Sequence[Dynamics | Sweep]
 Progress = Callable[[str, int, int], None]
 
 
+@follows_dtype
 def simulate(
     recipe: Recipe, potential: Potential, *, seed: int = 0, progress: Progress | None = None
 ) -> list[Atoms]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.versions import versions
 from quests_jax.cover.bounds.sampling import FAILURE
 from quests_jax.cover.selection import Selection
@@ -20,6 +21,7 @@ from quests_jax.studies.measures import entropy_and_diversity
 SAMPLE = 2000  # environments that the entropies of the whole are estimated from
 
 
+@follows_dtype
 def compress_shards(
     shards: Shards,
     *,

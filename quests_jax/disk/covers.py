@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.bounds.relaxation import best_fill
 from quests_jax.cover.bounds.sampling import bound_of_all
 from quests_jax.cover.budget import Budget
@@ -44,6 +45,7 @@ ROUNDS = 2  # of candidates, choice and prices
 STORED = np.float32  # masses on disk: rounding raises the bound by its eps
 
 
+@follows_dtype
 def large_cover(
     shards: Shards,
     *,

@@ -10,6 +10,7 @@ import numpy as np
 
 from quests_jax.atoms.describe import get_descriptors
 from quests_jax.base.checks import InputError, located
+from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.frames import Frames, open_frames, shards_of
 from quests_jax.disk.work import Stage, Work, digest
 
@@ -64,6 +65,7 @@ class Shards(NamedTuple):
         return np.concatenate(parts)
 
 
+@follows_dtype
 def describe_file(
     work: Work, file: Path, *, k: int, cutoff: float, species: Sequence[str] | None = None
 ) -> Shards:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.work import Stage
 from quests_jax.information import (
@@ -48,6 +49,7 @@ class Blocks(NamedTuple):
         return {name: group[f"{name}_{block}"] for name in names}
 
 
+@follows_dtype
 def self_sums(shards: Shards, *, bandwidth: float) -> np.ndarray:
     """p_i = Σ_j K(x_i, x_j) over the whole data set, in no particular order, shape [n].
 
@@ -64,6 +66,7 @@ def self_sums(shards: Shards, *, bandwidth: float) -> np.ndarray:
     return total.reshape(-1)[: blocks.n]
 
 
+@follows_dtype
 def sample_sums(shards: Shards, *, rows: int, bandwidth: float, seed: int) -> np.ndarray:
     """p_i of a random sample of `rows` environments against the whole data set, shape [rows].
 
@@ -88,6 +91,7 @@ def sample_sums(shards: Shards, *, rows: int, bandwidth: float, seed: int) -> np
     return sum((stage.load(shard)["p"] for shard in range(len(shards.runs))), np.zeros(rows))
 
 
+@follows_dtype
 def estimate(shards: Shards, *, rows: int, bandwidth: float, seed: int) -> tuple[Estimate, Estimate]:
     """Entropy and diversity of the whole data set from the sums of a sample of its environments."""
     p = sample_sums(shards, rows=rows, bandwidth=bandwidth, seed=seed)

@@ -27,6 +27,7 @@ from jax.sharding import Mesh
 
 from quests_jax.atoms.writing import whole_file
 from quests_jax.base.checks import InputError
+from quests_jax.base.precision import double_precision
 from quests_jax.base.progress import advance
 from quests_jax.base.versions import versions
 from quests_jax.cover.masses.sharded import AXIS
@@ -137,7 +138,7 @@ class Stage(NamedTuple):
         devices, done = jax.local_devices(), []
 
         def share(number: int) -> None:
-            with jax.default_device(devices[number]):
+            with jax.default_device(devices[number]), double_precision():
                 for t in missing[number :: len(devices)]:
                     self.save(t, make(t))
                     done.append(t)

@@ -24,6 +24,7 @@ from quests_jax.atoms.neighbors import find_neighbors, find_pairs, separated
 from quests_jax.atoms.validation import validate
 from quests_jax.base.checks import InputError, check_count, check_matrix, check_positive
 from quests_jax.base.defaults import key_or_default
+from quests_jax.base.precision import follows_dtype
 from quests_jax.generate.bias import Energy, Known, Pool, pooled_with_slope
 
 SHARE = 0.75  # of the shortest distance in the given structure: the closest approach where none is given
@@ -64,6 +65,7 @@ class _Point(NamedTuple):
     penalty: np.ndarray  # [n, 3] slope of λ E, nats/Å
 
 
+@follows_dtype
 def augment(
     atoms: ase.Atoms,
     known: Known,

@@ -23,6 +23,7 @@ from quests_jax.atoms.neighbors import Neighbors
 from quests_jax.atoms.smooth import get_smooth_descriptors, smooth_descriptors
 from quests_jax.base.checks import InputError
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.shapes import padded_size
 from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum
 
@@ -59,6 +60,7 @@ class Known:
         )
 
 
+@follows_dtype
 def known_environments(
     structures: Sequence[ase.Atoms],
     *,
@@ -72,6 +74,7 @@ def known_environments(
     return Known(x, bandwidth=bandwidth, k=k, cutoff=cutoff, smooth=smooth)
 
 
+@follows_dtype
 def delta_entropies(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors, known: Known) -> jax.Array:
     """δH(X_i(R) | x) of every atom i of one structure, differentiable in `positions` and `cell`.
 
@@ -91,6 +94,7 @@ def delta_entropies(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors,
     return -log_kernel_sum(y, known.x, bandwidth=known.bandwidth, weights=known.weights)
 
 
+@follows_dtype
 @partial(jax.jit, static_argnames="pool")
 def pooled_with_slope(
     positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors, known: Known, pool: Pool
@@ -130,6 +134,7 @@ def biased(
     if not known.smooth:
         raise InputError("a bias needs smooth descriptors; use known_environments(..., smooth=True).")
 
+    @follows_dtype
     def total(positions: jax.Array, *, neighbors: Neighbors) -> jax.Array:
         value = pool(delta_entropies(positions, cell, neighbors, known))
         return energy(positions) + 0.5 * stiffness * (value - target) ** 2

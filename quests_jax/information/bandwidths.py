@@ -19,6 +19,7 @@ from jax.typing import ArrayLike
 from quests_jax.base.checks import InputError, check_matrix
 from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.precision import follows_dtype
 from quests_jax.information.measures import delta_entropy, entropy
 from quests_jax.information.sums.elements import Rows
 
@@ -45,6 +46,7 @@ def cutoff_rule(volume: ArrayLike) -> np.ndarray:
     return 0.086164 * np.where(z <= 1, (1 - z**2) ** 2, 0.0) + 0.016
 
 
+@follows_dtype
 def elbow_bandwidth(x: Rows, bandwidths: Sequence[float] | np.ndarray) -> tuple[float, np.ndarray]:
     """Bandwidth at which H(h)/ln n, from 1 to 0 in ln h, lies furthest below or above its chord.
 
@@ -70,6 +72,7 @@ def elbow_bandwidth(x: Rows, bandwidths: Sequence[float] | np.ndarray) -> tuple[
     return float(h[np.abs(share - chord).argmax()]), share
 
 
+@follows_dtype
 def novelty_bandwidth(y: Rows, x: Rows, *, novel: float = 0.01) -> float:
     """Bandwidth at which the share `novel` of y is not covered by x: δH(y|x) is at least the tolerance.
 
@@ -102,6 +105,7 @@ def novelty_bandwidth(y: Rows, x: Rows, *, novel: float = 0.01) -> float:
     return unit * float(np.sqrt(low * high))
 
 
+@follows_dtype
 def likelihood_bandwidth(y: Rows, x: Rows) -> float:
     """Bandwidth that maximizes the likelihood of each half of the data under the other, by its gradient.
 

@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 from quests_jax.base.checks import InputError, check_count, check_matrix
 from quests_jax.base.defaults import key_or_default
 from quests_jax.base.environments import Environments, rows_of, some_rows
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.information.measures import entropy
 from quests_jax.information.sums.elements import DEFAULT_BANDWIDTH, Rows, kernel_sum
@@ -45,6 +46,7 @@ class LearningCurve(NamedTuple):
         return stdtrit(repeats - 1, 0.5 + CONFIDENCE / 2) * spread
 
 
+@follows_dtype
 def learning_curve(
     x: Rows,
     sizes: Sequence[int],
@@ -110,6 +112,7 @@ class Estimate(NamedTuple):
     half_width: float  # of its 95 % confidence interval; 0 where nothing was left to chance
 
 
+@follows_dtype
 def sampled_entropy(
     x: Rows, rows: int = 1000, *, bandwidth: float = DEFAULT_BANDWIDTH, key: jax.Array | None = None
 ) -> Estimate:

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 from quests_jax.base.checks import InputError, check_matrix, check_positive
 from quests_jax.base.environments import Environments, joined, rows_of
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.information.sums.elements import (
     DEFAULT_BANDWIDTH,
@@ -25,6 +26,7 @@ from quests_jax.information.sums.elements import (
 )
 
 
+@follows_dtype
 def entropy(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
     """Information entropy of a set of environments, [schwalbe-koda:25, (4)].
 
@@ -50,6 +52,7 @@ def _mean_surprise(p: jax.Array) -> jax.Array:
     return jnp.log(p.shape[-1]).astype(p.dtype) - jnp.mean(jnp.log(p), axis=-1)
 
 
+@follows_dtype
 def delta_entropy(y: Rows, x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
     """Differential entropy of each environment of y against the reference x, [schwalbe-koda:25, (5)].
 
@@ -69,6 +72,7 @@ def delta_entropy(y: Rows, x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH)
     return -log_kernel_sum(y, x, bandwidth=bandwidth)
 
 
+@follows_dtype
 def delta_entropy_of_others(
     x: Rows,
     group: ArrayLike,
@@ -96,6 +100,7 @@ def delta_entropy_of_others(
     return -log_sum_of_others(x, group, rows=rows, bandwidth=bandwidth)
 
 
+@follows_dtype
 def diversity(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
     """Logarithm of the effective number of distinct environments, [schwalbe-koda:25, (6)].
 
@@ -110,6 +115,7 @@ def diversity(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array
     return jax.nn.logsumexp(-jnp.log(self_kernel_sum(x, bandwidth=bandwidth)), axis=-1)
 
 
+@follows_dtype
 def overlap(
     y: Rows,
     x: Rows,
@@ -130,6 +136,7 @@ def overlap(
     return jnp.mean(dH < tolerance, axis=-1, dtype=dH.dtype)
 
 
+@follows_dtype
 def overlap_matrix(
     parts: Sequence[Rows],
     *,
@@ -175,6 +182,7 @@ def _together(parts: Sequence[Rows]) -> Rows:
     return np.concatenate([rows_of(part) for part in parts])
 
 
+@follows_dtype
 def efficiency(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
     """Share of the largest entropy, 100·H / ln n in percent, [schwalbe-koda:25, (8)]; 100 for n = 1."""
     H = entropy(x, bandwidth=bandwidth)

@@ -14,6 +14,7 @@ import numpy as np
 
 from quests_jax.base.checks import InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, joined
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.information import (
     cutoff_rule,
@@ -63,6 +64,7 @@ class Fit(NamedTuple):
         return not self.like_another < LEVEL
 
 
+@follows_dtype
 def recommended_bandwidth(
     envs: Environments,
     *,
@@ -124,6 +126,7 @@ def typical_volume(structures: Sequence[ase.Atoms]) -> float | None:
     return float(np.median(volumes)) if volumes else None
 
 
+@follows_dtype
 def bandwidth_fit(
     envs: Environments,
     *,
@@ -153,6 +156,7 @@ def bandwidth_fit(
         return fit
 
 
+@follows_dtype
 def bandwidth_warning(fit: Fit) -> str | None:
     """One sentence that names the share, the consequence and the value to use; None if the bandwidth fits."""
     if fit.fits:

@@ -8,6 +8,7 @@ import numpy as np
 
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.precision import follows_dtype
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy_of_others
 
 ASKED = 2000  # environments that stand for all where that is enough
@@ -33,6 +34,7 @@ class Baseline(NamedTuple):
         return max(float(np.quantile(finite, quantile)), tolerance) if len(finite) else tolerance
 
 
+@follows_dtype
 def baseline(
     envs: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH, asked: int | None = ASKED, seed: int = 0
 ) -> Baseline:

@@ -12,6 +12,7 @@ from ase import Atoms
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.expressions import Condition, parse_condition
+from quests_jax.base.precision import follows_dtype
 
 SHOWN = 8  # names in a message
 
@@ -25,6 +26,7 @@ class Candidates(NamedTuple):
     isolated: np.ndarray  # [i] int, those of `kept` that are single atoms that nobody named
 
 
+@follows_dtype
 def find_candidates(
     structures: Sequence[Atoms],
     *,
@@ -108,6 +110,7 @@ def labels_of(structures: Sequence[Atoms], key: str) -> list[str]:
     return [str(value) for value in values]
 
 
+@follows_dtype
 def describe_kept(structures: Sequence[Atoms], candidates: Candidates) -> str:
     """What stays besides the choice, in words: "2 isolated atoms (Al, Li) and 3 asked for"."""
     words = []

@@ -17,6 +17,7 @@ from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, apart, lacking
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import Size, check_size
 from quests_jax.cover import CoverProblem, Selection, certify, cover_problem, greedy_cover
@@ -43,6 +44,7 @@ COLUMNS = {  # of the table: heading and digits
 }
 
 
+@follows_dtype
 def compare(
     structures: Sequence[Atoms] | Environments,
     *,
@@ -85,6 +87,7 @@ def compare(
     )
 
 
+@follows_dtype
 def compare_environments(
     envs: Environments,
     *,
@@ -132,6 +135,7 @@ def _stratified_by(labels: Sequence[str]) -> Rule:
     return Rule(choose, "structures at random, of each label in proportion", budgeted=True, seeded=True)
 
 
+@follows_dtype
 def measure(problem: CoverProblem, envs: Environments, selected: np.ndarray) -> dict[str, Any]:
     """What a choice keeps of a data set, from masses that are known already.
 

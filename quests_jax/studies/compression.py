@@ -15,6 +15,7 @@ from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments
 from quests_jax.base.plain import plain
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import Size, check_size
 from quests_jax.base.versions import versions
@@ -37,6 +38,7 @@ class Compression(NamedTuple):
     summary: dict[str, Any]  # plain numbers, lists and None: ready for JSON
 
 
+@follows_dtype
 def compress(
     structures: Sequence[Atoms] | Environments,
     *,

@@ -8,6 +8,7 @@ import jax
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
+from quests_jax.base.precision import follows_dtype
 from quests_jax.information import DEFAULT_BANDWIDTH, LearningCurve, largest_entropy, learning_curve
 
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of the environments, in the samples
@@ -25,6 +26,7 @@ class Saturation(NamedTuple):
         return None if self.limit is None else self.limit - float(self.curve.mean[-1])
 
 
+@follows_dtype
 def saturation(
     envs: Environments, *, repeats: int = 5, bandwidth: float = DEFAULT_BANDWIDTH, seed: int = 0
 ) -> Saturation:

@@ -8,6 +8,7 @@ import numpy as np
 
 from quests_jax.base.environments import Environments, joined, lacking
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.masses.stored import DenseMasses
 from quests_jax.cover.posing import Posed
 from quests_jax.information import (
@@ -25,6 +26,7 @@ SKIPPED = 1e-12  # what far environments may add to a sum unseen
 SMALL = 1e-3  # sums above are as good as exact
 
 
+@follows_dtype
 def measure(
     envs: Environments,
     selected: np.ndarray,
@@ -66,11 +68,13 @@ def measure(
     }
 
 
+@follows_dtype
 def entropy_and_diversity(x: Any, *, bandwidth: float) -> tuple[float, float]:
     """H = ln n + mean δH and D = ln Σ exp δH of x [n, d] in nats, from one kernel sum instead of two."""
     return measures_of(np.asarray(self_kernel_sum(x, bandwidth=bandwidth)))
 
 
+@follows_dtype
 def measures_of(p: np.ndarray) -> tuple[float, float]:
     """H and D in nats, from the kernel sums p_i = Σ_j K(x_i, x_j), shape [n]."""
     dH = -np.log(p)

@@ -8,6 +8,7 @@ import numpy as np
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
+from quests_jax.base.precision import follows_dtype
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy
 from quests_jax.studies.baselines import baseline
 
@@ -37,6 +38,7 @@ class Outliers(NamedTuple):
         return self.delta_entropy > self.threshold
 
 
+@follows_dtype
 def find_outliers(
     envs: Environments,
     reference: Environments | None = None,

@@ -9,6 +9,7 @@ import numpy as np
 
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.precision import follows_dtype
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy, entropy, overlap_matrix
 from quests_jax.studies.baselines import baseline
 
@@ -58,6 +59,7 @@ class Parts(NamedTuple):
         return (names[best], float(shares[best])) if shares[best] > 0 else (None, 0.0)
 
 
+@follows_dtype
 def compare_with_reference(
     envs: Environments, reference: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH
 ) -> Comparison:
@@ -78,6 +80,7 @@ def compare_with_reference(
     return Comparison(dH, overlap_tolerance(dH.dtype), own.covered)
 
 
+@follows_dtype
 def overlaps_of_parts(
     names: Sequence[str], parts: Sequence[Environments], *, bandwidth: float = DEFAULT_BANDWIDTH
 ) -> Parts:

@@ -15,6 +15,7 @@ from ase import Atoms
 from quests_jax import information
 from quests_jax.atoms.labels import Labels, find_labels
 from quests_jax.base.environments import Environments
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.cover import Selection, greedy_cover
 from quests_jax.cover.posing import pose
@@ -70,6 +71,7 @@ class Survey(NamedTuple):
         return int(reached[0]) + 1 if len(reached) else None
 
 
+@follows_dtype
 def survey(
     structures: Sequence[Atoms],
     envs: Environments,

@@ -10,6 +10,7 @@ import numpy as np
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy
 from quests_jax.studies.baselines import baseline
@@ -50,6 +51,7 @@ class Trajectory(NamedTuple):
     novelty: Novelty | None  # where there is a reference
 
 
+@follows_dtype
 def follow(
     envs: Environments,
     reference: Environments | None = None,

@@ -24,6 +24,7 @@ import numpy as np
 
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import sum_last
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.shapes import padded_size
 from quests_jax.information import Rows, structure_masses, tiles_of_masses
@@ -198,6 +199,7 @@ def _at(v: jax.Array, environment: jax.Array) -> jax.Array:
 Stored = DenseMasses | SparseMasses
 
 
+@follows_dtype
 def all_masses(envs: Environments, targets: Rows, *, bandwidth: float) -> tuple[Stored, float]:
     """Masses of all structures at all targets [n, d], and the largest mass left out anywhere."""
     x, number = envs.in_float64(), np.asarray(envs.structure_id)
@@ -265,6 +267,7 @@ def _rows_by_structure(
     )
 
 
+@follows_dtype
 def dense_masses(values: np.ndarray, environment: np.ndarray, lengths: np.ndarray, n: int) -> DenseMasses:
     """Masses from those that are not 0, given as in `sparse_masses`."""
     dense, ends = np.zeros((len(lengths), n)), np.cumsum(lengths)
@@ -273,6 +276,7 @@ def dense_masses(values: np.ndarray, environment: np.ndarray, lengths: np.ndarra
     return DenseMasses(jnp.asarray(dense))
 
 
+@follows_dtype
 def sparse_masses(
     values: np.ndarray, environment: np.ndarray, lengths: np.ndarray, n: int, *, room: int = 0
 ) -> SparseMasses:

@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, apart
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import Size
 from quests_jax.cover.budget import Budget, budget_of_choice, first_affordable, spending_limit
 from quests_jax.cover.reference import known_environments
@@ -35,6 +36,7 @@ BLOCK = 64  # rows of a structure whose distances to all environments are formed
 DECIMALS = 9  # mean distances (Å⁻¹) that agree to this many are equal; ties go to the lowest number
 
 
+@follows_dtype
 def random_choice(
     envs: Environments,
     *,
@@ -51,6 +53,7 @@ def random_choice(
     return listed(first_affordable(order, limit), "random")
 
 
+@follows_dtype
 def stratified(
     envs: Environments,
     *,
@@ -87,6 +90,7 @@ def stratified(
     return listed(first_affordable(np.argsort(place), limit), "stratified")
 
 
+@follows_dtype
 def farthest_point(
     envs: Environments,
     *,
@@ -132,6 +136,7 @@ def farthest_point(
     return _farthest(limit, to_structure, start, "fps", known=True)
 
 
+@follows_dtype
 def mean_farthest_point(
     envs: Environments,
     *,
@@ -158,6 +163,7 @@ def mean_farthest_point(
     return _farthest(limit, to_structure, distances(means, known_mean), "mean-fps", known=True)
 
 
+@follows_dtype
 def facility_location(
     envs: Environments,
     *,

@@ -14,6 +14,7 @@ from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import cdist
 
 from quests_jax.base.environments import Environments
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import check_size
 from quests_jax.cover.rules.structure_means import (
     distances,
@@ -29,6 +30,7 @@ from quests_jax.information import DEFAULT_BANDWIDTH
 ROUNDS = 100  # of Lloyd's algorithm
 
 
+@follows_dtype
 def k_means(
     envs: Environments,
     *,
@@ -44,6 +46,7 @@ def k_means(
     return _filled([generator.choice(members) for members in clusters], size, envs, generator, "k-means")
 
 
+@follows_dtype
 def k_means_entropy(
     envs: Environments,
     *,
@@ -61,6 +64,7 @@ def k_means_entropy(
     return _filled(chosen, size, envs, generator, "k-means-H")
 
 
+@follows_dtype
 def direct(
     envs: Environments,
     *,

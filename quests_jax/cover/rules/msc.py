@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import check_positive
 from quests_jax.base.environments import APART, Environments, apart
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.shapes import padded_size
 from quests_jax.base.sizes import Size
@@ -63,6 +64,7 @@ class State(NamedTuple):
     count: jax.Array  # [] int32
 
 
+@follows_dtype
 def msc(
     envs: Environments,
     *,

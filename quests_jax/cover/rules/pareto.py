@@ -29,6 +29,7 @@ from jax.typing import ArrayLike
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, apart
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import Size
 from quests_jax.cover.budget import Budget, budget_of_choice, spending_limit
@@ -63,6 +64,7 @@ class Exchange(NamedTuple):
     enters: jax.Array  # [] int32
 
 
+@follows_dtype
 def pareto_msc(
     envs: Environments,
     *,

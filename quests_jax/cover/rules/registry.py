@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import Size
 from quests_jax.cover.budget import Budget, budget_of_choice
 from quests_jax.cover.posing import Posed, pose
@@ -49,6 +50,7 @@ def find_rule(name: str) -> Rule:
     return RULES[name]
 
 
+@follows_dtype
 def cover(
     envs: Environments,
     *,
@@ -63,6 +65,7 @@ def cover(
     return posed.of_all(greedy_cover(posed.problem, **limit))
 
 
+@follows_dtype
 def diversity_cover(
     envs: Environments,
     *,
@@ -77,6 +80,7 @@ def diversity_cover(
     return greedy_cover(posed.problem, **limit)._replace(coverage=None)
 
 
+@follows_dtype
 def relaxed(
     envs: Environments,
     *,

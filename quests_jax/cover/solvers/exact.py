@@ -17,6 +17,7 @@ import scipy.sparse as sp
 from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
 
 from quests_jax.base.checks import InputError, check_positive
+from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.problem import COVERED, CoverProblem
 from quests_jax.cover.selection import Selection
@@ -36,6 +37,7 @@ class Program(NamedTuple):
     b: np.ndarray  # [rows]
 
 
+@follows_dtype
 def exact_cover(
     problem: CoverProblem,
     *,
@@ -70,6 +72,7 @@ def exact_cover(
     return _fullest(problem, size, cost_budget, time_limit)
 
 
+@follows_dtype
 def minimum_cover_bound(problem: CoverProblem, *, capped: bool = True) -> float:
     """Cost that no full cover can undercut: min c·w s.t. M w ≥ 1 − r, 0 ≤ w ≤ 1, through its dual.
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.checks import InputError, check_positive
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import Size, check_size
 from quests_jax.cover.budget import COST_ROUNDING
@@ -24,6 +25,7 @@ NEGLIGIBLE = 1e-15  # of the coverage: a gain that no sum in float64 shows
 NEVER = 2.0  # a coverage that is not reached
 
 
+@follows_dtype
 def greedy_cover(
     problem: CoverProblem,
     *,

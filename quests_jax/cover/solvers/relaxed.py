@@ -18,6 +18,7 @@ import numpy as np
 
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.defaults import key_or_default
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import Size, check_size
 from quests_jax.cover.bounds import relaxation as saddle
@@ -38,6 +39,7 @@ DRAWS = 4  # random roundings
 CLOSE = 0.99  # of the bound: a choice that reaches it needs no better bound
 
 
+@follows_dtype
 def relaxed_cover(
     problem: CoverProblem,
     *,
@@ -79,6 +81,7 @@ def relaxed_cover(
     return ordered._replace(method="relaxed", upper_bound=bound, weights=w)
 
 
+@follows_dtype
 def certify(
     problem: CoverProblem,
     selection: Selection,
@@ -119,6 +122,7 @@ def certify(
     return selection._replace(coverage=covered, upper_bound=max(bound, covered))
 
 
+@follows_dtype
 def make_budget(
     problem: CoverProblem, *, size: float | Size | None = None, cost_budget: float | None = None
 ) -> Budget:
@@ -131,6 +135,7 @@ def make_budget(
     return Budget(problem.cost, jnp.asarray(check_positive("cost_budget", cost_budget) * (1 + COST_ROUNDING)))
 
 
+@follows_dtype
 def relax(
     problem: CoverProblem,
     budget: Budget,

@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.environments import Environments
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import check_size
 from quests_jax.information import DEFAULT_BANDWIDTH, kernel_product, structure_masses
 
@@ -39,6 +40,7 @@ class Inputs(NamedTuple):
     u: jax.Array  # [n], summing to 1
 
 
+@follows_dtype
 def soft_weights(
     envs: Environments,
     *,

@@ -14,6 +14,7 @@ import numpy as np
 from quests_jax.base.checks import InputError, check_count
 from quests_jax.base.defaults import key_or_default
 from quests_jax.base.environments import Environments
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import check_size
 from quests_jax.cover.problem import cover_problem
@@ -22,6 +23,7 @@ from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.information import DEFAULT_BANDWIDTH
 
 
+@follows_dtype
 def staged_cover(
     envs: Environments,
     *,

@@ -18,11 +18,13 @@ from jax.typing import ArrayLike
 from quests_jax.base.checks import InputError
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.environments import Environments, check_alike, elements_of, rows_of, some_rows
+from quests_jax.base.precision import follows_dtype
 from quests_jax.information.sums import kernels
 
 Rows = ArrayLike | Environments  # [n, d], with or without elements
 
 
+@follows_dtype
 def kernel_sum(
     y: Rows, x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH, weights: ArrayLike | None = None
 ) -> jax.Array:
@@ -30,6 +32,7 @@ def kernel_sum(
     return jnp.exp(log_kernel_sum(y, x, bandwidth=bandwidth, weights=weights))
 
 
+@follows_dtype
 def log_kernel_sum(
     y: Rows, x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH, weights: ArrayLike | None = None
 ) -> jax.Array:
@@ -58,6 +61,7 @@ def log_kernel_sum(
     return _each(of, y, x, missing=-jnp.inf, lead=np.shape(bandwidth))
 
 
+@follows_dtype
 def log_sum_of_others(
     x: Rows,
     group: ArrayLike,
@@ -85,6 +89,7 @@ def log_sum_of_others(
     return _each(of, y, x, missing=-jnp.inf, lead=np.shape(bandwidth))
 
 
+@follows_dtype
 def self_kernel_sum(
     x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH, weights: ArrayLike | None = None
 ) -> jax.Array:
@@ -98,6 +103,7 @@ def self_kernel_sum(
     return _each(of, x, x, missing=0.0, lead=np.shape(bandwidth))
 
 
+@follows_dtype
 def cross_kernel_sums(
     y: Rows, x: Rows, *, bandwidth: float = DEFAULT_BANDWIDTH
 ) -> tuple[jax.Array, jax.Array]:
@@ -117,6 +123,7 @@ def cross_kernel_sums(
     return jnp.asarray(of_y), jnp.asarray(of_x)
 
 
+@follows_dtype
 def kernel_product(y: Rows, x: Rows, v: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
     """Σ_j K(y_i, x_j) v_jc for values v of any sign, shape [n, c] to [m, c] (kernel regression)."""
 
@@ -127,6 +134,7 @@ def kernel_product(y: Rows, x: Rows, v: ArrayLike, *, bandwidth: ArrayLike = DEF
     return _each(of, y, x, missing=0.0, tail=np.shape(v)[1:])
 
 
+@follows_dtype
 def structure_masses(
     y: Rows,
     x: Rows,
@@ -152,6 +160,7 @@ def structure_masses(
     return _each(of, y, x, missing=0.0, lead=(n_structures,))
 
 
+@follows_dtype
 def tiles_of_masses(
     y: Rows, x: Rows, structure_id: np.ndarray, n_structures: int, *, bandwidth: float, error: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -138,9 +138,9 @@ def structure_masses(
       bandwidth: h in Å⁻¹.
     """
     n_structures = check_count("n_structures", n_structures, minimum=0)
-    if not (np.shape(y)[:1] and np.shape(x)[:1]) or not (len(y) and len(x)):
-        empty = check_rows("y", y), check_rows("x", x)
-        return jnp.zeros((n_structures, len(y)), _common(*(rows.dtype for rows in empty)))
+    if 0 in (*np.shape(y)[:1], *np.shape(x)[:1]):
+        y, x = check_rows("y", y), check_rows("x", x)
+        return jnp.zeros((n_structures, len(y)), _common(y.dtype, x.dtype))
     given = _prepared(y, x, bandwidth, several=False)
     number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
     total = _masses(*given.sides, number, given.h, n_structures=n_structures, error=streaming.SKIPPED)

@@ -29,6 +29,7 @@ from jax.core import ShapedArray
 from jax.interpreters import ad, batching, mlir
 
 from quests_jax.base.numerics import finite_rows
+from quests_jax.base.precision import follows_dtype
 from quests_jax.information.sums import dense, streaming
 
 
@@ -38,12 +39,13 @@ def _primitive(name: str, impl: Callable, shape: Callable) -> jax.extend.core.Pr
     Under vmap it runs once per member; where the bandwidth alone is mapped and `impl` takes several,
     all share one pass over the distances.
     """
+    impl = follows_dtype(impl)  # also where it is compiled by a process that has float64 switched off
     primitive = jax.extend.core.Primitive(name)
     primitive.def_impl(jax.jit(impl, static_argnames="power"))
     primitive.def_abstract_eval(
         lambda *args, power: ShapedArray(args[-1].shape + shape(*args), args[-1].dtype)
     )
-    mlir.register_lowering(primitive, mlir.lower_fun(impl, multiple_results=False))
+    mlir.register_lowering(primitive, follows_dtype(mlir.lower_fun(impl, multiple_results=False)))
 
     def batch(args, dims, *, power):
         bind = partial(primitive.bind, power=power)

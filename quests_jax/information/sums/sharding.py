@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +11,20 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from jax.typing import ArrayLike
 
+from quests_jax.base.arrays import as_floats, check_bandwidth, check_rows
+from quests_jax.base.precision import follows_dtype
+
 
 def over_devices(f: Callable[..., jax.Array], mesh: Mesh | None = None) -> Callable[..., jax.Array]:
     """Spread the queries of f(y, x, **options) over devices; each holds the whole reference.
 
     For any f whose row i depends on row i of y alone: `log_kernel_sum`, `kernel_sum`, `delta_entropy`,
-    `kernel_product`. The result is that of f up to rounding, and can be differentiated like f.
+    `kernel_product`. The result is that of f up to rounding, and can be differentiated like f. It is compiled
+    once for each shape and set of options.
 
     Args:
-      f: function of queries y [m, d] and a reference x [n, d] that returns shape [m, ...].
+      f: function of queries y [m, d] and a reference x [n, d] that returns shape [m, ...], or [H, m] for
+        H bandwidths.
       mesh: one-dimensional mesh of devices; all devices where not given.
 
     Returns:
@@ -27,17 +33,27 @@ def over_devices(f: Callable[..., jax.Array], mesh: Mesh | None = None) -> Calla
     mesh = Mesh(np.asarray(jax.devices()), ("rows",)) if mesh is None else mesh
     rows, everywhere = PartitionSpec(*mesh.axis_names), PartitionSpec()
 
-    def spread(y: ArrayLike, x: ArrayLike, *arrays: ArrayLike, **options) -> jax.Array:
-        y = jnp.asarray(y)
-        padded = jnp.pad(y, ((0, -len(y) % mesh.size), (0, 0)), mode="edge")
-        specs = (rows, everywhere, *[everywhere] * len(arrays))
-        each = jax.shard_map(
-            lambda y, *rest: f(y, *rest, **options),
+    @partial(jax.jit, static_argnames="several")
+    def on_each(y: jax.Array, rest: tuple, options: dict, several: bool) -> jax.Array:
+        return jax.shard_map(
+            lambda y, rest, options: f(y, *rest, **options),
             mesh=mesh,
-            in_specs=specs,
-            out_specs=rows,
+            in_specs=(rows, everywhere, everywhere),
+            out_specs=PartitionSpec(None, *mesh.axis_names) if several else rows,
             check_vma=False,  # the streaming loops have trip counts of their own on every device
-        )
-        return jax.jit(each)(padded, jnp.asarray(x), *map(jnp.asarray, arrays))[: len(y)]
+        )(y, rest, options)
+
+    @follows_dtype
+    def spread(y: ArrayLike, x: ArrayLike, *arrays: ArrayLike, **options: ArrayLike) -> jax.Array:
+        y = check_rows("y", y)
+        rest = check_rows("x", x, y.shape[1]), *(as_floats("values", each) for each in arrays)
+        h = options.get("bandwidth")
+        several = h is not None and np.ndim(h) == 1
+        if h is not None:
+            options["bandwidth"] = check_bandwidth(h, np.dtype(np.float64))
+        missing = -len(y) % mesh.size
+        padded = jnp.pad(jnp.asarray(y), ((0, missing), (0, 0)), mode="edge" if len(y) else "constant")
+        sums = on_each(padded, rest, options, several)
+        return sums[:, : len(y)] if several else sums[: len(y)]
 
     return spread
