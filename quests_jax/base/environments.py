@@ -153,3 +153,10 @@ def _labels(elements: ArrayLike | None, n: int) -> np.ndarray | None:
     if np.any((labels < 0) | (labels > HEAVIEST)):
         raise InputError(f"elements: expected atomic numbers from 0 to {HEAVIEST}.")
     return labels.astype(np.int32)
+
+
+def of_structures(envs: Environments, numbers: np.ndarray) -> Environments:
+    """Environments of some structures, by ascending numbers; they are numbered from 0 in the result."""
+    some = envs.take(np.isin(np.asarray(envs.structure_id), numbers))
+    renumbered = np.searchsorted(numbers, np.asarray(some.structure_id)).astype(np.int32)
+    return dataclasses.replace(some, structure_id=renumbered, n_structures=len(numbers))

@@ -24,6 +24,10 @@ class Size(NamedTuple):
             raise InputError(f"size {count} is larger than the data set of {total} {what}; lower it.")
         return count
 
+    def part_of(self, total: float) -> float:
+        """How much of a total cost this is; a number stands for itself, and may be more than there is."""
+        return self.value * total if self.is_fraction else self.value
+
 
 def as_size(size: Any) -> Size:
     """Read a size that a person wrote in Python.
