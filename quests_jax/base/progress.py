@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,3 +34,12 @@ def advance(stage: str, done: int, total: int) -> None:
     callback = _progress.get()
     if callback is not None:
         callback(stage, done, total)
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Announce the stage and add the wall time of the block to `seconds[stage]`."""
+    advance(stage, 0, 0)  # of unknown length, unless a loop inside knows better
+    start = time.perf_counter()
+    yield
+    seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - start, 3)

@@ -3,41 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
+import numpy as np
 from ase import Atoms
 
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.sizes import Size
-from quests_jax.cli.inputs import Inputs, parse_inputs
+from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.measures import advise
-from quests_jax.cli.options import FILES, KERNEL, SIZE, WORK
-from quests_jax.cli.run import Report, Run
+from quests_jax.cli.options import CHOICE, FILES, KERNEL, QUOTAS, REFERENCE, SEED, WORK
+from quests_jax.cli.run import Data, Given, Report, Run
+from quests_jax.cli.sentences import about_choice
 from quests_jax.cli.shell import command
 from quests_jax.cover import prefix_metrics
-from quests_jax.cover.rules.registry import find_rule
+from quests_jax.cover.rules.registry import RULES, find_rule
 from quests_jax.disk import Work, compress_shards, persevere
-from quests_jax.studies.compression import CERTIFICATES
-from quests_jax.studies.compression import compress as choose
+from quests_jax.studies.candidates import (
+    Candidates,
+    describe_kept,
+    everything,
+    find_candidates,
+    labels_of,
+    numbers_of,
+)
+from quests_jax.studies.choosing import STRATIFIED, Amount, Groups
+from quests_jax.studies.compression import CERTIFICATES, Pool, compress_environments
+
+MEMORY = "needs the data in memory; leave out --work."
+
+
+class Asked(NamedTuple):
+    """Options of `compress`, by their names on the command line."""
+
+    size: Size | None
+    atoms: Size | None
+    budget: Size | None
+    cost: str | None
+    coverage: float | None
+    min_gain: float | None
+    method: str | None
+    keep: tuple[str, ...]
+    drop: tuple[str, ...]
+    by: str | None
+    at_least: int
+    order: str
+    rest: Path | None
+    index_key: str | None
+    certify: str
+    exact: bool
+    prefixes: bool
+    seed: int
+
+
+def rules_in_lines() -> tuple[str, ...]:
+    """Every rule with what it does, for --help."""
+    by_label = "structures at random, of each label of --by in proportion"
+    summaries = {name: rule.summary for name, rule in RULES.items()} | {STRATIFIED: by_label}
+    return ("Rules:", *(f"  {name:<11} {summary}" for name, summary in summaries.items()))
 
 
 @command(
     FILES,
-    SIZE,
+    *CHOICE,
     click.option(
-        "-m",
-        "--method",
-        default="msc",
+        *("-m", "--method"),
+        help="Rule of choice, see below.  [default: msc; cover with --coverage or --min-gain]",
+    ),
+    REFERENCE,
+    *QUOTAS,
+    click.option(
+        "--order",
+        type=click.Choice(["choice", "original"]),
+        default="choice",
         show_default=True,
-        help="Rule of choice: msc, pareto, cover, relaxed, or another that `compare` knows.",
+        help="Order of the structures that are written.",
     ),
-    click.option(
-        "-r",
-        "--reference",
-        callback=parse_inputs,
-        help="File with data that is there already, to complement.",
-    ),
+    click.option("--rest", type=Path, help="File for the structures that are not chosen."),
+    click.option("--index-key", help="Name under which info gets the number of each structure in its file."),
     click.option(
         "--certify",
         type=click.Choice(CERTIFICATES),
@@ -47,81 +92,177 @@ from quests_jax.studies.compression import compress as choose
     ),
     click.option("--exact", is_flag=True, help="Entropy of all environments exactly, however many."),
     click.option("--prefixes", is_flag=True, help="Measure the first 1, 2, ... structures too, in JSON."),
+    SEED,
     *KERNEL,
     *WORK,
-    kind="structures",
+    kind="choice",
     examples=(
         "compress data.xyz -s 0.1 -o small.xyz -o small.json",
-        "compress data.xyz -s 1.0 -m cover --prefixes -o curve.json",
+        "compress data.xyz --coverage 0.99 -o covering.xyz -o picks.csv",
+        "compress data.xyz --atoms 20% -m cover -o small.xyz --rest others.xyz",
         "compress new.xyz -r known.xyz -s 100 -m cover -o added.xyz",
+        "compress data.xyz -s 50 --by config_type --keep 'config_type=surface*' --drop 'max_force>50'",
+        "compress 'runs/*.xyz' md.traj@::10 -s 5% -m cover --order original -o small.xyz",
+        "compress data.xyz -s 1.0 -m cover --prefixes -o curve.json",
         "compress large.xyz.gz -s 0.05 -m cover --work folder -o small.xyz",
     ),
+    notes=rules_in_lines(),
 )
-def compress(
-    run: Run,
-    files: Inputs,
-    size: Size,
-    method: str,
-    reference: Inputs | None,
-    certify: str,
-    exact: bool,
-    prefixes: bool,
-) -> Report:
+def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) -> Report:
     """Choose the most informative structures of FILE.
 
-    Structures are written in order of choice, so the first n of them are the choice of size n. With --work
-    and -m cover, environments stay on disk, and what is finished is kept for the next run; with
-    --coordinator, several processes that see the same folder divide the work.
+    How many is said by one or more of the options: a number or share of the structures (-s), of the atoms
+    (--atoms) or of a cost of your own (--cost, --budget), or the share of the environments to cover
+    (--coverage, --min-gain). Structures are written in order of choice, so the first n of them are the choice
+    of size n; from extended xyz to extended xyz they are copied as they stand. Single atoms among larger
+    structures stay in any case. With --work and -m cover, environments stay on disk, and what is finished is
+    kept for the next run; with --coordinator, several processes that see the same folder divide the work.
+
+    Conditions of --keep and --drop compare what info holds, formula, elements, n_atoms, energy_per_atom and
+    max_force: 'config_type=bulk*', 'n_atoms>200 or max_force>=30', 'not REF_energy'.
     """
-    find_rule(method)
+    asked = Asked(**options)
+    if asked.method not in (None, STRATIFIED):
+        find_rule(asked.method)
     run.refuse_bare_matrix(files)
     if run.work is not None:
-        if prefixes:
-            raise InputError("--prefixes needs the data in memory; leave out --work.")
-        return _compress_on_disk(run, files, run.work, size, method, reference)
-    known = None if reference is None else run.load(reference).envs
-    given = run.load(files)
-    advise(files, len(given.x), "-m cover --work FOLDER")
-    run.judge_bandwidth(given.envs)
+        return _compress_on_disk(run, files, run.work, reference, asked)
+    given = run.read(files)
+    division = _divided(given, asked)
     with located(given.name):
-        options = {"bandwidth": run.bandwidth, "certify": certify, "exact": exact}
-        result = choose(given.envs, size=size, method=method, reference=known, **options)
-    if prefixes:
+        amount = _amount(given, asked, division)
+        amount.check(len(division.pool))
+    known = None if reference is None else run.load(reference).envs
+    data = run.describe(given.some(division.remaining))
+    advise(files, len(data.x), "-m cover --work FOLDER")
+    run.judge_bandwidth(data.envs)
+    pool = Pool(data.envs, np.searchsorted(division.remaining, division.kept), division.remaining)
+    with located(given.name):
+        selection, summary = compress_environments(
+            pool,
+            amount,
+            method=asked.method,
+            reference=known,
+            groups=_groups(given, asked, division),
+            bandwidth=run.bandwidth,
+            seed=asked.seed,
+            certify=asked.certify,
+            exact=asked.exact,
+        )
+    selected = selection.selected
+    if asked.prefixes or run.writes(".csv"):
+        order = np.searchsorted(division.remaining, selected)
         with run.stage("prefixes"):
-            options = {"bandwidth": run.bandwidth, "reference": None if known is None else known.x}
-            found = prefix_metrics(given.envs, result.selection.selected, **options)._asdict()
-        result.summary["prefixes"] = found
-    chosen = [given.structures[i] for i in result.selection.selected] if given.structures else []
-    return _report(run, result.summary, chosen)
+            found = prefix_metrics(data.envs, order, bandwidth=run.bandwidth, reference=known)
+        summary["prefixes"] = found._asdict()
+    summary |= {"dropped": division.dropped, "places": [given.places[i] for i in selected]}
+    report = _report(run, summary, given.name, describe_kept(given.structures, division))
+    report = report._replace(
+        sheet=_picks(data, given, division, summary), structures=_written(given, selected, asked)
+    )
+    if asked.rest is not None:
+        rest = np.setdiff1d(np.arange(len(given.structures)), selected)
+        report = report._replace(apart={asked.rest: [given.structures[i] for i in rest]})
+    if not asked.prefixes:
+        summary.pop("prefixes", None)
+    return report
 
 
-def _compress_on_disk(
-    run: Run, files: Inputs, work: Work, size: Size, method: str, reference: Inputs | None
-) -> Report:
+def _divided(given: Given, asked: Asked) -> Candidates:
+    if given.structures:
+        with located(given.name):
+            return find_candidates(given.structures, keep=asked.keep, drop=asked.drop)
+    for name in ("keep", "drop", "by", "cost", "rest", "index_key"):
+        if getattr(asked, name):
+            raise InputError(f"{given.name}: holds descriptors; --{name.replace('_', '-')} needs structures.")
+    return everything(len(given.places))
+
+
+def _amount(given: Given, asked: Asked, division: Candidates) -> Amount:
+    cost = None
+    if asked.cost is not None:
+        cost = np.ones(len(given.structures))  # what stays besides costs nothing
+        cost[division.pool] = numbers_of(given.structures, asked.cost, division.pool)
+    return Amount(asked.size, asked.atoms, asked.budget, cost, asked.coverage, asked.min_gain)
+
+
+def _groups(given: Given, asked: Asked, division: Candidates) -> Groups | None:
+    if asked.by is None:
+        return None
+    return Groups(labels_of(given.structures, asked.by, division.pool), asked.at_least)
+
+
+def _written(given: Given, selected: np.ndarray, asked: Asked) -> Sequence[Atoms]:
+    """The chosen structures in the order that is asked for."""
+    numbers = np.sort(selected) if asked.order == "original" else selected
+    chosen = [given.structures[i] for i in numbers] if given.structures else []
+    if asked.index_key is not None:
+        for number, atoms in zip(numbers, chosen, strict=True):
+            atoms.info[asked.index_key] = given.places[number][1]
+    return chosen
+
+
+def _picks(data: Data, given: Given, division: Candidates, summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row for each pick, in order of choice."""
+    covered = summary.get("prefixes", {}).get("overlap", [None] * summary["size"])
+    counts = data.envs.counts
+    rows = []
+    for order, (number, gain, share) in enumerate(
+        zip(summary["selected"], summary["gains"], covered, strict=True)
+    ):
+        file, index = given.places[number]
+        atoms = int(counts[np.searchsorted(division.remaining, number)])
+        rows.append(
+            {"order": order, "file": file, "index": index, "atoms": atoms, "gain": gain, "coverage": share}
+        )
+    return rows
+
+
+def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | None, asked: Asked) -> Report:
     """`compress` of environments on disk."""
-    if method != "cover":
+    usual = {"order": "choice", "at_least": 1, "method": "cover", "size": asked.size, "seed": asked.seed}
+    usual |= {"certify": "quick"}
+    for name, value in asked._asdict().items():
+        if value and value != usual.get(name):
+            if name == "method":
+                raise InputError("with --work, use -m cover; other rules need the data in memory.")
+            raise InputError(f"--{name.replace('_', '-')} {MEMORY}")
+    if asked.method is None:
         raise InputError("with --work, use -m cover; other rules need the data in memory.")
 
     def choose_from_disk() -> tuple[dict[str, Any], Sequence[Atoms]]:
         shards = run.shards(files, work)
         with located(files.name):
-            count = size.of(len(shards.counts))
+            count = (asked.size or Size(0.1, is_fraction=True)).of(len(shards.counts))
         known = None if reference is None else run.known(reference, work)
         summary = compress_shards(shards, count=count, bandwidth=run.bandwidth, reference=known)
         return summary, [] if run.silent else shards.frames.read(summary["selected"])
 
-    return _report(run, *persevere(choose_from_disk))
+    summary, chosen = persevere(choose_from_disk)
+    return _report(run, summary, files.name, "")._replace(structures=chosen)
 
 
-def _report(run: Run, summary: dict[str, Any], chosen: Sequence[Atoms]) -> Report:
+def _report(run: Run, summary: dict[str, Any], name: str, kept: str) -> Report:
     run.add(summary.pop("seconds"))
+    size, atoms = summary["size"], summary["selected_environments"]
     rows = [
-        ("structures", summary["n_structures"], summary["size"]),
-        ("environments", summary["n_environments"], summary["selected_environments"]),
-        ("entropy (nats)", summary["entropy_full"], summary["entropy"]),
-        ("diversity (nats)", summary["diversity_full"], summary["diversity"]),
-        ("overlap", 1.0, summary["overlap"]),
-        ("largest delta entropy (nats)", "", summary["max_delta_entropy"]),
-        ("certified ratio", "", summary["certified_ratio"]),
+        ("structures", summary["n_structures"], size, _percent(size / summary["n_structures"])),
+        ("atoms", summary["n_environments"], atoms, _percent(atoms / summary["n_environments"])),
+        ("entropy (nats)", summary["entropy_full"], summary["entropy"], ""),
+        ("diversity (nats)", summary["diversity_full"], summary["diversity"], ""),
+        ("overlap", 1.0, summary["overlap"], ""),
+        ("largest delta entropy (nats)", "", summary["max_delta_entropy"], ""),
+        ("certified ratio", "", summary["certified_ratio"], ""),
     ]
-    return Report(summary, rows, ("", "all", summary["method"]), structures=chosen)
+    if summary.get("overlap_before") is not None:
+        rows.insert(4, ("overlap of the reference alone", "", summary["overlap_before"], ""))
+    return Report(
+        summary,
+        rows,
+        ("", "all", summary["method"], "share"),
+        advice=about_choice(summary, name=name, kept=kept),
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -14,7 +14,7 @@ from quests_jax.atoms.writing import whole_file, write
 from quests_jax.base.checks import InputError
 from quests_jax.base.versions import versions
 from quests_jax.cli.run import Report, Run
-from quests_jax.output.files import DRAWN_SUFFIXES, to_json, write_descriptors, write_json
+from quests_jax.output.files import DRAWN_SUFFIXES, to_json, write_descriptors, write_json, write_sheet
 from quests_jax.output.viewer import SUFFIX as VIEWER_SUFFIX
 
 
@@ -26,8 +26,9 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
     if run.automatic:
         data["bandwidth_auto"] = run.automatic[0]._asdict()
     failed = {}
-    empty = [path for path in outputs if report.sets and _set_of(run, report, path) == []]
-    for path in (path for path in outputs if path not in empty):
+    paths = [*outputs, *report.apart]
+    empty = [path for path in paths if _set_of(run, report, path) == []]
+    for path in (path for path in paths if path not in empty):
         try:
             _write(run, report, data, path)
         except Exception as error:  # whatever the writer of a format raises: the others are written
@@ -39,7 +40,7 @@ def deliver(run: Run, report: Report, outputs: Sequence[Path], *, table: bool, a
 
         print_table(report.header, report.rows, run.caption())
         print_advice(report.advice)
-        written = [f"wrote {path}" for path in outputs if path not in (*failed, *empty)]
+        written = [f"wrote {path}" for path in paths if path not in (*failed, *empty)]
         written += [f"nothing to write to {path}" for path in empty]
         print(*written, sep="\n", end="\n" if written else "")
     if failed:
@@ -57,15 +58,23 @@ def _write(run: Run, report: Report, data: dict[str, Any], path: Path) -> None:
             show(unfinished)
     elif suffix == ".json":
         write_json(path, data)
+    elif suffix == ".csv":
+        write_sheet(path, report.sheet)
     elif report.envs is not None:
         write_descriptors(path, report.envs, {} if run.anonymous else run.parameters)
     else:
-        structures = _set_of(run, report, path) if report.sets else report.structures
-        write(path, structures or [], drop_unsupported=run.writing.drop_unsupported)
+        structures = _set_of(run, report, path)
+        write(
+            path,
+            report.structures if structures is None else structures,
+            drop_unsupported=run.writing.drop_unsupported,
+        )
 
 
 def _set_of(run: Run, report: Report, path: Path) -> list[Atoms] | None:
-    """The structures for an output, the n-th file of structures gets the n-th set; None for other outputs."""
+    """The structures for an output: the n-th file of structures gets the n-th set; None for other outputs."""
+    if path in report.apart or not report.sets:
+        return list(report.apart[path]) if path in report.apart else None
     files = [each for each in run.writing.outputs if structure_suffix(each) is not None]
     if path not in files:
         return None

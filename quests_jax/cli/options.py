@@ -12,14 +12,15 @@ from quests_jax.base.sizes import Size, parse_size
 from quests_jax.cli.inputs import parse_inputs
 
 
-def _parse_size(context: click.Context, _: click.Parameter, text: str) -> Size:
+def _parse_size(context: click.Context, _: click.Parameter, text: str | None) -> Size | None:
     del context
-    return parse_size(text)
+    return None if text is None else parse_size(text)
 
 
 def parse_sizes(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[Size]:
     """Each of several sizes."""
-    return [_parse_size(context, parameter, text) for text in texts]
+    del context, parameter
+    return [parse_size(text) for text in texts]
 
 
 def _parse_species(context: click.Context, _: click.Parameter, text: str | None) -> list[str] | None:
@@ -62,12 +63,25 @@ BANDWIDTH = click.option(
 )
 KERNEL = (*DESCRIPTOR, BANDWIDTH)
 PLAIN_KERNEL = (*DESCRIPTOR[:2], BANDWIDTH)  # elements are not told apart
-SIZE = click.option(
-    *("-s", "--size"),
-    default="0.1",
-    show_default=True,
-    callback=_parse_size,
-    help="What to keep: 0.1 or 10% is a fraction, 100 a number of structures, 1.0 everything.",
+CHOICE = (
+    click.option(
+        *("-s", "--size"),
+        callback=_parse_size,
+        help="Structures: 0.1 or 10% is a fraction, 100 a number, 1.0 everything.  [default: 0.1]",
+    ),
+    click.option("--atoms", callback=_parse_size, help="Atoms, in the same way: 20000, 0.1 or 10%."),
+    click.option("--cost", help="What a structure costs: a name in info that holds a number, or n_atoms."),
+    click.option("--budget", callback=_parse_size, help="Sum of the costs, a number or a fraction."),
+    click.option(
+        "--coverage", type=float, help="Share of the environments to cover with the fewest structures."
+    ),
+    click.option("--min-gain", type=float, help="Coverage that a structure must add to be chosen."),
+)
+QUOTAS = (
+    click.option("--keep", multiple=True, help="Condition; what fulfills it stays. May be repeated."),
+    click.option("--drop", multiple=True, help="Condition; what fulfills it is left out. May be repeated."),
+    click.option("--by", help="Label, as config_type or elements; of each some structures are chosen."),
+    click.option("--at-least", type=int, default=1, show_default=True, help="Structures of each label."),
 )
 WORK = (
     click.option(
@@ -84,7 +98,7 @@ REFERENCE = click.option("-r", "--reference", callback=parse_inputs, help=REFERE
 REFERENCE_OR_FILE = click.option(
     *("-r", "--reference"), callback=parse_inputs, help=f"{REFERENCE_HELP}  [default: FILE itself]"
 )
-SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of the random numbers.")
+SEED = click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 OUTPUT = (
     click.option("-o", "--output", "outputs", type=Path, multiple=True, help="To write; may be repeated."),
     click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),

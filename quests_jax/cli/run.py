@@ -19,6 +19,7 @@ from quests_jax.atoms.reading import read
 from quests_jax.atoms.writing import refuse_unsupported
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, joined
+from quests_jax.base.progress import timed
 from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
 from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
@@ -37,7 +38,6 @@ from quests_jax.studies.bandwidths import (
     recommended_bandwidth,
     typical_volume,
 )
-from quests_jax.studies.compression import timed
 
 PIECE = 512  # structures on disk that are looked at together
 OF_DESCRIPTORS = ("k", "cutoff", "species")  # parameters that descriptors depend on
@@ -58,6 +58,8 @@ class Report(NamedTuple):
     sets: Sequence[
         Sequence[Atoms]
     ] = ()  # of several files, in the order of the outputs; empty ones are not written
+    sheet: Sequence[dict[str, Any]] = ()  # rows of a .csv file
+    apart: dict[Path, Sequence[Atoms]] = {}  # files of structures with an option of their own
 
 
 Place = tuple[str, int]  # file, and number of the structure in it
@@ -70,6 +72,14 @@ class Given(NamedTuple):
     structures: Sequence[Atoms]  # empty where only descriptors are given
     places: Sequence[Place]  # of each structure
     described: Environments | None = None  # from a file of descriptors
+
+    def some(self, numbers: Sequence[int] | np.ndarray) -> Given:
+        """Some of the structures, by ascending numbers."""
+        if len(numbers) == len(self.places):
+            return self
+        return self._replace(
+            structures=[self.structures[i] for i in numbers], places=[self.places[i] for i in numbers]
+        )
 
 
 class Data(NamedTuple):
@@ -98,7 +108,7 @@ class Writing(NamedTuple):
         """Raise `InputError` if an output cannot hold something of these structures."""
         for path in () if self.drop_unsupported else self.outputs:
             if structure_suffix(path) is not None:
-                refuse_unsupported(path, structures, chosen=self.kind == "structures")
+                refuse_unsupported(path, structures, chosen=self.kind in ("structures", "choice"))
 
     @property
     def converts(self) -> bool:
@@ -218,6 +228,10 @@ class Run:
         stage = work.stage("reference", {"files": identity, "parts": parts} | made_with)
         stage.complete(1, lambda _: {"x": self.load(inputs).x})
         return stage.load(0)["x"]
+
+    def writes(self, suffix: str) -> bool:
+        """Whether a file of this kind is to be written."""
+        return any(path.suffix == suffix for path in self.writing.outputs)
 
     def refuse_bare_matrix(self, inputs: Inputs) -> None:
         """Raise `InputError` for environments of which nobody knows the structures."""

@@ -79,10 +79,12 @@ def cli() -> None:
 
 
 def command(
-    *options: Option, kind: str = "numbers", examples: Sequence[str]
+    *options: Option, kind: str = "numbers", examples: Sequence[str], notes: Sequence[str] = ()
 ) -> Callable[[Body], click.Command]:
     """Make a subcommand of `body(run, **arguments)` with these options that writes this kind of outputs."""
     epilog = "\b\nExamples:\n" + "\n".join(f"  {NAME} {example}" for example in examples)
+    if notes:
+        epilog = "\b\n" + "\n".join(notes) + "\n\n" + epilog
 
     def decorate(body: Body) -> click.Command:
         @functools.wraps(body)
@@ -103,12 +105,15 @@ def command(
             work = _work_in(**{name: given.pop(name) for name in SHARING if name in given})
             parameters = {name: given.pop(name) for name in PARAMETERS if name in given}
             writing = Writing(outputs, given.get("files") or given.get("file"), kind, drop_unsupported)
-            run = Run(typed, parameters, work=work, writing=writing)
-            run.check()
             inputs = [
                 file.path for value in given.values() if isinstance(value, Inputs) for file in value.files
             ]
             check_outputs(outputs, inputs, kind=kind, overwrite=overwrite)
+            if (rest := given.get("rest")) is not None:
+                check_outputs([rest], [*inputs, *map(str, outputs)], kind="structures", overwrite=overwrite)
+                writing = writing._replace(outputs=(*outputs, rest))
+            run = Run(typed, parameters, work=work, writing=writing)
+            run.check()
             _use_compilation_cache()
             with _in_company(work):
                 with show_progress(quiet or run.silent):

@@ -9,13 +9,13 @@ import numpy as np
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.precision import follows_dtype
+from quests_jax.base.progress import timed
 from quests_jax.base.versions import versions
 from quests_jax.cover.bounds.sampling import FAILURE
 from quests_jax.cover.selection import Selection
 from quests_jax.disk.covers import TARGETS, kept_rows, large_cover
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.sums import estimate
-from quests_jax.studies.compression import timed
 from quests_jax.studies.measures import entropy_and_diversity
 
 SAMPLE = 2000  # environments that the entropies of the whole are estimated from

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import zipfile
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ OUTPUT_SUFFIXES = {  # by what a command can write beside numbers
     "descriptors": (".json", *DESCRIPTOR_SUFFIXES),
     "atoms": (".json", *XYZ_SUFFIXES),
     "structures": (".json", *STRUCTURE_SUFFIXES),
+    "choice": (".json", ".csv", *STRUCTURE_SUFFIXES),
     "figures": (".json", *FIGURE_SUFFIXES),
     "frames": (".json", *FIGURE_SUFFIXES, *STRUCTURE_SUFFIXES),
     "report": (".json", ".html"),
@@ -47,7 +49,7 @@ def check_outputs(outputs: Sequence[Path], inputs: Sequence[str], *, kind: str, 
             raise InputError(f"{path}: is an input of this command; write to another file.")
         if path.resolve() in {other.resolve() for other in outputs[:number]}:
             raise InputError(f"{path}: given twice as output; name each file once.")
-        needs_structures = path.suffix.lower() not in (".json", *DESCRIPTOR_SUFFIXES, *DRAWN_SUFFIXES)
+        needs_structures = path.suffix.lower() not in (".json", ".csv", *DESCRIPTOR_SUFFIXES, *DRAWN_SUFFIXES)
         if needs_structures and inputs and inputs[0].lower().endswith(DESCRIPTOR_SUFFIXES):
             raise InputError(f"{path}: {inputs[0]} holds no structures to write; give a structure file.")
 
@@ -64,6 +66,14 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
     """Write `data` as JSON, whole or not at all."""
     with whole_file(path) as unfinished:
         unfinished.write_text(to_json(data), encoding="utf-8")
+
+
+def write_sheet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows as comma-separated values under their names, whole or not at all."""
+    with whole_file(path) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def write_descriptors(path: Path, envs: Environments, parameters: dict[str, Any]) -> None:

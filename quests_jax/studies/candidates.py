@@ -11,8 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax.base.checks import InputError
-from quests_jax.base.expressions import Condition, parse_condition
-from quests_jax.base.precision import follows_dtype
+from quests_jax.base.expressions import Condition, as_number, parse_condition
 
 SHOWN = 8  # names in a message
 
@@ -25,8 +24,18 @@ class Candidates(NamedTuple):
     dropped: np.ndarray  # [d] int, never chosen
     isolated: np.ndarray  # [i] int, those of `kept` that are single atoms that nobody named
 
+    @property
+    def remaining(self) -> np.ndarray:
+        """Everything that is not dropped."""
+        return np.sort(np.concatenate([self.pool, self.kept]))
 
-@follows_dtype
+
+def everything(n_structures: int) -> Candidates:
+    """A data set of which nothing more is known: all structures are open to choice."""
+    none = np.zeros(0, int)
+    return Candidates(np.arange(n_structures), none, none, none)
+
+
 def find_candidates(
     structures: Sequence[Atoms],
     *,
@@ -55,6 +64,11 @@ def find_candidates(
     facts = [facts_of(atoms) for atoms in structures]
     for condition in (*staying, *going):
         _check_names(condition, facts)
+    for condition in staying:
+        if not any(condition.holds(own) for own in facts):
+            raise InputError(
+                f"no structure fulfills {condition.text!r}, so nothing would be kept; correct it."
+            )
     stays = np.array([any(condition.holds(own) for condition in staying) for own in facts], bool)
     goes = np.array([any(condition.holds(own) for condition in going) for own in facts], bool) & ~stays
     sizes = np.array([len(atoms) for atoms in structures])
@@ -92,16 +106,17 @@ def elements_of(atoms: Atoms) -> str:
     return "-".join(sorted(set(atoms.get_chemical_symbols())))
 
 
-def labels_of(structures: Sequence[Atoms], key: str) -> list[str]:
-    """The value of `key`, a name in `facts_of`, for each structure.
+def labels_of(structures: Sequence[Atoms], key: str, numbers: np.ndarray) -> list[str]:
+    """The value of `key`, a name in `facts_of`, for each of the structures of these numbers.
 
     Raises:
       InputError: a structure has no such value.
     """
-    values = [facts_of(atoms).get(key) for atoms in structures]
-    lacking = [number for number, value in enumerate(values) if value is None]
+    facts = [facts_of(structures[number]) for number in numbers]
+    values = [own.get(key) for own in facts]
+    lacking = [number for number, value in zip(numbers, values, strict=True) if value is None]
     if len(lacking) == len(values):
-        raise _unknown(key, [facts_of(atoms) for atoms in structures])
+        raise _unknown(key, facts)
     if lacking:
         raise InputError(
             f"{len(lacking)} of {len(values)} structures have no {key}, the first is structure {lacking[0]}; "
@@ -110,7 +125,18 @@ def labels_of(structures: Sequence[Atoms], key: str) -> list[str]:
     return [str(value) for value in values]
 
 
-@follows_dtype
+def numbers_of(structures: Sequence[Atoms], key: str, numbers: np.ndarray) -> np.ndarray:
+    """`labels_of` as numbers, shape [s].
+
+    Raises:
+      InputError: a structure has no such value, or it is no number.
+    """
+    values = [as_number(value) for value in labels_of(structures, key, numbers)]
+    if None in values:
+        raise InputError(f"{key} of structure {numbers[values.index(None)]} is no number; name another.")
+    return np.asarray(values, float)
+
+
 def describe_kept(structures: Sequence[Atoms], candidates: Candidates) -> str:
     """What stays besides the choice, in words: "2 isolated atoms (Al, Li) and 3 asked for"."""
     words = []

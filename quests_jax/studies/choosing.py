@@ -1,8 +1,7 @@
-"""How a choice is made: a rule, limits, quotas, and what comes next where a cover is complete.
+"""How a choice is made: a rule, limits and quotas.
 
-What is known already is complemented, like a reference. Quotas are chosen first, by the same rule within each
-group, and the rest of the choice complements those. Once every environment is covered no structure adds
-anything to a cover: then the farthest mean descriptors come next, never the order of the file.
+What is known already is complemented, like a reference. The greedy cover knows quotas; for other rules they
+are chosen first, by the same rule within each group, and the rest of the choice complements them.
 """
 
 from __future__ import annotations
@@ -13,19 +12,22 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
-from quests_jax.base.checks import InputError, check_count
+from quests_jax.base.checks import InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, joined, of_structures
 from quests_jax.base.sizes import Size
-from quests_jax.cover.budget import cost_budget
-from quests_jax.cover.problem import cover_problem
-from quests_jax.cover.rules.baselines import mean_farthest_point, stratified
+from quests_jax.cover.budget import atom_costs, check_cost, cost_budget
+from quests_jax.cover.posing import Posed, pose
+from quests_jax.cover.quota import make_quota
+from quests_jax.cover.rules.baselines import stratified
 from quests_jax.cover.rules.registry import Rule, find_rule
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
+from quests_jax.cover.solvers.relaxed import relaxed_cover
 
-COVERS = ("cover", "diversity", "relaxed")  # rules whose gains are coverage
-NOTHING = 1e-9  # coverage that is rounding of a sum
+COVER = "cover"
+SOLVERS = {COVER: greedy_cover, "relaxed": relaxed_cover}  # rules that know quotas
 STRATIFIED = "stratified"  # the rule that needs labels
 
 
@@ -41,59 +43,6 @@ class Limits(NamedTuple):
     def by_coverage(self) -> bool:
         """Whether the coverage decides, which only a greedy cover looks at."""
         return self.coverage is not None or self.min_gain is not None
-
-
-class Groups(NamedTuple):
-    """Labels of structures, and how many of each are chosen at least."""
-
-    labels: Sequence[str]  # [S]
-    at_least: int = 1
-
-
-class Choice(NamedTuple):
-    """A selection, and where it stopped adding coverage."""
-
-    selection: Selection
-    saturated: int | None = None  # picks after which nothing was left to cover; None if something was
-
-
-def choose(
-    envs: Environments,
-    *,
-    method: str,
-    limits: Limits,
-    bandwidth: float,
-    reference: Environments | None = None,
-    cost: np.ndarray | None = None,
-    groups: Groups | None = None,
-    seed: int = 0,
-) -> Choice:
-    """Choose structures of `envs`.
-
-    Args:
-      envs: environments of the S structures that are open to choice.
-      method: name of a rule, or "stratified", which needs groups.
-      limits: where to end.
-      bandwidth: h in Å⁻¹.
-      reference: environments that are known already.
-      cost: of each structure, shape [S], for a budget and for a coverage; 1 where not given.
-      groups: quotas.
-      seed: of rules that are random.
-
-    Raises:
-      InputError: limits that the rule cannot keep, or quotas that do not fit into them.
-    """
-    pick = _Pick(method, _rule(method, groups), bandwidth, seed)
-    pick.check(limits)
-    data = Data(envs, reference, cost)
-    first = _quotas(data, limits, groups, pick)
-    if limits.by_coverage or (method == "cover" and len(first)):
-        found = _greedy(data, limits, first, bandwidth)
-    else:
-        found = _completed(data, limits, first, pick)
-    if method not in COVERS:
-        return Choice(found._replace(method=method))
-    return _filled(data, found._replace(method=method), seed)
 
 
 class Data(NamedTuple):
@@ -117,6 +66,103 @@ class Data(NamedTuple):
         return joined(parts) if parts else None
 
 
+class Amount(NamedTuple):
+    """How much to choose, as a person says it: fractions are of what there is to choose from."""
+
+    size: Size | None = None  # structures
+    atoms: Size | None = None
+    budget: Size | None = None  # sum of the costs
+    cost: ArrayLike | None = None  # of each structure of the whole data set
+    coverage: float | None = None
+    min_gain: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing says where to end."""
+        return self._replace(cost=None) == Amount()
+
+    @property
+    def by_coverage(self) -> bool:
+        """Whether the coverage decides, which only a greedy cover looks at."""
+        return self.coverage is not None or self.min_gain is not None
+
+    def check(self, n_structures: int) -> None:
+        """Raise `InputError` for a number of structures that there are not."""
+        if self.size is not None:
+            self.size.of(n_structures)
+
+    def costs(self, envs: Environments, numbers: np.ndarray) -> np.ndarray | None:
+        """Cost of each structure of `envs`, which have these numbers in the whole; None if each costs 1."""
+        if self.atoms is not None:
+            if self.budget is not None or self.cost is not None:
+                raise InputError(
+                    "atoms are a budget of their own; give either atoms or a cost and its budget."
+                )
+            return atom_costs(envs)
+        if self.cost is None:
+            if self.budget is not None:
+                raise InputError("a budget needs to know what structures cost; give a cost for each.")
+            return None
+        cost = np.asarray(self.cost, float)
+        if cost.ndim != 1 or len(cost) <= numbers.max():
+            raise InputError(f"cost: expected a number for each structure, got shape {cost.shape}.")
+        return check_cost(cost[numbers], len(numbers))
+
+    def limits(self, data: Data) -> Limits:
+        """The same in numbers."""
+        total = data.envs.n_structures if data.cost is None else float(data.cost.sum())
+        budget = self.budget if self.atoms is None else self.atoms
+        if self.coverage is not None and not 0 < check_positive("coverage", self.coverage) <= 1:
+            raise InputError(f"coverage must be in (0, 1], got {self.coverage}.")
+        return Limits(
+            None if self.size is None else self.size.of(data.envs.n_structures),
+            None if budget is None else budget.part_of(total),
+            self.coverage,
+            self.min_gain,
+        )
+
+
+class Groups(NamedTuple):
+    """Labels of structures, and how many of each are chosen at least."""
+
+    labels: Sequence[str]  # [S]
+    at_least: int = 1
+
+
+def choose(
+    data: Data,
+    *,
+    method: str,
+    limits: Limits,
+    bandwidth: float,
+    groups: Groups | None = None,
+    seed: int = 0,
+    posed: Posed | None = None,
+) -> Selection:
+    """Choose structures of a data set.
+
+    Args:
+      data: the S structures that are open to choice, what is known already, and what each costs.
+      method: name of a rule, or "stratified", which needs groups.
+      limits: where to end.
+      bandwidth: h in Å⁻¹.
+      groups: quotas.
+      seed: of rules that are random.
+      posed: the cover problem of `data`, if it is there already.
+
+    Raises:
+      InputError: limits that the rule cannot keep, or quotas that do not fit into them.
+    """
+    pick = _Pick(method, _rule(method, groups), bandwidth, seed)
+    pick.check(limits)
+    if limits.by_coverage or (groups is not None and method in SOLVERS):
+        return _solved(data, method, limits, groups, bandwidth, posed)
+    first = _quotas(data, limits, groups, pick)
+    if not len(first):
+        return pick(data, limits, posed)._replace(method=method)
+    return _completed(data, limits, first, pick)._replace(method=method)
+
+
 class _Pick(NamedTuple):
     """A rule, and what it is always called with."""
 
@@ -125,9 +171,9 @@ class _Pick(NamedTuple):
     bandwidth: float
     seed: int
 
-    def __call__(self, data: Data, limits: Limits) -> Selection:
+    def __call__(self, data: Data, limits: Limits, posed: Posed | None = None) -> Selection:
         """The choice of the rule within the limits."""
-        asked: dict[str, Any] = {"bandwidth": self.bandwidth, "reference": rows_of(data.reference)}
+        asked: dict[str, Any] = {"bandwidth": self.bandwidth, "reference": data.reference}
         if limits.budget is None:
             asked["size"] = limits.count
         else:
@@ -135,6 +181,8 @@ class _Pick(NamedTuple):
             asked["budget"] = cost_budget(cost, limits.budget)
         if self.rule.seeded:
             asked["key"] = jax.random.key(self.seed)
+        if self.rule.poses:
+            asked["posed"] = posed
         found = self.rule.choose(data.envs, **asked)
         return found if limits.count is None else first_of(found, limits.count)
 
@@ -142,7 +190,7 @@ class _Pick(NamedTuple):
         """Raise `InputError` for limits that the rule cannot keep."""
         if limits == Limits():
             raise InputError("say when to stop: give a size, atoms, a budget, a coverage or a least gain.")
-        if limits.by_coverage and self.method != "cover":
+        if limits.by_coverage and self.method != COVER:
             raise InputError(
                 f"{self.method} does not look at coverage; use cover with a coverage or a least gain."
             )
@@ -160,18 +208,23 @@ def _rule(method: str, groups: Groups | None) -> Rule:
     return Rule(partial(stratified, labels=groups.labels), "", budgeted=True, seeded=True)
 
 
-def _greedy(data: Data, limits: Limits, first: np.ndarray, bandwidth: float) -> Selection:
-    """Greedy cover until the first of all limits."""
-    known = rows_of(data.reference)
-    problem = cover_problem(data.envs, bandwidth=bandwidth, reference=known, cost=data.cost)
-    return greedy_cover(
-        problem,
-        size=limits.count,
-        coverage=limits.coverage,
-        cost_budget=limits.budget,
-        min_gain=limits.min_gain,
-        include=first.tolist(),
-    )
+def _solved(
+    data: Data,
+    method: str,
+    limits: Limits,
+    groups: Groups | None,
+    bandwidth: float,
+    posed: Posed | None,
+) -> Selection:
+    """A cover until the first of all limits, quotas met."""
+    if posed is None:
+        posed = pose(data.envs, bandwidth=bandwidth, reference=data.reference, cost=data.cost)
+    asked: dict[str, Any] = {"size": limits.count, "cost_budget": limits.budget}
+    if groups is not None:
+        asked["quota"] = make_quota(groups.labels, posed.problem.cost, groups.at_least)
+    if method == COVER:
+        asked |= {"coverage": limits.coverage, "min_gain": limits.min_gain}
+    return posed.of_all(SOLVERS[method](posed.problem, **asked))
 
 
 def _quotas(data: Data, limits: Limits, groups: Groups | None, pick: _Pick) -> np.ndarray:
@@ -200,8 +253,6 @@ def _quotas(data: Data, limits: Limits, groups: Groups | None, pick: _Pick) -> n
 
 def _completed(data: Data, limits: Limits, first: np.ndarray, pick: _Pick) -> Selection:
     """The first picks, and what the rule adds to them within the limits."""
-    if not len(first):
-        return pick(data, limits)
     others, rest = data.without(first)
     spent = len(first) if data.cost is None else data.cost[first].sum()
     left = Limits(
@@ -216,46 +267,11 @@ def _completed(data: Data, limits: Limits, first: np.ndarray, pick: _Pick) -> Se
     return found._replace(selected=np.concatenate([first, rest[found.selected]]), gains=gains)
 
 
-def _filled(data: Data, found: Selection, seed: int) -> Choice:
-    """The picks of a cover; those that add nothing give way to the farthest mean descriptors."""
-    adding = np.flatnonzero(found.gains > NOTHING)
-    count = int(adding[-1]) + 1 if len(adding) else 0
-    if count == len(found.selected):
-        return Choice(found)
-    others, rest = data.without(found.selected[:count])
-    asked: dict[str, Any] = {"size": len(found.selected) - count}
-    if data.cost is not None and others.cost is not None:
-        asked = {"budget": cost_budget(others.cost, float(data.cost[found.selected[count:]].sum()))}
-    known, key = rows_of(others.reference), jax.random.key(seed)
-    more = mean_farthest_point(others.envs, reference=known, key=key, **asked)
-    selected = np.concatenate([found.selected[:count], rest[more.selected]])
-    gains = np.pad(found.gains[:count], (0, len(more.selected)))
-    return Choice(found._replace(selected=selected, gains=gains), count)
-
-
-def rows_of(known: Environments | None) -> np.ndarray | None:
-    """A reference as rules take it."""
-    return None if known is None else np.asarray(known.x)
+def poses(method: str) -> bool:
+    """Whether a rule needs the cover problem."""
+    return method != STRATIFIED and find_rule(method).poses
 
 
 def first_of(selection: Selection, count: int) -> Selection:
     """The first picks."""
     return selection._replace(selected=selection.selected[:count], gains=selection.gains[:count])
-
-
-def limits_of(
-    n_structures: int,
-    *,
-    size: Size | None,
-    budget: Size | None,
-    total_cost: float,
-    coverage: float | None,
-    min_gain: float | None,
-) -> Limits:
-    """Limits in numbers; a size is a share of the structures, a budget of the sum of all costs."""
-    return Limits(
-        None if size is None else size.of(n_structures),
-        None if budget is None else budget.part_of(total_cost),
-        coverage,
-        min_gain,
-    )

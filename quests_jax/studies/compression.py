@@ -4,63 +4,110 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from ase import Atoms
+from jax.typing import ArrayLike
 
-from quests_jax.atoms.describe import environments
+from quests_jax.atoms.describe import environments as describe
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import Environments, of_structures
 from quests_jax.base.plain import plain
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.progress import advance
-from quests_jax.base.sizes import Size, check_size
+from quests_jax.base.progress import timed
+from quests_jax.base.sizes import Size, as_size
 from quests_jax.base.versions import versions
 from quests_jax.cover import Selection
 from quests_jax.cover.posing import Posed, fits, pose
-from quests_jax.cover.rules.registry import find_rule
 from quests_jax.cover.solvers.relaxed import certify as certified
-from quests_jax.information import DEFAULT_BANDWIDTH
+from quests_jax.information import DEFAULT_BANDWIDTH, overlap
+from quests_jax.studies.candidates import Candidates, everything, find_candidates, labels_of
+from quests_jax.studies.choosing import COVER, Amount, Data, Groups, choose, poses
 from quests_jax.studies.measures import measure
 
 CERTIFICATES = ("quick", "full", "none")
 LEAST = 10.0  # seconds that a quick certificate may always take
+DEFAULT_SIZE = 0.1
 
 
 class Compression(NamedTuple):
     """What `compress` returns."""
 
     selection: Selection
-    structures: list[Atoms]  # the chosen ones, in order of choice; empty if environments were given
+    structures: list[Atoms]  # the chosen ones, in order of choice; empty if only environments were given
     summary: dict[str, Any]  # plain numbers, lists and None: ready for JSON
+
+
+class Pool(NamedTuple):
+    """A data set without what is dropped."""
+
+    envs: Environments  # of S structures
+    kept: np.ndarray  # int, those of the S that stay in any case
+    numbers: np.ndarray  # [S] int, number of each in the whole data set
+
+    @property
+    def open(self) -> np.ndarray:
+        """Those of the S that are open to choice."""
+        return np.setdiff1d(np.arange(self.envs.n_structures), self.kept)
 
 
 @follows_dtype
 def compress(
     structures: Sequence[Atoms] | Environments,
     *,
-    size: float | Size = 0.1,
-    method: str = "msc",
+    environments: Environments | None = None,
+    size: float | Size | None = None,
+    atoms: float | Size | None = None,
+    budget: float | Size | None = None,
+    cost: ArrayLike | None = None,
+    coverage: float | None = None,
+    min_gain: float | None = None,
+    method: str | None = None,
     reference: Sequence[Atoms] | Environments | None = None,
+    keep: str | Sequence[str] = (),
+    drop: str | Sequence[str] = (),
+    by: str | Sequence[str] | None = None,
+    at_least: int = 1,
     k: int = DEFAULT_K,
     cutoff: float = DEFAULT_CUTOFF,
+    species: Sequence[str] | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
+    seed: int = 0,
     certify: str = "quick",
     exact: bool = False,
 ) -> Compression:
     """Choose the structures that keep the most of a data set, and say how much they keep.
 
+    Structures of a single atom stay in any case, besides what is chosen, wherever there are larger ones too:
+    fits of potentials need their energies.
+
     Args:
       structures: the data set, or its environments if they are known already.
-      size: a fraction in (0, 1] as a float, or a number of structures as an int.
-      method: the name of a rule, see `cover.rules.registry`.
+      environments: of these structures, if they are known already.
+      size: a fraction in (0, 1] as a float, or a number of structures as an int; a tenth where there is no
+        other limit.
+      atoms: the same for the atoms of the choice.
+      budget: the same for the sum of the costs of the choice.
+      cost: of each structure, shape [S], positive; 1 where not given.
+      coverage: share of the environments in (0, 1] to cover, with as few structures as possible.
+      min_gain: coverage that a structure must add to be chosen.
+      method: the name of a rule, see `cover.rules.registry`, or stratified; msc where not given, cover with a
+        coverage or a least gain.
       reference: structures or environments that are there already; the choice complements them.
+      keep: conditions, such as "config_type=surface*"; structures that fulfill one stay in any case, see
+        `studies.candidates`.
+      drop: conditions; structures that fulfill one are left out of everything.
+      by: a name, such as "config_type" or "elements", or a label for each structure; of each label at least
+        `at_least` structures are chosen.
+      at_least: structures of each label.
       k: number of neighbors of the descriptor.
       cutoff: of the descriptor, in Å.
+      species: chemical symbols to be told apart by the descriptor.
       bandwidth: of the kernel, in Å⁻¹.
+      seed: of rules that are random.
       certify: how hard to look for a bound of what any choice of this size could cover: "quick" takes about
         as long as everything before it at most, "full" as long as it needs, "none" leaves it out.
       exact: whether the entropy of a large data set is computed rather than estimated from a sample.
@@ -70,49 +117,141 @@ def compress(
       the chosen structures (and the reference) is below `tolerance`; entropies are in nats.
 
     Raises:
-      InputError: an unknown method, or a size, parameter or structure that `environments` refuses.
+      InputError: an unknown method, limits that it cannot keep, a condition that cannot be read, or a
+        parameter or structure that `environments` refuses.
     """
-    rule, bandwidth, seconds = find_rule(method), check_positive("bandwidth", bandwidth), {}
+    seconds: dict[str, float] = {}
+    made_with = {"k": k, "cutoff": cutoff, "species": species}
+    known = isinstance(structures, Environments)
+    given = [] if isinstance(structures, Environments) else structures
+    envs = structures if isinstance(structures, Environments) else environments
+    total = envs.n_structures if envs is not None else len(given)
+    amount = Amount(_size(size), _size(atoms), _size(budget), cost, coverage, min_gain)
+    division = _divided(given, total, keep, drop)
+    with timed(seconds, "descriptors"):
+        if envs is None:
+            pool_envs = describe([given[i] for i in division.remaining], **made_with)
+        else:
+            pool_envs = of_structures(envs, division.remaining)
+        if reference is not None and not isinstance(reference, Environments):
+            reference = describe(reference, **made_with)
+    pool = Pool(pool_envs, np.searchsorted(division.remaining, division.kept), division.remaining)
+    selection, summary = compress_environments(
+        pool,
+        amount,
+        method=method,
+        reference=reference,
+        groups=_groups(given, by, at_least, division.remaining[pool.open]),
+        bandwidth=bandwidth,
+        seed=seed,
+        certify=certify,
+        exact=exact,
+    )
+    seconds.update(summary["seconds"])
+    stated = dict.fromkeys(made_with) if known or environments is not None else made_with
+    summary = stated | summary | {"dropped": division.dropped, "seconds": seconds}
+    return Compression(
+        selection, [given[i] for i in selection.selected] if len(given) else [], plain(summary)
+    )
+
+
+@follows_dtype
+def compress_environments(
+    pool: Pool,
+    amount: Amount,
+    *,
+    method: str | None = None,
+    reference: Environments | None = None,
+    groups: Groups | None = None,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    seed: int = 0,
+    certify: str = "quick",
+    exact: bool = False,
+) -> tuple[Selection, dict[str, Any]]:
+    """`compress` for environments: the selection, in numbers of the whole data set, and the summary."""
     if certify not in CERTIFICATES:
         raise InputError(f"certify must be one of {', '.join(CERTIFICATES)}, got {certify!r}.")
-    described = isinstance(structures, Environments)
-    count = check_size(size, structures.n_structures if described else len(structures))
-    started = time.perf_counter()
-    with timed(seconds, "descriptors"):
-        envs = _described(structures, k, cutoff)
-        known = None if reference is None else _described(reference, k, cutoff)
-    options, posed = {"bandwidth": bandwidth, "reference": known}, None
-    if rule.poses or fits(envs):
+    bandwidth, seconds, started = check_positive("bandwidth", bandwidth), {}, time.perf_counter()
+    if amount.is_open:
+        amount = amount._replace(size=as_size(DEFAULT_SIZE))
+    method = method or (COVER if amount.by_coverage else "msc")
+    data = _open_to_choice(pool, amount, reference)
+    limits = amount.limits(data)
+    options = {"bandwidth": bandwidth, "reference": data.reference, "cost": data.cost}
+    posed = None
+    if poses(method) or fits(data.envs):
         with timed(seconds, "masses"):
-            posed = pose(envs, **options)
+            posed = pose(data.envs, **options)
     with timed(seconds, "selection"):
-        shared = {"posed": posed} if rule.poses else {}
-        selection = rule.choose(envs, size=count, **options, **shared)
+        asked = {"limits": limits, "bandwidth": bandwidth, "groups": groups, "seed": seed}
+        selection = choose(data, method=method, posed=posed, **asked)
+    chosen = np.concatenate([pool.kept, pool.open[selection.selected]]).astype(int)
     with timed(seconds, "metrics"):
-        kept = measure(envs, selection.selected, known, bandwidth=bandwidth, posed=posed, exact=exact)
-        selection = selection._replace(coverage=kept.pop("coverage"))
+        known_masses = None if len(pool.kept) else posed
+        kept = measure(pool.envs, chosen, reference, bandwidth=bandwidth, posed=known_masses, exact=exact)
+        selection = selection._replace(coverage=_coverage_of(data, pool, kept.pop("coverage")))
     if certify != "none" and selection.upper_bound is None:
         with timed(seconds, "certificate"):
             limit = None if certify == "full" else max(LEAST, time.perf_counter() - started)
-            selection, posed = _certified(envs, selection, posed, limit, options)
-    made_with = {"k": None, "cutoff": None} if described else {"k": k, "cutoff": cutoff}
-    summary = {"method": method, "bandwidth": bandwidth} | made_with | _counts(envs, selection, known) | kept
-    summary |= _kind_of_bound(selection, posed) | {"seconds": seconds, "versions": versions()}
-    chosen = [] if isinstance(structures, Environments) else [structures[i] for i in selection.selected]
-    return Compression(selection, chosen, plain(summary))
+            selection, posed = _certified(data.envs, selection, posed, limit, options)
+    gains = np.concatenate([np.zeros(len(pool.kept)), selection.gains])
+    selection = selection._replace(selected=pool.numbers[chosen], gains=gains)
+    summary = {"method": method, "bandwidth": bandwidth} | _counts(pool, selection, chosen, reference)
+    summary |= {"saturated": selection.saturated, "limits": limits._asdict(), "seed": seed}
+    summary |= kept | _before(pool.envs, reference, bandwidth) | _kind_of_bound(selection, posed)
+    return selection, summary | {"seconds": seconds, "versions": versions()}
 
 
-@contextmanager
-def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Announce the stage and add the wall time of the block to `seconds[stage]`."""
-    advance(stage, 0, 0)  # of unknown length, unless a loop inside knows better
-    start = time.perf_counter()
-    yield
-    seconds[stage] = round(seconds.get(stage, 0.0) + time.perf_counter() - start, 3)
+def _size(asked: float | Size | None) -> Size | None:
+    return None if asked is None else as_size(asked)
 
 
-def _described(data: Sequence[Atoms] | Environments, k: int, cutoff: float) -> Environments:
-    return data if isinstance(data, Environments) else environments(data, k=k, cutoff=cutoff)
+def _divided(
+    structures: Sequence[Atoms], total: int, keep: str | Sequence[str], drop: str | Sequence[str]
+) -> Candidates:
+    keep, drop = ([text] if isinstance(text, str) else text for text in (keep, drop))
+    if len(structures):
+        if len(structures) != total:
+            raise InputError(
+                f"environments of {total} structures were given for {len(structures)} structures."
+            )
+        return find_candidates(structures, keep=keep, drop=drop)
+    if keep or drop:
+        raise InputError("keep and drop ask for what only structures know; give them too.")
+    return everything(total)
+
+
+def _groups(
+    structures: Sequence[Atoms], by: str | Sequence[str] | None, at_least: int, numbers: np.ndarray
+) -> Groups | None:
+    """Labels of the structures of these numbers."""
+    if by is None:
+        return None
+    if not isinstance(by, str):
+        return Groups([str(by[i]) for i in numbers], at_least)
+    if not len(structures):
+        raise InputError(f"by: {by} is what only structures know; give them too, or a label for each.")
+    return Groups(labels_of(structures, by, numbers), at_least)
+
+
+def _open_to_choice(pool: Pool, amount: Amount, reference: Environments | None) -> Data:
+    """What may be chosen; what stays in any case is known to it, like the reference."""
+    costs = amount.costs(pool.envs, pool.numbers)
+    data = Data(pool.envs, reference, costs)
+    return data.without(pool.kept)[0] if len(pool.kept) else data
+
+
+def _coverage_of(data: Data, pool: Pool, of_all: float) -> float:
+    """Coverage of the environments open to choice; those of what stays are covered by themselves."""
+    n, staying = len(data.envs), len(pool.envs) - len(data.envs)
+    return (of_all * len(pool.envs) - staying) / n if staying else of_all
+
+
+def _before(envs: Environments, reference: Environments | None, bandwidth: float) -> dict[str, Any]:
+    """Overlap of the reference alone."""
+    if reference is None:
+        return {"overlap_before": None}
+    return {"overlap_before": float(overlap(envs, reference, bandwidth=bandwidth))}
 
 
 def _certified(
@@ -140,15 +279,19 @@ def _kind_of_bound(selection: Selection, posed: Posed | None) -> dict[str, Any]:
     return {"bound": kind, "bound_failure_probability": posed.failure_probability}
 
 
-def _counts(envs: Environments, selection: Selection, known: Any) -> dict[str, Any]:
+def _counts(
+    pool: Pool, selection: Selection, chosen: np.ndarray, known: Environments | None
+) -> dict[str, Any]:
+    counts = pool.envs.counts
     return {
-        "size": len(selection.selected),
+        "size": len(chosen),
         "selected": selection.selected,
+        "kept": pool.numbers[pool.kept],
         "gains": selection.gains,
-        "n_structures": envs.n_structures,
-        "n_environments": envs.counts.sum(),
-        "selected_environments": envs.counts[selection.selected].sum(),
-        "reference_environments": None if known is None else len(known),
+        "n_structures": pool.envs.n_structures,
+        "n_environments": int(counts.sum()),
+        "selected_environments": int(counts[chosen].sum()),
+        "reference_environments": None if known is None else len(np.asarray(known.x)),
         "coverage": selection.coverage,
         "upper_bound": selection.upper_bound,
         "certified_ratio": selection.certified_ratio,
