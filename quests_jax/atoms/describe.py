@@ -27,10 +27,11 @@ from quests_jax.atoms.elements import (
     atomic_number,
     channel_weights,
     check_mode,
+    check_species,
     numbers_of,
 )
 from quests_jax.atoms.neighbors import find_pairs, nearest, only
-from quests_jax.atoms.validation import validate
+from quests_jax.atoms.validation import check_structures, validate
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, make_environments
@@ -85,6 +86,7 @@ def environments(
         whose rows do not fit the atoms.
     """
     mode = check_mode(elements or (CENTER if species else IGNORE))
+    structures = check_structures(structures)
     counts = np.asarray([len(atoms) for atoms in structures], int)
     if descriptor is None:
         x = get_descriptors(structures, k=k, cutoff=cutoff, elements=mode, species=species)
@@ -116,7 +118,7 @@ def get_descriptors(
     if check_mode(elements) == NEIGHBORS and species:
         raise InputError("neighbors are told apart by species or by properties, not both; leave one out.")
     validate(structures, first=first)
-    symbols = [None, *(atomic_number(symbol) for symbol in species or ())]
+    symbols = [None, *(atomic_number(symbol) for symbol in check_species(species))]
     total, start = sum(map(len, structures)), 0
     x = np.empty((total, descriptor_width(k, elements, species)))
     for number, element in enumerate(symbols):

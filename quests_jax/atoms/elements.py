@@ -52,6 +52,17 @@ def channel_weights(numbers: np.ndarray) -> np.ndarray:
     return _table()[numbers]
 
 
+def check_species(species: Sequence[str] | None) -> list[str]:
+    """The symbols as a list; raises `InputError` for a symbol that comes twice or a word in their place."""
+    if isinstance(species, str):
+        raise InputError(f"species: expected a list of symbols, got {species!r}; write ['Na', 'Cl'].")
+    symbols = list(species or ())
+    twice = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
+    if twice:
+        raise InputError(f"species: {', '.join(twice)} is given twice; name each element once.")
+    return symbols
+
+
 def atomic_number(symbol: str) -> int:
     """The atomic number of a chemical symbol; raises `InputError` where there is no such element."""
     if symbol not in atomic_numbers:

@@ -55,14 +55,14 @@ def is_sparse(atoms: ase.Atoms, radius: float) -> bool:
 
 def sparse_pairs(atoms: ase.Atoms, radius: float) -> Sequence[np.ndarray]:
     """What `Search.pairs` finds, by a tree of the atoms and of the images near them."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     periodic = atoms.cell.array[atoms.pbc]  # [q, 3]
     fraction = atoms.positions @ np.linalg.pinv(periodic)  # [n, q]
     wrapped = np.floor(fraction).astype(int)
     inside = atoms.positions - wrapped @ periodic
     owner, shift, position = _images(fraction - wrapped, inside, periodic, radius)
-    near = cKDTree(position).query_ball_point(inside, radius)
+    near = KDTree(position).query_ball_point(inside, radius)
     i = np.repeat(np.arange(len(atoms)), [len(own) for own in near])
     image = np.concatenate([np.asarray(own, int) for own in near])
     j = owner[image]

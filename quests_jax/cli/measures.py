@@ -19,11 +19,12 @@ from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WORK
 from quests_jax.cli.run import Report, Run, labeled
 from quests_jax.cli.shell import command
-from quests_jax.disk import Work, estimate, persevere, self_sums
+from quests_jax.disk import Shards, Work, estimate, persevere, self_sums
 from quests_jax.studies.measures import entropy_and_diversity, measures_of
 from quests_jax.studies.overlaps import Comparison, compare_with_reference
 
 MANY = 200_000  # environments of which pairs take minutes and masses gigabytes
+HALF_WIDTH = "_half_width"  # of a 95 % confidence interval: end of its name in JSON
 LABELS = {
     "n_structures": "structures",
     "n_environments": "environments",
@@ -185,23 +186,25 @@ def advise(files: Inputs, n: int, options: str) -> None:
 def _metrics_on_disk(run: Run, files: Inputs, work: Work, sample: int | None) -> Report:
     """`metrics` of environments on disk: exactly, or from a sample with 95 % confidence intervals."""
 
-    def measure() -> tuple[int, int, dict[str, float]]:
+    def measure() -> tuple[Shards, dict[str, float]]:
         shards = run.shards(files, work)
         with run.stage("kernel"):
             if sample is not None:
                 H, D = estimate(shards, rows=sample, bandwidth=run.bandwidth, seed=0)
-                widths = {"entropy_half_width": H.half_width, "diversity_half_width": D.half_width}
+                widths = {f"entropy{HALF_WIDTH}": H.half_width, f"diversity{HALF_WIDTH}": D.half_width}
                 found = {"entropy": H.value, "diversity": D.value, "sample": sample, "seed": 0} | widths
             else:
                 H, D = measures_of(self_sums(shards, bandwidth=run.bandwidth))
                 found = {"entropy": H, "diversity": D}
-        return len(shards.counts), shards.n_environments, found
+        return shards, found
 
-    structures, n, found = persevere(measure)
-    data = {"n_structures": structures, "n_environments": n} | found
-    data |= {"efficiency": _efficiency(found["entropy"], n)}
-    data |= {"max_entropy": math.log(n)}
-    return Report(data, [(LABELS.get(name, name), value) for name, value in data.items()])
+    shards, found = persevere(measure)
+    n = shards.n_environments
+    data = {"n_structures": len(shards.counts), "n_environments": n} | found
+    data |= {"efficiency": _efficiency(found["entropy"], n), "max_entropy": math.log(n)}
+    shown = [name for name in data if not name.endswith(HALF_WIDTH)]
+    rows = [(LABELS.get(name, name), data[name], data.get(f"{name}{HALF_WIDTH}", "")) for name in shown]
+    return Report(data, rows, ("", "", "± (95 %)" if sample is not None else ""))
 
 
 def _efficiency(entropy: float, n: int) -> float:

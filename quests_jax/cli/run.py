@@ -170,6 +170,7 @@ class Run:
             except FlawedStructure as error:
                 file, index = given.places[error.number]
                 raise InputError(f"{file}: structure {index}{error.flaw}") from None
+        self._judge_species(given)
         self._settle_bandwidth(envs, typical_volume(given.structures))
         return Data(given.name, given.structures, given.places, envs)
 
@@ -189,6 +190,22 @@ class Run:
         if not made_with:
             self.anonymous.append(file.path)
         return Given(file.path, [], [(file.path, number) for number in range(envs.n_structures)], envs)
+
+    def _judge_species(self, given: Given) -> None:
+        """Say which elements of the data --species leaves out, and which it names that are not there."""
+        named_elements = self.parameters.get("species")
+        if not named_elements:
+            return
+        present = {symbol for atoms in given.structures for symbol in set(atoms.get_chemical_symbols())}
+        for words, symbols in (
+            (
+                "holds elements that --species leaves out",
+                present - {*named_elements},
+            ),
+            ("lacks elements that --species names", {*named_elements} - present),
+        ):
+            if symbols:
+                warnings.warn(f"{given.name} {words}: {', '.join(sorted(symbols))}.", stacklevel=2)
 
     def _settle_bandwidth(self, envs: Environments, volume: float | None) -> None:
         """With --bandwidth auto, take what fits the first data of several structures."""

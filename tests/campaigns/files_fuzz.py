@@ -1,6 +1,6 @@
 """Mutated files of six formats: each is read whole or refused in one line, in time and within memory.
 
-    python tests/campaigns/files_fuzz.py --number 10000 --workers 2
+    python tests/campaigns/files_fuzz.py --number 10000
 
 A worker process reads one mutated file after another under a limit of memory; one that hangs is ended and
 counted. A file that is read must not be a part of what was there: lines of extended xyz are counted again, by
@@ -227,85 +227,79 @@ def partial(path: Path, found: Any) -> str:
     )
 
 
-def work(seeds: Any, results: Any, number: int) -> None:
-    """Read files until there are no more seeds."""
+def work(orders: Any) -> None:
+    """Read the file of every seed that arrives."""
     warnings.simplefilter("ignore")
     import quests_jax.output.files  # noqa: F401  (everything is imported before memory is limited)
 
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (held + LIMIT_BYTES, held + LIMIT_BYTES))
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        while (seed := seeds.get()) is not None:
-            kind, mutation, path = mutated(seed, folder)
-            results.put((number, "begin", seed, kind, mutation, "", 0.0))
+        while True:
+            seed = orders.recv()
+            kind, mutation, path = mutated(seed, Path(name))
+            orders.send((kind, mutation))
+            resource.setrlimit(resource.RLIMIT_AS, (held + LIMIT_BYTES, resource.RLIM_INFINITY))
             start = time.perf_counter()
             outcome = verdict(path, kind)
-            results.put((number, "end", seed, kind, mutation, outcome, time.perf_counter() - start))
+            seconds = time.perf_counter() - start
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            orders.send((outcome, seconds))
 
 
-def campaign(numbers: range, workers: int) -> dict[str, Any]:
-    """Outcomes of all files: counts by kind, and every fault."""
-    context = multiprocessing.get_context("spawn")
-    seeds, results = context.Queue(), context.Queue()
-    for seed in numbers:
-        seeds.put(seed)
-    running: dict[int, Any] = {}
-    begun: dict[int, tuple[float, tuple]] = {}
-    counts: Counter[str] = Counter()
-    faults: list[list[Any]] = []
-    slowest, done, started = 0.0, 0, 0
+class Worker:
+    """A process that reads files, and is replaced when it hangs or dies."""
 
-    def start() -> None:
-        nonlocal started
-        running[started] = context.Process(target=work, args=(seeds, results, started), daemon=True)
-        running[started].start()
-        started += 1
+    def __init__(self) -> None:
+        self.context = multiprocessing.get_context("spawn")
+        self.start()
 
-    for _ in range(workers):
-        start()
-    while done < len(numbers):
+    def start(self) -> None:
+        """Begin a process."""
+        self.orders, theirs = self.context.Pipe()
+        self.process = self.context.Process(target=work, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def read(self, seed: int) -> tuple[str, str, str, float]:
+        """Kind, mutation, outcome and seconds of one file."""
+        kind = mutation = "?"
         try:
-            worker, event, *what, seconds = results.get(timeout=1.0)
-        except Exception:
-            for worker in list(running):
-                late = worker in begun and time.monotonic() - begun[worker][0] > 4 * LIMIT_SECONDS
-                if late or not running[worker].is_alive():
-                    running.pop(worker).kill()
-                    if worker in begun:
-                        faults.append([*begun.pop(worker)[1][:3], "hang" if late else "the process ended"])
-                        done += 1
-                    start()
-            continue
-        if event == "begin":
-            begun[worker] = time.monotonic(), tuple(what)
-            continue
-        begun.pop(worker, None)
-        done += 1
-        seed, kind, mutation, outcome = what
-        counts[f"{kind} {outcome.split(':')[0]}"] += 1
+            self.orders.send(seed)
+            kind, mutation = self.orders.recv()
+            if self.orders.poll(4 * LIMIT_SECONDS):
+                return kind, mutation, *self.orders.recv()
+            outcome = "fault: hangs"
+        except (EOFError, OSError):
+            outcome = "fault: the process ended"
+        self.process.kill()
+        self.process.join()
+        self.start()
+        return kind, mutation, outcome, 0.0
+
+
+def campaign(numbers: range) -> dict[str, Any]:
+    """Outcomes of all files: counts by kind, and every fault."""
+    worker, counts, faults, slowest = Worker(), Counter(), [], 0.0
+    for seed in numbers:
+        kind, mutation, outcome, seconds = worker.read(seed)
+        if seconds > LIMIT_SECONDS:
+            outcome = f"fault: {seconds:.1f} s"
         slowest = max(slowest, seconds)
-        if outcome.startswith("fault") or seconds > LIMIT_SECONDS:
-            faults.append(
-                [seed, kind, mutation, outcome if outcome.startswith("fault") else f"{seconds:.1f} s"]
-            )
-    for process in running.values():
-        process.kill()
-    return {
-        "files": done,
-        "counts": dict(sorted(counts.items())),
-        "slowest": round(slowest, 2),
-        "faults": faults,
-    }
+        counts[f"{kind} {outcome.split(':')[0]}"] += 1
+        if outcome.startswith("fault"):
+            faults.append([seed, kind, mutation, outcome])
+            print(faults[-1], file=sys.stderr, flush=True)
+    worker.process.kill()
+    found = {"files": len(numbers), "counts": dict(sorted(counts.items()))}
+    return found | {"slowest": round(slowest, 2), "faults": faults}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args()
-    found = campaign(range(asked.first, asked.first + asked.number), asked.workers)
+    found = campaign(range(asked.first, asked.first + asked.number))
     json.dump(found, sys.stdout, indent=1)
     print()
     sys.exit(bool(found["faults"]))

@@ -37,7 +37,7 @@ def read(path: Path, file: str) -> list[Atoms]:
     """The structure of every row of an unpacked file; `file` is how it was named."""
     total, structures = _check(path), []
     try:
-        with ase.db.connect(str(path), type="db", serial=True, use_lock_file=False) as rows:
+        with _opened(path) as rows:
             for number, row in enumerate(rows.select()):
                 source = Source(file, number, NAME, original=row, notes=("data",) * bool(row.data))
                 atoms = row.toatoms()
@@ -56,7 +56,7 @@ def read(path: Path, file: str) -> list[Atoms]:
 def write(path: Path, structures: Sequence[Atoms], copied: Sequence[bool]) -> None:
     """Write a database; structures that are `copied` are written as their original row."""
     seen: set[str] = set()
-    with ase.db.connect(str(path), type="db", serial=True, append=False, use_lock_file=False) as rows:
+    with _opened(path) as rows:
         for atoms, whole in zip(structures, copied, strict=True):
             source = source_of(atoms) if whole else None
             if source is None:
@@ -71,6 +71,11 @@ def write(path: Path, structures: Sequence[Atoms], copied: Sequence[bool]) -> No
             seen.add(row.unique_id)
             rows.write(row)
             row.unique_id = name
+
+
+def _opened(path: Path) -> Any:
+    """A database as a context; one that does not exist is made."""
+    return ase.db.connect(str(path), type="db", serial=True, use_lock_file=False)
 
 
 def lost(atoms: Atoms) -> list[Part]:

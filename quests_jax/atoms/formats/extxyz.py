@@ -202,7 +202,7 @@ def _parse(rows: list[list[str]], header: Header, text: bytes) -> Atoms:
     """One frame by ASE's reader, with our reading of its comment line."""
     del rows
     stream = StringIO(decoded(text))
-    return next(iter(read_xyz(stream, slice(0, 1), properties_parser=lambda _: dict(header.info))))
+    return next(iter(read_xyz(stream, 0, properties_parser=lambda _: dict(header.info))))
 
 
 def _compare(atoms: Atoms, header: Header, where: str) -> None:

@@ -123,7 +123,7 @@ def _header(atoms: Atoms, columns: Sequence[tuple[str, str, int, np.ndarray]]) -
         pairs.append(f'Lattice="{_numbers(atoms.cell.array)}"')
     pairs.append("Properties=" + ":".join(f"{name}:{kind}:{width}" for name, kind, width, _ in columns))
     per_structure = {name: v for name, v in _results(atoms).items() if name in per_config_properties}
-    if np.shape(per_structure.get("stress")) == (6,):
+    if np.shape(per_structure.get("stress", 0)) == (6,):
         per_structure["stress"] = voigt_6_to_full_3x3_stress(per_structure["stress"])
     pairs += [
         f"{_quoted(name)}={_value(name, value)}" for name, value in (atoms.info | per_structure).items()

@@ -91,12 +91,13 @@ def parse_header(line: str) -> Header:
         else:
             info[key] = True if text is None else convert(key, text)
     cell = _cell(known["lattice"][1]) if "lattice" in known else None
-    pbc = _pbc(known["pbc"][1]) if "pbc" in known else (cell is not None,) * 3
+    given = "F" if cell is None else "T"
+    pbc = _pbc(known["pbc"][1] if "pbc" in known else given)
     if cell is None and any(pbc):
         raise InputError('pbc without Lattice; add the cell or write pbc="F F F".')
     if cell is None and "pbc" not in known:
         _refuse_other_cells(pairs)
-    columns = parse_columns(known["properties"][1] if "properties" in known else PLAIN_COLUMNS)
+    columns = parse_columns(known["properties"][1] or "" if "properties" in known else PLAIN_COLUMNS)
     for_ase = {"Properties": ":".join(f"{name}:{kind}:{width}" for name, kind, width in columns)}
     for_ase |= {"pbc": list(pbc)} | ({} if cell is None else {"Lattice": cell.T})
     warning = _asymmetric(info.get("stress"))
@@ -116,7 +117,8 @@ def split_pairs(line: str) -> list[tuple[str, str | None]]:
         match = PAIR.match(line, place)
         if match is None:
             return _split_with_care(line)
-        pairs.append((match[1], match[match.lastindex] if match.lastindex != 1 else None))
+        last = match.lastindex or 1
+        pairs.append((match[1], match[last] if last > 1 else None))
         place = match.end()
     return pairs
 
@@ -145,7 +147,7 @@ def parse_columns(text: str) -> tuple[Column, ...]:
     for name, kind, width in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
         if kind not in ("R", "I", "S", "L"):
             raise InputError(f"Properties: {name} is of kind {kind[:20]!r}; use R, I, S or L.")
-        if not (width.isascii() and width.isdigit() and 0 < len(width) < 10 and int(width)):
+        if not (width.isascii() and width.isdigit() and len(width) < 6 and int(width)):
             raise InputError(f"Properties: {name} has the width {width[:20]!r}; give a number of columns.")
         columns.append(Column(COLUMNS.get(name.lower(), name), kind, int(width)))
     _check_columns(columns)
@@ -324,6 +326,6 @@ def _tokens(line: str) -> list[Token]:
             extend(letter)
         elif tokens[-1:] != [BLANK]:
             tokens.append(BLANK)
-    if closing and SWALLOWED.search(line, since):
+    if closing and SWALLOWED.search(line):
         raise InputError(f"the quote at column {since + 1} of the header is not closed; repair it.")
     return tokens

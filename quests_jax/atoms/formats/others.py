@@ -12,11 +12,13 @@ from quests_jax.atoms.sources import Source, with_source
 from quests_jax.base.checks import InputError
 
 NAME = "other"
+TYPES = "the elements are not in the file, whose types 1, 2, ... are read as H, He, ..."
 CONTENTS = {  # first bytes: the name of a format in ASE, or what the file is if ASE does not read it
     b"ITEM:": "lammps-dump-text",
     b"<?xml": "vasp-xml",
     b"data_": "cif",
 }
+COUNTS = slice(5, 7)  # lines of a POSCAR of which one says how many atoms there are
 FOREIGN = {
     b"\x89HDF": "an HDF5 file",
     b"PK\x03\x04": "a zip or .npz file",
@@ -44,10 +46,16 @@ def read(path: Path, file: str) -> list[Atoms]:
     kind = _kind(path, head)
     if kind == "vasp-xml":
         _check_xml(path)
+    elif kind == "vasp":
+        _check_counts(head, path.stat().st_size)
+    untold = (
+        kind == "lammps-dump-text" and b" element" not in head.partition(b"ITEM: ATOMS")[2].split(b"\n")[0]
+    )
+    notes = (TYPES,) if untold else ()
     structures: list[Atoms] = []
     try:
         for atoms in ase.io.iread(str(path.absolute()), ":", kind, do_not_split_by_at_sign=True):
-            structures.append(with_source(atoms, Source(file, len(structures), kind)))
+            structures.append(with_source(atoms, Source(file, len(structures), kind, notes=notes)))
     except Exception as error:  # ASE's readers raise whatever their parsers do
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
@@ -68,6 +76,16 @@ def _kind(path: Path, head: bytes) -> str:
         raise InputError("is in no format that ASE knows; convert it to extended xyz.") from None
     except Exception as error:  # guesses look into the file
         raise InputError(f"cannot be recognised ({error}); convert it to extended xyz.") from None
+
+
+def _check_counts(head: bytes, size: int) -> None:
+    """Refuse a POSCAR whose numbers of atoms are more than the file has room for."""
+    for line in head.split(b"\n")[COUNTS]:
+        words = line.partition(b"!")[0].split()
+        if words and all(word.isdigit() for word in words) and sum(map(int, words)) > size:
+            raise InputError(
+                "has more atoms than the file has room for; it is cut short, or a number is wrong."
+            )
 
 
 def _check_xml(path: Path) -> None:

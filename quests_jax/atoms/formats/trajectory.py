@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms, __version__
 from ase.io import ulm
 from ase.io.jsonio import encode
-from ase.io.trajectory import Trajectory, TrajectoryWriter
+from ase.io.trajectory import TrajectoryReader, TrajectoryWriter
 
 from quests_jax.atoms.contents import Part, named_parts
 from quests_jax.atoms.sources import Source, source_of, with_source
@@ -19,6 +19,7 @@ from quests_jax.base.checks import InputError
 
 NAME = "traj"
 MAGIC, TAG = b"- of Ulm", "ASE-Trajectory"
+BEGIN, ITEMS = 48, slice(32, 40)  # bytes of the header of the file, and where it counts its images
 HEADER = ("pbc", "numbers", "masses", "constraints")  # that later images share with the first
 ARRAYS = {"tags", "momenta", "masses", "initial_magmoms", "initial_charges"}
 
@@ -32,12 +33,12 @@ def read(path: Path, file: str) -> list[Atoms]:
     """Every structure of an unpacked file; `file` is how it was named."""
     size, structures = path.stat().st_size, []
     with open(path, "rb") as stream:
-        header = np.frombuffer(stream.read(48)[32:], np.int64)
-    if len(header) < 2 or not 0 <= header[0] <= size // 8:
+        begin = stream.read(BEGIN)
+    if len(begin) < BEGIN or not 0 <= np.frombuffer(begin[ITEMS], np.int64)[0] <= size // 8:
         raise InputError("the trajectory is cut short or damaged; copy it again.")
     number = 0
     try:
-        with ulm.open(str(path)) as images, Trajectory(str(path)) as trajectory:
+        with ulm.Reader(str(path)) as images, TrajectoryReader(str(path)) as trajectory:
             shared: dict[str, Any] = {}
             for number in range(len(images)):
                 image = images[number]
@@ -45,6 +46,7 @@ def read(path: Path, file: str) -> list[Atoms]:
                 original = _original(image)
                 shared = shared or {key: original[key] for key in HEADER if key in original}
                 atoms = trajectory[number]
+                assert isinstance(atoms, Atoms)
                 source = Source(
                     file, number, NAME, original=original if "numbers" in original else shared | original
                 )
@@ -61,7 +63,7 @@ def read(path: Path, file: str) -> list[Atoms]:
 
 def write(path: Path, structures: Sequence[Atoms], copied: Sequence[bool]) -> None:
     """Write a trajectory; structures that are `copied` are written as their original image."""
-    with ulm.open(str(path), "w", tag=TAG) as backend:
+    with ulm.Writer(str(path), tag=TAG) as backend:
         writer = _Appending(backend)
         for number, (atoms, whole) in enumerate(zip(structures, copied, strict=True)):
             source = source_of(atoms) if whole else None
