@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import ase
@@ -223,19 +223,15 @@ def _copies(
 def _difference(labels: Labels, number: int, first: int, atoms: int) -> str:
     """What the labels of two copies differ in; nothing where they agree or one has none."""
     words = []
-    energies = labels.energy[number], labels.energy[first]
-    forces = labels.forces[number], labels.forces[first]
-    if _finite(energies):
-        change = float(np.abs(np.subtract(*energies))) / atoms
+    one, other = labels.energy[number], labels.energy[first]
+    if one is not None and other is not None and np.isfinite(one - other):
+        change = abs(one - other) / atoms
         if change > SAME_ENERGY:
             words.append(f"ΔE {change:.3g} eV per atom")
-    if _finite(forces):
-        norms = [np.sort(np.linalg.norm(each, axis=1)) for each in forces]
+    mine, its = labels.forces[number], labels.forces[first]
+    if mine is not None and its is not None and np.isfinite(mine).all() and np.isfinite(its).all():
+        norms = [np.sort(np.linalg.norm(each, axis=1)) for each in (mine, its)]
         change = float(np.abs(norms[0] - norms[1]).max())
         if change > SAME_FORCE:
             words.append(f"ΔF {change:.3g} eV/Å")
     return f", but {', '.join(words)}" if words else ""
-
-
-def _finite(values: Iterable) -> bool:
-    return all(value is not None and np.isfinite(value).all() for value in values)

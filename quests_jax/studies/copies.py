@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import ase
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from quests_jax.atoms.fingerprints import fingerprints
 
@@ -62,7 +62,7 @@ def _first_of_each(structures: Sequence[ase.Atoms], tolerance: float) -> np.ndar
     volumes = np.array([abs(atoms.cell.volume) if atoms.pbc.all() else 1.0 for atoms in structures])
     near = defaultdict(list)
     if means.shape[1]:
-        for i, j in cKDTree(means).query_pairs(tolerance, p=np.inf, output_type="ndarray"):
+        for i, j in KDTree(means).query_pairs(tolerance, p=np.inf, output_type="ndarray"):
             near[int(max(i, j))].append(int(min(i, j)))
     else:
         near = {j: list(range(j)) for j in range(len(structures))}

@@ -1,0 +1,150 @@
+"""The command for a first look at a data set."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from quests_jax.base.checks import InputError
+from quests_jax.cli.findings import Place, percent, typed
+from quests_jax.cli.inputs import Inputs
+from quests_jax.cli.options import FILES, KERNEL, LABELS
+from quests_jax.cli.run import Report, Run
+from quests_jax.cli.shell import command
+from quests_jax.studies.bandwidths import bandwidth_warning
+from quests_jax.studies.cleaning import Cleaning
+from quests_jax.studies.inspection import REDUNDANT, Contents, Range, Redundancy, redundancy
+from quests_jax.studies.inspection import inspect as look_at
+
+MOST = 6  # elements, formulas or names that are listed
+HARMLESS = ("copy", "near copy")  # findings that are redundant, not wrong
+
+
+@command(
+    FILES,
+    *KERNEL,
+    *LABELS,
+    examples=(
+        "inspect data.xyz",
+        "inspect 'runs/*/OUTCAR' -b auto",
+        "inspect data.xyz --energy-key REF_energy",
+    ),
+)
+def inspect(run: Run, files: Inputs, energy_key: str | None, forces_key: str | None) -> Report:
+    """Look at FILE for the first time: contents, labels, faults, redundancy, and what to do next.
+
+    Beyond 20,000 environments, entropy and diversity are estimated from a sample.
+    """
+    given = run.read(files, check=False)
+    if not given.structures:
+        raise InputError(f"{given.name}: holds descriptors; see `metrics`, or give a file of structures.")
+    with run.stage("contents"):
+        contents, faults = look_at(given.structures, energy_key=energy_key, forces_key=forces_key)
+    rows = [*_contents(contents, given.places), *_labels(contents, faults), *_faults(faults)]
+    data: dict[str, Any] = {"contents": contents._asdict(), "labels": faults.labels.names}
+    data |= {"faults": faults.counts(), "flawed": faults.removed}
+    found = None
+    try:
+        envs = run.describe(given).envs
+    except InputError as reason:  # what is wrong with structures must not keep the rest from a person
+        rows.append(("information", f"cannot be measured: {reason}"))
+    else:
+        with run.stage("information"):
+            found = redundancy(envs, bandwidth=run.bandwidth)
+        apart = envs.elements is not None or bool(run.parameters.get("species"))
+        rows += _information(found, len(envs), apart, list(contents.elements))
+        data |= {"entropy": found.entropy.value, "diversity": found.diversity.value}
+        data |= {"max_entropy": found.max_entropy, "distinct_environments": found.distinct}
+        data |= {"like_another": found.fit.like_another, "bandwidth_fits": found.fit.fits}
+        if (text := bandwidth_warning(found.fit)) is not None:
+            run.warnings.append(text)
+            warnings.warn(text, stacklevel=2)
+    return Report(data, rows, advice=_verdict(faults, found, typed(files)))
+
+
+def _contents(found: Contents, places: Sequence[Place]) -> list[tuple[str, str]]:
+    rows = [
+        ("structures", f"{found.structures:,}, of {_span(found.sizes, 'g')} atoms"),
+        ("atoms", f"{found.atoms:,}: {_counted(found.elements)}"),
+        ("formulas", f"{len(found.formulas):,}: {_counted(found.formulas)}"),
+        ("periodicity", _counted(found.periodicity)),
+    ]
+    if found.volumes is not None:
+        rows.append(("volume", f"{_span(found.volumes, '.3g')} Å³ per atom"))
+    rows.append(("single atoms", _counted(found.singles) if found.singles else "none"))
+    if found.closest is not None:
+        number, ratio, distance = found.closest
+        where = f"in structure {places[number][1]}"
+        rows.append(("shortest distance", f"{ratio:.2f} covalent radii ({distance:.2f} Å), {where}"))
+    return rows
+
+
+def _labels(found: Contents, faults: Cleaning) -> list[tuple[str, str]]:
+    ranges = {"energy": (found.energy, "eV per atom"), "forces": (found.force, "eV/Å")}
+    rows = []
+    for kind, names in faults.labels.names.items():
+        known = ", ".join(f"{name} {count:,}/{found.structures:,}" for name, count in names.most_common(MOST))
+        span, unit = ranges.get(kind, (None, ""))
+        words = f"; {_span(span, '.4g')} {unit}" if span is not None else ""
+        rows.append((kind, f"{known}{words}" if names else "none (not needed to choose structures)"))
+    return rows
+
+
+def _faults(faults: Cleaning) -> list[tuple[str, str]]:
+    counts = faults.counts()
+    copies = sum(counts[kind] for kind in HARMLESS)
+    others = {kind: count for kind, count in counts.items() if count and kind not in HARMLESS}
+    return [
+        ("copies", f"{copies:,} structures" if copies else "none"),
+        ("faults", ", ".join(f"{kind} {count:,}" for kind, count in others.items()) or "none"),
+    ]
+
+
+def _information(found: Redundancy, n: int, apart: bool, elements: Sequence[str]) -> list[tuple[str, str]]:
+    H, fit = found.entropy, found.fit
+    about = f" ± {H.half_width:.2g}" if H.half_width else ""
+    like = "unknown: one structure only" if fit.asked == 0 else percent(fit.like_another)
+    rows = [
+        ("entropy H", f"{H.value:.3f}{about} nats, of {found.max_entropy:.3f} at most"),
+        ("diversity D", f"{found.diversity.value:.3f} nats: {found.distinct:,.0f} of {n:,} are distinct"),
+        ("like another structure's", like),
+        ("bandwidth", "fits" if fit.fits else "too small for these data, see the warning"),
+    ]
+    if len(elements) > 1:
+        names = ",".join(elements)
+        rows.append(("elements", "told apart" if apart else f"not told apart: add --species {names}"))
+    return rows
+
+
+def _verdict(faults: Cleaning, found: Redundancy | None, name: str) -> list[str]:
+    """What the data set is like, and the next two commands."""
+    wrong = {finding.structure for finding in faults.findings if finding.kind not in HARMLESS}
+    clean = f"  quests-jax clean {name} -o clean.xyz -o removed.xyz"
+    small = f"  quests-jax compress {name} -s 0.1 -m cover -o small.xyz"
+    if found is None:
+        return [f"Some structures are broken. Next:\n{clean}\n  quests-jax inspect clean.xyz"]
+    if wrong:
+        verdict = f"{len(wrong):,} structures have faults: look at them before you train. Next:"
+        return [f"{verdict}\n{clean}\n  quests-jax inspect clean.xyz"]
+    if not found.fit.fits:
+        verdict = "Nothing is like anything else at this bandwidth. Next:"
+        auto = f"  quests-jax compress {name} -s 0.1 -m cover -b auto -o small.xyz"
+        return [f"{verdict}\n  quests-jax bandwidth {name}\n{auto}"]
+    split = f"  quests-jax split {name} -o train.xyz -o valid.xyz -o test.xyz"
+    if found.fit.like_another >= REDUNDANT:
+        share = percent(found.fit.like_another)
+        verdict = f"Redundant: {share} of the environments are like another structure's. Next:"
+        return [f"{verdict}\n{small}\n{split}"]
+    return [f"Hardly redundant: compress gains little. Next:\n{split}\n{small}"]
+
+
+def _span(found: Range, digits: str) -> str:
+    smallest, median, largest = (format(value, digits) for value in found)
+    return smallest if smallest == largest else f"{smallest} to {largest} (median {median})"
+
+
+def _counted(counts: Counter[str]) -> str:
+    shown = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(MOST))
+    return shown + (f" and {len(counts) - MOST} more" if len(counts) > MOST else "")

@@ -1,0 +1,62 @@
+"""The first look: what a data set holds and what to do next, from the command line and from Python."""
+
+from __future__ import annotations
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from command_line import STRUCTURES, Call, call, json_of
+
+from quests_jax.atoms.describe import environments
+from quests_jax.information import diversity, entropy
+from quests_jax.studies.inspection import inspect, redundancy
+
+__all__ = ["call"]  # the fixture
+
+
+def test_contents_are_counted():
+    structures = [*STRUCTURES, Atoms("Au", info={"REF_energy": -3.0})]
+    contents, faults = inspect(structures)
+    assert (contents.structures, contents.atoms) == (9, 33)
+    assert contents.elements == {"Cu": 32, "Au": 1}
+    assert contents.periodicity == {"TTT": 8, "FFF": 1}
+    assert contents.singles == {"Au": 1}
+    assert contents.sizes == (1, 4, 4)
+    assert 0.5 < contents.closest[1] < 1
+    assert faults.labels.names["energy"] == {"REF_energy": 1}
+
+
+def test_estimates_agree_with_what_they_estimate():
+    envs = environments(STRUCTURES)
+    exact = redundancy(envs, bandwidth=0.05)
+    assert exact.entropy.value == pytest.approx(float(entropy(envs, bandwidth=0.05)))
+    assert exact.distinct == pytest.approx(np.exp(float(diversity(envs, bandwidth=0.05))))
+    sampled = redundancy(envs, bandwidth=0.05, exact=0)  # of everything: the sample is the whole
+    assert sampled.entropy.value == pytest.approx(exact.entropy.value)
+
+
+def test_the_command_ends_with_two_commands_to_type(call: Call):
+    outcome = call("inspect", "data.xyz", "-b", "0.05")
+    assert outcome.out.count("  quests-jax ") == 2
+    assert all(len(line) <= 80 for line in outcome.out.splitlines() if "quests-jax" not in line)
+
+
+def test_faults_and_a_structure_that_cannot_be_described_are_no_end(call: Call):
+    broken = STRUCTURES[0].copy()
+    broken.positions[1] = broken.positions[0]
+    ase.io.write("broken.xyz", [*STRUCTURES, broken], format="extxyz")
+    found = json_of(call("inspect", "broken.xyz", "--json"))
+    assert found["faults"]["coincident"] == 1
+    assert found["contents"]["structures"] == 9
+    assert "quests-jax clean broken.xyz" in found["advice"][0]
+    assert "entropy" not in found
+
+
+def test_the_bandwidth_is_warned_of_and_auto_is_taken(call: Call):
+    small = call("inspect", "data.xyz", "-b", "0.0001")
+    assert "--bandwidth" in small.err
+    found = json_of(call("inspect", "data.xyz", "-b", "auto", "--json"))
+    assert found["bandwidth_fits"]
+    assert found["bandwidth_auto"]["rule"] == "novelty"
+    assert found["bandwidth"] == pytest.approx(found["bandwidth_auto"]["value"], rel=1e-2)
