@@ -45,6 +45,11 @@ class Environments:
         elements = None if self.elements is None else np.asarray(self.elements)[rows]
         return Environments(x[rows], np.asarray(self.structure_id)[rows], self.n_structures, elements)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """`x`, and `elements` where they are told apart, as a file of arrays holds them."""
+        labels = {} if self.elements is None else {"elements": np.asarray(self.elements)}
+        return {"x": np.asarray(self.x)} | labels
+
     def in_float64(self) -> Environments:
         """The same with `x` as a NumPy array of float64."""
         return dataclasses.replace(self, x=np.asarray(self.x, np.float64))
@@ -67,6 +72,11 @@ def joined(parts: Sequence[Environments]) -> Environments:
         int(before[-1]),
         np.concatenate(labels) if labels else None,
     )
+
+
+def from_arrays(arrays: dict[str, np.ndarray]) -> Environments:
+    """What `Environments.arrays` gave, as environments of one structure."""
+    return Environments(arrays["x"], np.zeros(len(arrays["x"]), np.int32), 1, arrays.get("elements"))
 
 
 def apart(envs: Environments, bandwidth: float) -> np.ndarray:

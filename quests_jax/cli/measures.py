@@ -122,7 +122,7 @@ def delta_entropy(run: Run, files: Inputs, reference: Inputs) -> Report:
     with run.stage("delta_entropy"):
         found = compare_with_reference(given.envs, known.envs, bandwidth=run.bandwidth)
     dH = found.delta_entropy
-    data = _compared(found, len(known.envs)) | {"mean": float(dH.mean()), "max": float(dH.max())}
+    data = _compared(found, len(known.envs)) | _of_shared_elements(dH)
     data |= {"novel": 1 - found.overlap, "structure_id": given.envs.structure_id, "delta_entropy": dH}
     file, index = given.places[int(np.asarray(given.envs.structure_id)[dH.argmax()])]
     rows = [
@@ -130,6 +130,7 @@ def delta_entropy(run: Run, files: Inputs, reference: Inputs) -> Report:
         ("reference environments", len(known.envs)),
         ("share that is novel", data["novel"]),
         ("of the reference, to its other structures", 1 - found.baseline),
+        ("of elements that the reference lacks", data["missing_elements"]),
         ("mean delta entropy (nats)", data["mean"]),
         ("largest delta entropy (nats)", data["max"]),
         (f"in structure, of {file}", index),
@@ -164,6 +165,13 @@ def overlap(run: Run, test: Inputs, reference: Inputs) -> Report:
     ]
     advice = about_overlap(found, typed(test), typed(reference))
     return Report(_compared(found, len(known.envs)), rows, advice=advice)
+
+
+def _of_shared_elements(dH: np.ndarray) -> dict[str, Any]:
+    """Mean and largest δH of the environments whose element the reference holds, and how many others are."""
+    shared = dH[np.isfinite(dH)]
+    mean, largest = (float(shared.mean()), float(shared.max())) if len(shared) else (None, None)
+    return {"mean": mean, "max": largest, "missing_elements": len(dH) - len(shared)}
 
 
 def _compared(found: Comparison, n_reference: int) -> dict[str, Any]:
@@ -222,6 +230,6 @@ def _measured(run: Run, files: Inputs, measure: Callable[[Environments], dict[st
     rows: list[tuple[str, Any]] = [(LABELS[name], value) for name, value in data.items()]
     if given.structures:
         elements = sorted({symbol for atoms in given.structures for symbol in set(atoms.symbols)})
-        data["elements"] = elements
+        data["symbols"] = elements
         rows.insert(2, ("elements", " ".join(elements)))
     return Report(data, rows, advice=["For labels, distances, copies and a verdict: quests-jax inspect FILE"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from quests_jax.atoms.elements import CENTER, MODES
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.sizes import Size, parse_size
 from quests_jax.cli.inputs import parse_inputs
@@ -51,7 +52,16 @@ DESCRIPTOR = (
         "-c", "--cutoff", type=float, default=DEFAULT_CUTOFF, show_default=True, help="Cutoff, in Å."
     ),
     click.option(
-        "--species", callback=_parse_species, help="Elements to tell apart, as Na,Cl.  [default: none]"
+        "--elements",
+        type=click.Choice(MODES),
+        default=CENTER,
+        show_default=True,
+        help="Ignore them as QUESTS does, or tell apart those of the center, or of the neighbors too.",
+    ),
+    click.option(
+        "--species",
+        callback=_parse_species,
+        help="Elements of neighbors to tell apart one by one, as Na,Cl.  [default: none]",
     ),
 )
 BANDWIDTH = click.option(

@@ -12,19 +12,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from quests_jax.atoms.describe import environments
+from quests_jax.atoms.elements import CENTER, IGNORE, NEIGHBORS, numbers_of
 from quests_jax.atoms.formats import XYZ_SUFFIXES, structure_suffix
 from quests_jax.atoms.reading import read
 from quests_jax.atoms.writing import refuse_unsupported
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
-from quests_jax.base.environments import Environments, joined
+from quests_jax.base.environments import Environments, from_arrays, joined
 from quests_jax.base.progress import timed
 from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
 from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
 from quests_jax.disk import Shards, Work, describe_file, digest
 from quests_jax.disk.frames import open_frames
+from quests_jax.information import Rows
 from quests_jax.output.files import (
     DESCRIPTOR_SUFFIXES,
     read_descriptors,
@@ -40,7 +43,7 @@ from quests_jax.studies.bandwidths import (
 )
 
 PIECE = 512  # structures on disk that are looked at together
-OF_DESCRIPTORS = ("k", "cutoff", "species")  # parameters that descriptors depend on
+OF_DESCRIPTORS = ("k", "cutoff", "elements", "species")  # parameters that descriptors depend on
 
 
 class Report(NamedTuple):
@@ -91,9 +94,9 @@ class Data(NamedTuple):
     envs: Environments
 
     @property
-    def x(self) -> np.ndarray:
-        """Descriptors, shape [n, d]."""
-        return np.asarray(self.envs.x)
+    def x(self) -> Rows:
+        """What measures take: the environments where elements are told apart, else an array [n, d]."""
+        return np.asarray(self.envs.x) if self.envs.elements is None else self.envs
 
 
 class Writing(NamedTuple):
@@ -129,11 +132,12 @@ class Run:
     automatic: list[Recommendation] = dataclasses.field(default_factory=list)  # of --bandwidth auto
     warnings: list[str] = dataclasses.field(default_factory=list)
     writing: Writing = Writing()
+    noted: list[str] = dataclasses.field(default_factory=list)  # what has been said on stderr once
 
     def check(self) -> None:
         """Raise `InputError` for parameters out of range."""
         for name, value in self.parameters.items():
-            if name != "species" and value != AUTO:
+            if name not in ("elements", "species") and value != AUTO:
                 check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
 
     def load(self, inputs: Inputs) -> Data:
@@ -171,6 +175,7 @@ class Run:
                 file, index = given.places[error.number]
                 raise InputError(f"{file}: structure {index}{error.flaw}") from None
         self._judge_species(given)
+        self._note_elements(given.structures)
         self._settle_bandwidth(envs, typical_volume(given.structures))
         return Data(given.name, given.structures, given.places, envs)
 
@@ -189,6 +194,8 @@ class Run:
                 raise InputError(f"{file.path}: made with {name} {value}; add --{name} {value}.")
         if not made_with:
             self.anonymous.append(file.path)
+        if envs.elements is None and "elements" in self.parameters:
+            self.parameters["elements"] = IGNORE  # nobody knows them
         return Given(file.path, [], [(file.path, number) for number in range(envs.n_structures)], envs)
 
     def _judge_species(self, given: Given) -> None:
@@ -206,6 +213,15 @@ class Run:
         ):
             if symbols:
                 warnings.warn(f"{given.name} {words}: {', '.join(sorted(symbols))}.", stacklevel=2)
+
+    def _note_elements(self, structures: Sequence[Atoms]) -> None:
+        """Say on stderr that several elements are ignored."""
+        present = np.unique(numbers_of(structures))
+        if self.parameters.get("elements") == IGNORE and len(present) > 1 and not self.noted:
+            self.noted.append("elements")
+            symbols = ", ".join(chemical_symbols[Z] for Z in present)
+            text = f"the elements {symbols} are not told apart; --elements {CENTER} or {NEIGHBORS} does that."
+            warnings.warn(text, stacklevel=2)
 
     def _settle_bandwidth(self, envs: Environments, volume: float | None) -> None:
         """With --bandwidth auto, take what fits the first data of several structures."""
@@ -237,14 +253,14 @@ class Run:
                     self.writing.check(frames.read(range(first, min(first + PIECE, len(frames.counts)))))
             return describe_file(work, path, **{name: self.parameters[name] for name in OF_DESCRIPTORS})
 
-    def known(self, inputs: Inputs, work: Work) -> np.ndarray:
+    def known(self, inputs: Inputs, work: Work) -> Environments:
         """Environments of a reference, described by one process for all that share the folder."""
         identity = [digest(Path(file.path)) if file.is_file else file.path for file in inputs.files]
         made_with = {name: self.parameters[name] for name in OF_DESCRIPTORS}
         parts = [str(file.part) for file in inputs.files]
         stage = work.stage("reference", {"files": identity, "parts": parts} | made_with)
-        stage.complete(1, lambda _: {"x": self.load(inputs).x})
-        return stage.load(0)["x"]
+        stage.complete(1, lambda _: self.load(inputs).envs.arrays())
+        return from_arrays(stage.load(0))
 
     def writes(self, suffix: str) -> bool:
         """Whether a file of this kind is to be written."""
@@ -284,7 +300,12 @@ class Run:
         """The parameters in words."""
         units = {"cutoff": " Å", "bandwidth": " Å⁻¹"}
         known = {name: value for name, value in self.stated().items() if value is not None}
-        words = ", ".join(f"{name} {_in_words(value)}{units.get(name, '')}" for name, value in known.items())
+        told = {IGNORE: "elements ignored", CENTER: "elements: told apart by center"}
+        told[NEIGHBORS] = f"{told[CENTER]} and neighbors"
+        words = ", ".join(
+            told[value] if name == "elements" else f"{name} {_in_words(value)}{units.get(name, '')}"
+            for name, value in known.items()
+        )
         return words + "".join(f" ({recommendation_text(found)})" for found in self.automatic)
 
     def stated(self) -> dict[str, Any]:
@@ -317,4 +338,6 @@ def _in_words(value: Any) -> str:
     """A parameter as it is typed."""
     if value is None:
         return "none"
+    if isinstance(value, str):
+        return value
     return ",".join(value) if isinstance(value, list) else f"{value:g}"

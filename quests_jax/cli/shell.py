@@ -31,7 +31,7 @@ Body = Callable[..., "Report"]
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 NAME = "quests-jax"
-PARAMETERS = ("k", "cutoff", "species", "bandwidth")
+PARAMETERS = ("k", "cutoff", "elements", "species", "bandwidth")
 SHARING = ("work", "coordinator", "num_processes", "process_id")
 FOUND = 1  # exit code of a check that found what it looks for
 DEBUG = "--debug"

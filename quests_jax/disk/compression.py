@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
+from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.precision import follows_dtype
@@ -27,14 +29,13 @@ def compress_shards(
     *,
     count: int,
     bandwidth: float,
-    reference: np.ndarray | None = None,
+    reference: Environments | ArrayLike | None = None,
     targets: int = TARGETS,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Choose `count` structures by `large_cover`, and say how much they keep.
 
-    A reference, environments [r, d] in Å⁻¹ that are known already, is complemented: what it covers counts as
-    covered.
+    A reference, environments that are known already, is complemented: what it covers counts as covered.
 
     Returns:
       The summary of `quests_jax.compress`: coverage, overlap and the largest delta entropy are those of all
@@ -51,7 +52,7 @@ def compress_shards(
         full = estimate(shards, rows=SAMPLE, bandwidth=bandwidth, seed=seed)
     tolerance = overlap_tolerance(dH.dtype)
     summary = {"method": "cover", "bandwidth": bandwidth, "targets": targets, "seed": seed}
-    summary |= {name: shards.parameters[name] for name in ("k", "cutoff", "species")}
+    summary |= {name: shards.parameters[name] for name in ("k", "cutoff", "elements", "species")}
     summary |= _counts(shards, selection, reference)
     summary |= {
         "entropy": entropy,
@@ -62,14 +63,17 @@ def compress_shards(
         "diversity_full_half_width": full[1].half_width,
         "overlap": (dH < tolerance).mean(),
         "tolerance": tolerance,
-        "max_delta_entropy": dH.max(),
+        "max_delta_entropy": dH.max(initial=-np.inf, where=np.isfinite(dH)),
+        "missing_elements": np.isposinf(dH).sum(),
         "bound": "sampled" if targets < shards.n_environments else "exact",
         "bound_failure_probability": FAILURE if targets < shards.n_environments else 0.0,
     }
     return plain(summary | {"seconds": seconds, "versions": versions()})
 
 
-def _counts(shards: Shards, selection: Selection, reference: np.ndarray | None) -> dict[str, Any]:
+def _counts(
+    shards: Shards, selection: Selection, reference: Environments | ArrayLike | None
+) -> dict[str, Any]:
     return {
         "size": len(selection.selected),
         "selected": selection.selected,

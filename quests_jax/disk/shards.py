@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from quests_jax.atoms.describe import get_descriptors
+from quests_jax.atoms.describe import descriptor_width, get_descriptors
+from quests_jax.atoms.elements import IGNORE, check_mode, numbers_of
 from quests_jax.base.checks import InputError, located
+from quests_jax.base.environments import Environments, joined
 from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.frames import Frames, open_frames, shards_of
 from quests_jax.disk.work import Stage, Work, digest
@@ -39,11 +41,22 @@ class Shards(NamedTuple):
     @property
     def width(self) -> int:
         """d."""
-        return (1 + len(self.parameters["species"] or ())) * (2 * self.parameters["k"] - 1)
+        return descriptor_width(*(self.parameters[name] for name in ("k", "elements", "species")))
+
+    @property
+    def nothing(self) -> Environments:
+        """No environments, of the kind that this data set has."""
+        labels = None if self.parameters["elements"] == IGNORE else np.zeros(0, np.int32)
+        return Environments(np.zeros((0, self.width)), np.zeros(0, np.int32), 0, labels)
 
     def x(self, shard: int) -> np.ndarray:
         """Descriptors of a shard, shape [rows, d], Å⁻¹."""
         return self.stage.load(shard, "x")["x"]
+
+    def environments(self, shard: int) -> Environments:
+        """Environments of a shard; structures are counted from its first."""
+        arrays, number = self.stage.load(shard), self.structure_id(shard)
+        return Environments(arrays["x"], number, len(self.runs[shard]), arrays.get("elements"))
 
     def first_row(self, shard: int) -> int:
         """Number of the first environment of a shard."""
@@ -56,18 +69,28 @@ class Shards(NamedTuple):
 
     def rows(self, wanted: np.ndarray) -> np.ndarray:
         """Descriptors of environments with ascending numbers, shape [len(wanted), d]."""
-        parts = [np.zeros((0, self.width))]
+        return np.asarray(self.some(wanted).x)
+
+    def some(self, wanted: np.ndarray) -> Environments:
+        """Environments with ascending numbers; structures are not told apart."""
+        parts = [self.nothing]
         for shard, run in enumerate(self.runs):
             start, size = self.first_row(shard), int(self.counts[run.start : run.stop].sum())
             own = wanted[(wanted >= start) & (wanted < start + size)] - start
             if len(own):
-                parts.append(self.x(shard)[own])
-        return np.concatenate(parts)
+                parts.append(self.environments(shard).take(own))
+        return joined(parts)
 
 
 @follows_dtype
 def describe_file(
-    work: Work, file: Path, *, k: int, cutoff: float, species: Sequence[str] | None = None
+    work: Work,
+    file: Path,
+    *,
+    k: int,
+    cutoff: float,
+    elements: str = IGNORE,
+    species: Sequence[str] | None = None,
 ) -> Shards:
     """Descriptors of an extended xyz file, kept in `work`; those that are there already are not made again.
 
@@ -79,18 +102,19 @@ def describe_file(
     if not frames.counts.sum():
         raise InputError(f"{file}: holds no atoms; give structures with at least one.")
     runs = shards_of(frames.counts, rows=SHARD_ROWS, structures=SHARD_STRUCTURES)
-    made_with = {"k": k, "cutoff": cutoff, "species": None if species is None else list(species)}
+    made_with = {"k": k, "cutoff": cutoff, "elements": check_mode(elements)}
+    made_with |= {"species": None if species is None else list(species)}
     parameters = {"file": identity, "shard_rows": SHARD_ROWS} | made_with
     stage = work.stage("descriptors", parameters)
 
     def describe(shard: int) -> dict[str, np.ndarray]:
         structures = frames.read(runs[shard])
         if not any(map(len, structures)):
-            return {"x": np.zeros((0, shards.width))}
+            return shards.nothing.arrays()
+        options = {"k": k, "cutoff": cutoff, "elements": elements, "species": species}
         with located(file):
-            return {
-                "x": get_descriptors(structures, k=k, cutoff=cutoff, species=species, first=runs[shard].start)
-            }
+            x = get_descriptors(structures, **options, first=runs[shard].start)
+        return {"x": x} | ({} if elements == IGNORE else {"elements": numbers_of(structures)})
 
     shards = Shards(frames, runs, stage, parameters)
     stage.complete(len(runs), describe)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quests_jax.base.environments import from_arrays
 from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.work import Stage
@@ -44,7 +45,7 @@ class Blocks(NamedTuple):
         return -(-self.n // BLOCK)
 
     def load(self, block: int, *names: str) -> dict[str, np.ndarray]:
-        """Arrays x [rows, d], low [d] and high [d] of a block."""
+        """Arrays x [rows, d], elements [rows] (0 where they are ignored), low [d] and high [d] of a block."""
         group = self.stage.load(block // GROUP, *(f"{name}_{block}" for name in names))
         return {name: group[f"{name}_{block}"] for name in names}
 
@@ -77,12 +78,12 @@ def sample_sums(shards: Shards, *, rows: int, bandwidth: float, seed: int) -> np
     wanted = np.random.default_rng(seed).integers(edges[:-1], edges[1:])
     chosen = {"rows": rows, "seed": seed}
     drawn = shards.stage.work.stage("sample", shards.parameters | chosen)
-    drawn.complete(1, lambda _: {"x": shards.rows(wanted)})
-    y = drawn.load(0)["x"]
+    drawn.complete(1, lambda _: shards.some(wanted).arrays())
+    y = from_arrays(drawn.load(0))
     stage = shards.stage.work.stage("sample-sums", shards.parameters | chosen | {"bandwidth": bandwidth})
 
     def against(shard: int) -> dict[str, np.ndarray]:
-        if not len(x := shards.x(shard)):
+        if not len(x := shards.environments(shard)):
             return {"p": np.zeros(rows)}
         sums = kernel_product(y, x, np.ones((len(x), 1)), bandwidth=bandwidth)
         return {"p": np.asarray(sums)[:, 0]}
@@ -111,12 +112,16 @@ def ordered_blocks(shards: Shards) -> Blocks:
         own = found["order"][group * GROUP * BLOCK : (group + 1) * GROUP * BLOCK]
         ascending = np.argsort(own)
         x = np.empty((len(own), found["axes"].shape[1]))
-        x[ascending] = (shards.rows(own[ascending]) - found["origin"]) @ found["axes"]
+        envs, elements = shards.some(own[ascending]), np.zeros(len(own), np.int32)
+        x[ascending] = (np.asarray(envs.x) - found["origin"]) @ found["axes"]
+        if envs.elements is not None:
+            elements[ascending] = envs.elements
         arrays = {}
         for number, start in enumerate(range(0, len(own), BLOCK), start=group * GROUP):
             rows = x[start : start + BLOCK]
             arrays |= {
                 f"x_{number}": rows,
+                f"elements_{number}": elements[start : start + BLOCK],
                 f"low_{number}": rows.min(axis=0),
                 f"high_{number}": rows.max(axis=0),
             }
@@ -140,22 +145,31 @@ def _order(shards: Shards) -> dict[str, np.ndarray]:
     padding = -n % TILE
     rows = np.concatenate([*leading, np.zeros((padding, leading[0].shape[1]))])
     order = np.asarray(jax.jit(split_order)(rows, np.arange(n + padding) < n))
-    return {"order": order[:n], "origin": origin, "axes": axes}
+    return {"order": _by_element(shards, order[:n]), "origin": origin, "axes": axes}
+
+
+def _by_element(shards: Shards, order: np.ndarray) -> np.ndarray:
+    """Rows in this order, one element after the other where they are told apart."""
+    labels = [shards.environments(shard).elements for shard in range(len(shards.runs))]
+    if labels[0] is None:
+        return order
+    return order[np.argsort(np.concatenate(labels)[order], kind="stable")]
 
 
 def _sums_of(blocks: Blocks, bandwidth: float, cut: float, block: int) -> dict[str, np.ndarray]:
     """What pairs of a block with itself and with the next half of all blocks, in a circle, add to each."""
     number = blocks.number
-    own = blocks.load(block, "x", "low", "high")
-    total = np.asarray(self_kernel_sum(own["x"], bandwidth=bandwidth))
+    own = blocks.load(block, "x", "elements", "low", "high")
+    envs = from_arrays(own)
+    total = np.asarray(self_kernel_sum(envs, bandwidth=bandwidth))
     others = {}
     for step in range(1, number // 2 + 1):
         if 2 * step == number and block >= number // 2:
             continue  # opposite blocks meet once
         other = (block + step) % number
         if _gap(own, blocks.load(other, "low", "high")) < cut:
-            x = blocks.load(other, "x")["x"]
-            here, there = cross_kernel_sums(own["x"], x, bandwidth=bandwidth)
+            there = from_arrays(blocks.load(other, "x", "elements"))
+            here, there = cross_kernel_sums(envs, there, bandwidth=bandwidth)
             total, others[str(other)] = total + np.asarray(here), np.asarray(there)
     return others | {str(block): total}
 

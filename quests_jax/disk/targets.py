@@ -6,9 +6,11 @@ import hashlib
 from typing import NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 
-from quests_jax.base.checks import check_matrix
+from quests_jax.base.environments import Environments, from_arrays, joined
 from quests_jax.cover.bounds.sampling import sample_sizes
+from quests_jax.cover.reference import known_environments
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.work import Stage
 from quests_jax.information import kernel_sum
@@ -17,10 +19,15 @@ from quests_jax.information import kernel_sum
 class Targets(NamedTuple):
     """Environments to cover."""
 
-    x: np.ndarray  # [m, d], Å⁻¹
+    envs: Environments  # m of them
     weights: np.ndarray  # [m], summing to n
     room: np.ndarray  # [m], 1 − r: what the reference leaves to cover of each, in [0, 1]
     of_structure: np.ndarray  # [S] int, targets of each structure
+
+    @property
+    def x(self) -> np.ndarray:
+        """Their descriptors, shape [m, d]."""
+        return np.asarray(self.envs.x)
 
 
 class Question(NamedTuple):
@@ -31,7 +38,7 @@ class Question(NamedTuple):
     bandwidth: float  # Å⁻¹
     targets: int
     seed: int
-    reference: np.ndarray  # [r, d], Å⁻¹: environments that are known already
+    reference: Environments  # that are known already, r of them
     reference_digest: str
 
     def stage(self, name: str, **more: int) -> Stage:
@@ -41,13 +48,18 @@ class Question(NamedTuple):
 
 
 def ask(
-    shards: Shards, count: int, bandwidth: float, targets: int, seed: int, reference: np.ndarray | None
+    shards: Shards,
+    count: int,
+    bandwidth: float,
+    targets: int,
+    seed: int,
+    reference: Environments | ArrayLike | None,
 ) -> Question:
     """The question; raises `InputError` for a reference with another descriptor."""
-    rows = np.zeros((0, shards.width)) if reference is None else np.asarray(reference, np.float64)
-    check_matrix("reference", rows, shards.width)
-    digest = hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()
-    return Question(shards, count, bandwidth, targets, seed, rows, digest)
+    known = known_environments(reference, shards.nothing)
+    content = b"".join(np.ascontiguousarray(array).tobytes() for array in known.arrays().values())
+    digest = hashlib.sha256(content).hexdigest()
+    return Question(shards, count, bandwidth, targets, seed, known, digest)
 
 
 def draw_targets(question: Question) -> Targets:
@@ -61,15 +73,16 @@ def draw_targets(question: Question) -> Targets:
         order = np.lexsort((random, number))
         first = np.searchsorted(number, number)  # number of the first row of the same structure
         picked = np.sort(order[np.arange(len(number)) - first < own[number]])
-        atoms, x = counts[shards.runs[shard]], shards.x(shard)[picked]
-        room = np.ones(len(x))
-        if len(question.reference) and len(x):
-            reached = np.asarray(kernel_sum(x, question.reference, bandwidth=question.bandwidth))
+        atoms, envs = counts[shards.runs[shard]], shards.environments(shard).take(picked)
+        room = np.ones(len(envs))
+        if len(question.reference) and len(envs):
+            reached = np.asarray(kernel_sum(envs, question.reference, bandwidth=question.bandwidth))
             room = np.maximum(1.0 - reached, 0.0)
-        return {"x": x, "weights": (atoms / np.maximum(own, 1))[number[picked]], "room": room}
+        return envs.arrays() | {"weights": (atoms / np.maximum(own, 1))[number[picked]], "room": room}
 
     stage = question.stage("targets")
     stage.complete(len(shards.runs), draw)
     parts = [stage.load(shard) for shard in range(len(shards.runs))]
-    x, weights, room = (np.concatenate([part[name] for part in parts]) for name in ("x", "weights", "room"))
-    return Targets(x, weights, room, size)
+    weights, room = (np.concatenate([part[name] for part in parts]) for name in ("weights", "room"))
+    envs = joined([shards.nothing, *(from_arrays(part) for part in parts)])
+    return Targets(envs, weights, room, size)

@@ -79,7 +79,7 @@ def write_sheet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def write_descriptors(path: Path, envs: Environments, parameters: dict[str, Any]) -> None:
-    """Write `x` alone (.npy), or `x`, `structure_id`, `n_structures` and `parameters` as JSON (.npz)."""
+    """Write `x` alone (.npy), or `x`, `elements`, `structure_id`, `n_structures` and `parameters` (.npz)."""
     with whole_file(path) as unfinished, open(unfinished, "wb") as stream:
         if path.suffix.lower() == ".npy":
             np.save(stream, envs.x)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from driver import HERE, crystals, small_shards
 
 import quests_jax as qj
@@ -232,3 +233,23 @@ def test_candidates_are_divided_though_some_devices_get_none(tmp_path: Path) -> 
     program = [sys.executable, "-c", SHARES, str(tmp_path)]
     done = subprocess.run(program, env=os.environ | forced, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_elements_are_told_apart_on_disk(tmp_path: Path) -> None:
+    structures = []
+    for seed in range(12):
+        atoms = bulk("NaCl", "rocksalt", a=5.6, cubic=True)
+        atoms.rattle(0.03, seed=seed)
+        structures.append(atoms)
+    structures[5].symbols[2] = "Cu"
+    qj.write(tmp_path / "salt.xyz", structures)
+    shards = describe_file(Work(tmp_path / "work"), tmp_path / "salt.xyz", k=8, cutoff=4.0, elements="center")
+    envs = qj.environments(structures, k=8, cutoff=4.0, elements="center")
+    np.testing.assert_array_equal(shards.environments(0).elements, envs.elements)
+    expected = np.asarray(qj.information.self_kernel_sum(envs, bandwidth=H))
+    np.testing.assert_allclose(np.sort(self_sums(shards, bandwidth=H)), np.sort(expected), rtol=1e-12)
+    H_of_sample = estimate(shards, rows=len(envs), bandwidth=H, seed=0)[0].value
+    assert H_of_sample == pytest.approx(float(qj.entropy(envs, bandwidth=H)), rel=1e-12)
+    selection, dH = large_cover(shards, count=1, bandwidth=H)
+    assert np.isposinf(dH).sum() == (selection.selected[0] != 5)
+    assert selection.coverage == pytest.approx(np.minimum(1, np.exp(-dH)).mean())
