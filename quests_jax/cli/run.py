@@ -27,7 +27,6 @@ from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
 from quests_jax.disk import Shards, Work, describe_file, digest
 from quests_jax.disk.frames import open_frames
-from quests_jax.information import Rows
 from quests_jax.output.files import (
     DESCRIPTOR_SUFFIXES,
     read_descriptors,
@@ -94,9 +93,9 @@ class Data(NamedTuple):
     envs: Environments
 
     @property
-    def x(self) -> Rows:
-        """What measures take: the environments where elements are told apart, else an array [n, d]."""
-        return np.asarray(self.envs.x) if self.envs.elements is None else self.envs
+    def x(self) -> np.ndarray:
+        """Descriptors, shape [n, d]."""
+        return np.asarray(self.envs.x)
 
 
 class Writing(NamedTuple):
