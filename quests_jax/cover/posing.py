@@ -13,7 +13,7 @@ from quests_jax.cover.masses import stored
 from quests_jax.cover.problem import CoverProblem, cover_problem
 from quests_jax.cover.selection import Selection
 
-TARGETS = 32_768  # environments that stand for all of a large data set
+TARGETS = 131_072  # environments that stand for all of a large data set
 
 
 class Posed(NamedTuple):

@@ -23,7 +23,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.environments import Environments
-from quests_jax.base.numerics import sum_last
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.shapes import padded_size
@@ -32,8 +31,9 @@ from quests_jax.information import Rows, structure_masses, tiles_of_masses
 DENSE = 50_000_000  # most entries stored densely: 400 MB in float64
 DROPPED = 5e-4  # mass that pruning may take from an environment, all structures together
 SKIPPED = 1e-4  # mass that environments too far away to look at may have, all structures together
-ROUNDED = 2 * float(np.finfo(np.float32).eps)  # what storage in float32 may take from a coverage
+ROUNDED = 2e-4  # what float32 may take from a coverage: relative errors of masses and of their sums
 CHUNK = 4096  # stored entries of one structure per step
+HEIGHT = 64  # rows of a block
 
 
 class DenseMasses(NamedTuple):
@@ -84,16 +84,17 @@ class DenseMasses(NamedTuple):
 
 
 class SparseMasses(NamedTuple):
-    """Rows of M_si worth storing: one structure at one group of W environments each, by structure.
+    """Rows of M_si worth storing: one structure at one group of W environments each.
 
     Environments that are near to each other make a good group, because few structures are near to all of
-    them. Padding rows have value 0.
+    them. Rows of one group lie in blocks of R, so that sums are products of matrices with vectors.
     """
 
-    values: jax.Array  # [p, W]
-    group: jax.Array  # [p] int32
-    structure: jax.Array  # [p] int32, ascending
-    start: jax.Array  # [S + 1] int64, first row of each structure
+    values: jax.Array  # [b, R, W] float32 (float64 where W is 1); 0 in the padding
+    group: jax.Array  # [b] int32
+    structure: jax.Array  # [b, R] int32; S in the padding
+    order: jax.Array  # [p] int32, rows by structure
+    start: jax.Array  # [S + 1] int64, first of these rows of each structure
     environment: jax.Array  # [G, W] int32, members of each group; n where there is none
     slot: jax.Array  # [n] int32, where each environment is in the groups
 
@@ -102,19 +103,13 @@ class SparseMasses(NamedTuple):
         """S."""
         return len(self.start) - 1
 
-    @property
-    def _entries(self) -> jax.Array:
-        """Values as they enter sums."""
-        return self.values.astype(float)
-
     def total(self, w: jax.Array) -> jax.Array:
         """Mass of weighted structures at each environment."""
-        return self._by_group(w[self.structure][:, None] * self._entries)
+        return self._by_group(self._product("br,brw->bw", _at(w, self.structure), self.values))
 
     def pull(self, v: jax.Array) -> jax.Array:
         """Weighted mass that each structure brings to all environments."""
-        terms = sum_last(self._entries * self._members(v)[self.group])
-        return jax.ops.segment_sum(terms, self.structure, self.n_structures, indices_are_sorted=True)
+        return self._by_structure(self._product("brw,bw->br", self.values, self._members(v)))
 
     def gain(self, s: jax.Array, u: jax.Array, room: jax.Array) -> jax.Array:
         """Weighted mass of structure s that still counts."""
@@ -127,9 +122,7 @@ class SparseMasses(NamedTuple):
 
     def gains(self, u: jax.Array, room: jax.Array) -> jax.Array:
         """Weighted mass of each structure that still counts."""
-        counted = jnp.minimum(self._entries, self._members(room)[self.group])
-        terms = sum_last(counted * self._members(u)[self.group])
-        return jax.ops.segment_sum(terms, self.structure, self.n_structures, indices_are_sorted=True)
+        return self.capped(room).pull(u)
 
     def add(self, s: jax.Array, mass: jax.Array, times: jax.Array) -> jax.Array:
         """Mass with structure s added once, taken away (times −1) or left alone (0)."""
@@ -141,52 +134,60 @@ class SparseMasses(NamedTuple):
 
     def of(self, owner: jax.Array) -> jax.Array:
         """Mass that each environment has from the structure named for it."""
-        own = self._members(owner)[self.group] == self.structure[:, None]
-        return self._by_group(jnp.where(own, self._entries, 0.0))
+        own = self._members(owner)[:, None] == self.structure[:, :, None]
+        return self._by_group(jnp.sum(jnp.where(own, self.values, 0.0), axis=1))
 
     def pairs(self, v: jax.Array, owner: jax.Array, owners: int) -> jax.Array:
         """Weighted mass that each structure brings to the environments of each owner."""
         total = jnp.zeros((owners, self.n_structures), v.dtype)
-        terms = self._entries * self._members(v)[self.group]
-        return total.at[self._members(owner)[self.group], self.structure[:, None]].add(terms)
+        terms = self.values.astype(v.dtype) * self._members(v)[:, None]
+        return total.at[self._members(owner)[:, None], self.structure[:, :, None]].add(terms, mode="drop")
 
     def capped(self, room: jax.Array) -> SparseMasses:
         """Masses of which no environment counts more than its room."""
-        capped = jnp.minimum(self._entries, self._members(room)[self.group])
-        return self._replace(values=capped.astype(self.values.dtype))
+        most = self._members(room)[:, None].astype(self.values.dtype)
+        return self._replace(values=jnp.minimum(self.values, most))
 
     def columns(self, environments: jax.Array) -> jax.Array:
         """Masses of every structure at some environments."""
         count = len(environments)
         column = jnp.full(len(self.slot) + 1, count).at[environments].set(jnp.arange(count))
+        at = self.structure[:, :, None], column[self.environment][self.group][:, None]
         dense = jnp.zeros((self.n_structures, count))
-        at = self.structure[:, None], column[self.environment][self.group]
-        return dense.at[at].add(self._entries, mode="drop")
+        return dense.at[at].add(self.values.astype(dense.dtype), mode="drop")
+
+    def _product(self, letters: str, a: jax.Array, b: jax.Array) -> jax.Array:
+        """Sums within blocks, in the dtype that is stored."""
+        a, b = a.astype(self.values.dtype), b.astype(self.values.dtype)
+        return jnp.einsum(letters, a, b, precision="highest")
 
     def _members(self, v: jax.Array) -> jax.Array:
-        """What each environment has, by group: [n] to [G, W], 0 where there is none."""
-        return _at(v, self.environment)
+        """What the environments of each block have: [n] to [b, W], 0 where there is none."""
+        return _at(v, self.environment)[self.group]
 
     def _by_group(self, rows: jax.Array) -> jax.Array:
-        """Rows [p, W] added up by group, for each environment, shape [n]."""
-        total = jnp.zeros(self.environment.shape, rows.dtype).at[self.group].add(rows)
+        """Rows [b, W] added up by group, for each environment, shape [n]."""
+        total = jnp.zeros(self.environment.shape).at[self.group].add(rows.astype(float))
         return total.reshape(-1)[self.slot]
+
+    def _by_structure(self, terms: jax.Array) -> jax.Array:
+        """Terms [b, R] added up by structure, shape [S]."""
+        return jnp.zeros(self.n_structures).at[self.structure].add(terms.astype(float), mode="drop")
 
     def _over(
         self, s: jax.Array, step: Callable, carry: jax.Array, now: jax.Array | bool = True
     ) -> jax.Array:
         """Fold `step(carry, values, environment)` over the rows of one structure, if `now`."""
         begin, end = self.start[s], self.start[s + 1]
-        width = self.values.shape[1]
+        _, height, width = self.values.shape
         rows = max(1, CHUNK // width)
 
         def chunk(number, carry):
-            first = begin + number * rows
-            values = jax.lax.dynamic_slice(self.values, (first, jnp.zeros_like(first)), (rows, width))
-            group = jax.lax.dynamic_slice(self.group, (first,), (rows,))
-            own = first + jnp.arange(rows) < end
-            values = jnp.where(own[:, None], values.astype(float), 0.0)
-            return step(carry, values, self.environment[group])
+            first = begin + number * rows + jnp.arange(rows)
+            row = self.order[jnp.minimum(first, len(self.order) - 1)]
+            values = self.values.reshape(-1, width)[row]
+            values = jnp.where((first < end)[:, None], values.astype(float), 0.0)
+            return step(carry, values, self.environment[self.group[row // height]])
 
         return jax.lax.fori_loop(0, jnp.where(now, -(-(end - begin) // rows), 0), chunk, carry)
 
@@ -209,11 +210,11 @@ def all_masses(envs: Environments, targets: Rows, *, bandwidth: float) -> tuple[
     for tile, block in tiles_of_masses(
         targets, x, number, envs.n_structures, bandwidth=bandwidth, error=SKIPPED
     ):
-        kept, lost = _worth_storing(np.minimum(block, 1.0))
-        parts.append((tile, kept, _rounded_down(block[kept])))
+        kept, lost = _worth_storing(block)
+        parts.append((tile, kept, block[kept]))
         dropped, done = max(dropped, lost), done + len(tile)
         advance("masses", done, len(targets))
-    return _rows_by_structure(parts, envs.n_structures, len(targets)), dropped + SKIPPED + ROUNDED
+    return _in_blocks(parts, envs.n_structures, len(targets)), dropped + SKIPPED + ROUNDED
 
 
 def _worth_storing(block: np.ndarray) -> tuple[np.ndarray, float]:
@@ -221,46 +222,52 @@ def _worth_storing(block: np.ndarray) -> tuple[np.ndarray, float]:
 
     The smallest rows are left out, as long as no column loses more than DROPPED by it.
     """
-    order = np.argsort(block.max(axis=1), kind="stable")
-    lost = np.cumsum(block[order], axis=0).max(axis=1)
+    largest = block.max(axis=1)
+    order = np.argsort(largest, kind="stable")
+    order = order[np.searchsorted(largest, 0.0, side="right", sorter=order) :]
+    lost = np.cumsum(block[order[largest[order] <= DROPPED]], axis=0, dtype=np.float64).max(axis=1)
     small = int(np.searchsorted(lost, DROPPED, side="right"))
     return np.sort(order[small:]), float(lost[small - 1]) if small else 0.0
 
 
-def _rounded_down(values: np.ndarray) -> np.ndarray:
-    """Values in float32, none larger than it was."""
-    rounded = values.astype(np.float32)
-    return np.where(rounded > values, np.nextafter(rounded, np.float32(0)), rounded)
-
-
-def _rows_by_structure(
+def _in_blocks(
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], n_structures: int, n: int
 ) -> SparseMasses:
     """Masses from groups: their environments [≤ W], structures [r] and values [r, ≤ W]."""
     width = max(len(members) for members, _, _ in parts)
-    environment = np.full((len(parts), width), n, np.int32)
-    slot = np.empty(n, np.int32)
-    for number, (members, _, _) in enumerate(parts):
-        environment[number, : len(members)] = members
-        slot[members] = number * width + np.arange(len(members), dtype=np.int32)
-    lengths = [len(kept) for _, kept, _ in parts]
-    structure = np.concatenate([kept for _, kept, _ in parts])
-    group = np.repeat(np.arange(len(parts), dtype=np.int32), lengths)
-    order = np.argsort(structure, kind="stable")
-    place = np.empty(len(order), int)
-    place[order] = np.arange(len(order))
-    rows = padded_size(len(order) + CHUNK // width, smallest=CHUNK)
-    values = np.zeros((rows, width), np.float32)
-    for (_, _, part), end, length in zip(parts, np.cumsum(lengths), lengths, strict=True):
-        values[place[end - length : end], : part.shape[1]] = part
-    ends = np.bincount(structure, minlength=n_structures).cumsum()
-    extra = rows - len(order)
+    blocks = [-(-len(kept) // HEIGHT) for _, kept, _ in parts]
+    number = padded_size(max(1, sum(blocks)))
+    values = np.zeros((number, HEIGHT, width), np.float32)
+    structure = np.full((number, HEIGHT), n_structures, np.int32)
+    environment, slot = np.full((len(parts), width), n, np.int32), np.empty(n, np.int32)
+    rows, owners = values.reshape(-1, width), structure.reshape(-1)
+    for place, (members, kept, part) in enumerate(parts):
+        first = HEIGHT * sum(blocks[:place])
+        rows[first : first + len(kept), : part.shape[1]] = part
+        owners[first : first + len(kept)] = kept
+        environment[place, : len(members)] = members
+        slot[members] = place * width + np.arange(len(members), dtype=np.int32)
+    group = np.zeros(number, np.int32)
+    group[: sum(blocks)] = np.repeat(np.arange(len(parts)), blocks)
+    return _sparse(values, group, structure, n_structures, environment, slot)
+
+
+def _sparse(
+    values: np.ndarray,
+    group: np.ndarray,
+    structure: np.ndarray,
+    n_structures: int,
+    environment: np.ndarray,
+    slot: np.ndarray,
+) -> SparseMasses:
+    """Masses with their rows found by structure."""
+    owners = structure.reshape(-1)
+    ends = np.cumsum(np.bincount(owners, minlength=n_structures + 1)[:n_structures])
     return SparseMasses(
         values=jnp.asarray(values),
-        group=jnp.asarray(np.pad(group[order], (0, extra))),
-        structure=jnp.asarray(
-            np.pad(structure[order], (0, extra), constant_values=n_structures - 1), jnp.int32
-        ),
+        group=jnp.asarray(group),
+        structure=jnp.asarray(structure),
+        order=jnp.asarray(np.argsort(owners, kind="stable").astype(np.int32)),
         start=jnp.asarray(np.concatenate([[0], ends])),
         environment=jnp.asarray(environment),
         slot=jnp.asarray(slot),
@@ -285,14 +292,14 @@ def sparse_masses(
     Each environment is a group of its own. The arrays get the shape of masses with at least `room` entries.
     """
     entries = len(values)
-    padding = padded_size(max(room, entries) + CHUNK, smallest=CHUNK) - entries
+    padding = padded_size(max(room, entries, 1)) - entries
     structure = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
     each = np.arange(n, dtype=np.int32)
-    return SparseMasses(
-        values=jnp.asarray(np.pad(values.astype(float), (0, padding))[:, None]),
-        group=jnp.asarray(np.pad(environment.astype(np.int32), (0, padding))),
-        structure=jnp.asarray(np.pad(structure, (0, padding), constant_values=len(lengths) - 1)),
-        start=jnp.asarray(np.concatenate([[0], np.cumsum(lengths)])),
-        environment=jnp.asarray(each[:, None]),
-        slot=jnp.asarray(each),
+    return _sparse(
+        np.pad(values.astype(np.float64), (0, padding))[:, None, None],
+        np.pad(environment.astype(np.int32), (0, padding)),
+        np.pad(structure, (0, padding), constant_values=len(lengths))[:, None],
+        len(lengths),
+        each[:, None],
+        each,
     )

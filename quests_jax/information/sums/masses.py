@@ -94,10 +94,13 @@ def _extents(tiles: Tiles, centers: jax.Array) -> jax.Array:
     return jax.lax.map(extent, (tiles.x, tiles.mask, tiles.center))
 
 
-def of_tile(sides: Sides, i: jax.Array, n_structures: int) -> jax.Array:
-    """Masses of all structures at the queries of tile i, shape [S, TILE]; padding holds anything."""
+def of_tile(sides: Sides, i: jax.Array, n_structures: int, *, roundings: float = 1.0) -> jax.Array:
+    """Masses of all structures at the queries of tile i, shape [S, TILE]; padding holds anything.
+
+    Exponents may err by `exponent_error` of the dtype times `roundings`.
+    """
     query, reference = sides.query, sides.reference
-    wide = streaming._wide(query, reference, sides.bandwidth)(i[None])[0]
+    wide = streaming._wide(query, reference, sides.bandwidth, error=roundings)(i[None])[0]
 
     def add(j, total, careful):
         inside = (j < len(sides.structure))[:, None]
