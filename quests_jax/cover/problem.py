@@ -26,7 +26,7 @@ from quests_jax.cover.budget import check_cost
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.masses.stored import all_masses
 from quests_jax.cover.reference import known_environments, reference_mass
-from quests_jax.information import DEFAULT_BANDWIDTH, Rows, self_kernel_sum
+from quests_jax.information import DEFAULT_BANDWIDTH, self_kernel_sum
 
 COVERED = 1e-9  # an environment whose mass is this close to 1 is covered
 
@@ -81,7 +81,7 @@ def cover_problem(
     bandwidth = check_positive("bandwidth", bandwidth)
     wanted = envs.in_float64() if targets is None else _targets(targets)
     check_matrix("targets", rows_of(wanted), np.shape(envs.x)[1])
-    check_finite_rows("targets", rows_of(wanted))
+    check_finite_rows("targets", np.asarray(rows_of(wanted)))
     if not np.size(envs.x) or not len(wanted):
         raise InputError("the data set holds no environments to cover; give structures with atoms.")
     costs = np.ones(envs.n_structures) if cost is None else check_cost(cost, envs.n_structures)
@@ -147,5 +147,5 @@ def _weights(weights: ArrayLike | None, n: int) -> np.ndarray:
     return weights
 
 
-def _targets(targets: ArrayLike | Environments) -> Rows:
+def _targets(targets: ArrayLike | Environments) -> Environments | np.ndarray:
     return targets.in_float64() if isinstance(targets, Environments) else np.asarray(targets, np.float64)

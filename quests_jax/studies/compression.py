@@ -23,7 +23,7 @@ from quests_jax.base.versions import versions
 from quests_jax.cover import Selection
 from quests_jax.cover.posing import Posed, fits, pose
 from quests_jax.cover.solvers.relaxed import certify as certified
-from quests_jax.information import DEFAULT_BANDWIDTH, overlap
+from quests_jax.information import DEFAULT_BANDWIDTH
 from quests_jax.studies.candidates import Candidates, everything, find_candidates, labels_of
 from quests_jax.studies.choosing import COVER, Amount, Data, Groups, choose, poses
 from quests_jax.studies.measures import measure
@@ -198,7 +198,7 @@ def compress_environments(
     selection = selection._replace(selected=pool.numbers[chosen], gains=gains)
     summary = {"method": method, "bandwidth": bandwidth} | _counts(pool, selection, chosen, reference)
     summary |= {"saturated": selection.saturated, "limits": limits._asdict(), "seed": seed}
-    summary |= kept | _before(pool.envs, reference, bandwidth) | _kind_of_bound(selection, posed)
+    summary |= kept | _kind_of_bound(selection, posed)
     return selection, summary | {"seconds": seconds, "versions": versions()}
 
 
@@ -245,13 +245,6 @@ def _coverage_of(data: Data, pool: Pool, of_all: float) -> float:
     """Coverage of the environments open to choice; those of what stays are covered by themselves."""
     n, staying = len(data.envs), len(pool.envs) - len(data.envs)
     return (of_all * len(pool.envs) - staying) / n if staying else of_all
-
-
-def _before(envs: Environments, reference: Environments | None, bandwidth: float) -> dict[str, Any]:
-    """Overlap of the reference alone."""
-    if reference is None:
-        return {"overlap_before": None}
-    return {"overlap_before": float(overlap(envs, reference, bandwidth=bandwidth))}
 
 
 def _certified(

@@ -41,7 +41,7 @@ def measure(
     Args:
       envs: all environments, n of them.
       selected: structures of the choice.
-      known: environments that are there already; they cover too.
+      known: environments that are there already; they cover too, and `overlap_before` is what they cover.
       bandwidth: h in Å⁻¹.
       posed: the cover problem; where it holds all masses no pair is formed again.
       exact: whether the entropy of more than `EXACT` environments is wanted exactly.
@@ -62,6 +62,7 @@ def measure(
         "diversity_full_half_width": D.half_width,
         "coverage": float(np.minimum(mass, 1.0).mean()),
         "overlap": float((dH < tolerance).mean()),
+        "overlap_before": None if known is None else float((of_known > np.exp(-tolerance)).mean()),
         "tolerance": tolerance,
         "max_delta_entropy": _worst(envs, own, known, np.where(absent, np.inf, mass), bandwidth),
         "missing_elements": int(absent.sum()),

@@ -26,7 +26,7 @@ from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.shapes import padded_size
-from quests_jax.information import Rows, structure_masses, tiles_of_masses
+from quests_jax.information import structure_masses, tiles_of_masses
 
 DENSE = 50_000_000  # most entries stored densely: 400 MB in float64
 DROPPED = 5e-4  # mass that pruning may take from an environment, all structures together
@@ -201,7 +201,9 @@ Stored = DenseMasses | SparseMasses
 
 
 @follows_dtype
-def all_masses(envs: Environments, targets: Rows, *, bandwidth: float) -> tuple[Stored, float]:
+def all_masses(
+    envs: Environments, targets: Environments | np.ndarray, *, bandwidth: float
+) -> tuple[Stored, float]:
     """Masses of all structures at all targets [n, d], and the largest mass left out anywhere."""
     x, number = envs.in_float64(), np.asarray(envs.structure_id)
     if envs.n_structures * len(targets) <= DENSE:
