@@ -64,6 +64,7 @@ def signals(number: int, words: list[str], longest: float, seed: int) -> dict[st
         outcomes["faulty" if fault else "sound"] += 1
         if fault:
             faults.append([kind.name, round(delay, 3), fault])
+            print(faults[-1], file=sys.stderr, flush=True)
     return {"outcomes": dict(outcomes), "faults": faults}
 
 
@@ -75,6 +76,7 @@ def starts(number: int) -> dict[str, Any]:
         run = subprocess.run([*COMMAND, *words], capture_output=True, text=True)
         if run.returncode or "entropy" not in run.stdout:
             faults.append([count, run.returncode, run.stderr[-500:]])
+            print(faults[-1], file=sys.stderr, flush=True)
     return {"processes": number, "faults": faults}
 
 

@@ -87,7 +87,8 @@ def _holds(kind: str, name: Any, value: Any) -> bool:
     if kind == "label":
         return _is_pair(name, value)
     if kind == "result":
-        return name in RESULTS and not (np.ndim(value) == 0 and np.isnan(value))  # NaN becomes no number
+        is_nan = np.ndim(value) == 0 and np.isnan(value)  # which SQLite keeps as no number
+        return name in RESULTS and not is_nan and np.size(value) > 0
     return name in ARRAYS if kind == "array" else hasattr(value, "todict")
 
 
