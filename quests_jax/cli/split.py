@@ -1,0 +1,157 @@
+"""The commands that divide a data set, and that judge how it was divided."""
+
+from __future__ import annotations
+
+import click
+import numpy as np
+
+from quests_jax.base.checks import InputError, located
+from quests_jax.cli.findings import percent, typed
+from quests_jax.cli.inputs import Inputs, parse_inputs
+from quests_jax.cli.options import FILES, KERNEL, SEED
+from quests_jax.cli.run import Data, Report, Run
+from quests_jax.cli.shell import command
+from quests_jax.studies.leakage import Leakage, find_leakage
+from quests_jax.studies.splitting import FRACTIONS
+from quests_jax.studies.splitting import split as divide
+
+NAMES = ("train", "valid", "test")
+DEFAULT = ",".join(map(str, FRACTIONS))
+
+
+def _parse_fractions(context: click.Context, parameter: click.Parameter, text: str) -> list[float]:
+    del context, parameter
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(f"fractions must be numbers with commas, as {DEFAULT}; got {text}.") from None
+
+
+@command(
+    FILES,
+    click.option(
+        "--fractions",
+        default=DEFAULT,
+        show_default=True,
+        callback=_parse_fractions,
+        help="Of the structures, in the order of the outputs.",
+    ),
+    click.option("--group", help="Label of structures that must stay together, as config_type, instead."),
+    SEED,
+    *KERNEL,
+    kind="structures",
+    examples=(
+        "split data.xyz -o train.xyz -o valid.xyz -o test.xyz",
+        "split data.xyz --fractions 0.9,0.1 -b auto -o train.xyz -o test.xyz",
+        "split md/*.xyz --group run -o train.xyz -o valid.xyz -o test.xyz",
+    ),
+)
+def split(run: Run, files: Inputs, fractions: list[float], group: str | None, seed: int) -> Report:
+    """Divide FILE so that no part knows another: into train, valid and test.
+
+    Structures that cover each other form blocks, which are never divided; so copies, frames of one simulation
+    and relaxations of one crystal end up on one side. A random split tests how well a potential remembers;
+    this one tests how well it generalizes, and errors on it are larger. Isolated atoms go to train.
+    Structures are written as they stand in FILE.
+    """
+    given = run.load(files)
+    run.judge_bandwidth(given.envs)
+    with located(given.name), run.stage("split"):
+        options = {"groups": _groups(given, group), "bandwidth": run.bandwidth, "seed": seed}
+        found = divide(given.envs, fractions, **options)
+    with run.stage("leakage"):
+        parts = [given.envs.take(_rows(given, part)) for part in found.parts]
+        leakage = [find_leakage(part, parts[0], bandwidth=run.bandwidth) for part in parts[1:]]
+    counts = given.envs.counts
+    names = NAMES if len(fractions) == 3 else ("train", *(f"part {i}" for i in range(2, len(fractions) + 1)))
+    if len(fractions) == 2:
+        names = ("train", "test")
+    covered = [None, *(each.covered.environments for each in leakage)]
+    halves = leakage[0].halves.environments
+    data = {
+        "n_structures": given.envs.n_structures,
+        "n_environments": len(given.envs),
+        "fractions": fractions,
+    }
+    data |= {"blocks": found.n_blocks, "level": found.level, "sizes": [len(part) for part in found.parts]}
+    data |= {"parts": dict(zip(names, found.parts, strict=True)), "covered_by_train": covered}
+    data |= {"halves_of_train": halves}
+    rows = [
+        (name, len(part), int(counts[part].sum()), "" if share is None else percent(share))
+        for name, part, share in zip(names, found.parts, covered, strict=True)
+    ]
+    structures = [[given.structures[i] for i in part] for part in found.parts] if given.structures else []
+    words = "" if found.level is None else f", at most {percent(found.level)} like one of another block"
+    advice = [
+        f"{found.n_blocks:,} blocks{words}. Train covers {percent(covered[-1] or 0)} of {names[-1]}; one "
+        f"random half of train covers {percent(halves)} of the other."
+    ]
+    if not run.writing.outputs:
+        outputs = " ".join(f"-o {name.replace(' ', '')}.xyz" for name in names)
+        advice.append(f"To write the parts:\n  quests-jax split {typed(files)} {outputs}")
+    header = ("part", "structures", "atoms", "covered by train")
+    return Report(data, rows, header, sets=structures, advice=advice)
+
+
+@command(
+    click.argument("train", callback=parse_inputs),
+    click.argument("test", callback=parse_inputs),
+    SEED,
+    *KERNEL,
+    examples=("leakage train.xyz test.xyz", "leakage train.xyz test.xyz -b auto -o leakage.json"),
+)
+def leakage(run: Run, train: Inputs, test: Inputs, seed: int) -> Report:
+    """Measure how much of TEST the training set TRAIN knows already.
+
+    Copies, structures whose environments are all covered, and environments that are covered, beside what one
+    random half of TRAIN covers of the other: a test that is covered as much is no better than a random split.
+    """
+    known, given = run.load(train), run.load(test)
+    run.judge_bandwidth(known.envs)
+    structures = (given.structures, known.structures) if given.structures and known.structures else None
+    with run.stage("leakage"):
+        options = {"structures": structures, "bandwidth": run.bandwidth, "seed": seed}
+        found = find_leakage(given.envs, known.envs, **options)
+    copies = None if found.copies is None else len(found.copies)
+    data = {"train_structures": known.envs.n_structures, "test_structures": given.envs.n_structures}
+    data |= {"copies": copies, "copied": found.copies, "covered": found.covered._asdict()}
+    data |= {"halves": found.halves._asdict(), "verdict": found.verdict}
+    rows = [
+        ("copies of structures", "unknown" if copies is None else f"{copies:,}", ""),
+        ("structures covered", percent(found.covered.structures), percent(found.halves.structures)),
+        ("atoms covered", percent(found.covered.environments), percent(found.halves.environments)),
+    ]
+    header = ("", "TEST by TRAIN", "halves of TRAIN")
+    return Report(data, rows, header, advice=_judged(found, typed(train), typed(test)))
+
+
+def _groups(given: Data, key: str | None) -> list[str] | None:
+    if key is None:
+        return None
+    lacking = [i for i, atoms in enumerate(given.structures) if key not in atoms.info]
+    if lacking or not given.structures:
+        raise InputError(
+            f"{len(lacking) or 'all'} structures have no {key}; name a label that all of them have."
+        )
+    return [str(atoms.info[key]) for atoms in given.structures]
+
+
+def _rows(given: Data, part: np.ndarray) -> np.ndarray:
+    """Whether each environment is of a structure of this part, shape [n]."""
+    return np.isin(np.asarray(given.envs.structure_id), part)
+
+
+def _judged(found: Leakage, train: str, test: str) -> list[str]:
+    """What the test is worth, and how to make a better one."""
+    again = f"\n  quests-jax split {train} {test} -o train.xyz -o valid.xyz -o test.xyz"
+    if found.verdict == "leaks":
+        count = 0 if found.copies is None else len(found.copies)
+        return [f"TEST leaks: {count:,} of its structures are in TRAIN. Divide again:{again}"]
+    share = f"TRAIN covers {percent(found.covered.environments)} of TEST"
+    half = f"one random half of TRAIN covers {percent(found.halves.environments)} of the other"
+    if found.verdict == "like a random split":
+        words = "errors on it show how well a potential remembers, not how well it generalizes"
+        return [f"{share}, and {half}: no better than a random split, {words}. Divide again:{again}"]
+    if found.verdict == "partly independent":
+        return [f"{share}, and {half}: partly independent. For a stricter test:{again}"]
+    return [f"{share}, and {half}: TEST is independent. Errors on it show how a potential generalizes."]
