@@ -64,7 +64,7 @@ def test_the_page_and_the_json_say_the_same(page: str) -> None:
     assert f"<td>{entropy:.4g}</td>" in page
     assert entropy == pytest.approx(float(qj.entropy(qj.environments(qj.read("forces.xyz")).x)), rel=1e-9)
     assert len(numbers["compression"]) == len({(r["size"], r["method"]) for r in numbers["compression"]})
-    assert all(html.escape(line) in page for line in numbers["conclusions"])
+    assert all(html.escape(line) in page for line in numbers["advice"])
     assert re.search(r"<code>quests_jax .*, jax \d", page)
 
 
@@ -84,7 +84,7 @@ def test_forces_that_are_not_finite_are_named_and_left_out(call: Call) -> None:
     assert call("report", "broken.xyz", *OUTPUTS).code == 0
     numbers = json.loads(Path("report.json").read_text(encoding="utf-8"))
     assert numbers["quality"]["not_finite"] == [2]
-    assert any("1 with labels that are not finite (structures 2)" in line for line in numbers["conclusions"])
+    assert any("1 with labels that are not finite (structures 2)" in line for line in numbers["advice"])
 
 
 def test_a_figure_that_fails_does_not_take_the_numbers_along(

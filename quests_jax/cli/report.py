@@ -56,7 +56,7 @@ def report(run: Run, files: Inputs, reference: Inputs | None, full: bool) -> Rep
         ("entropy (nats)", found.entropy),
         ("diversity (nats)", found.diversity),
     ]
-    return Report(_numbers(found) | {"conclusions": lines}, rows, draw=draw, advice=lines)
+    return Report(_numbers(found), rows, draw=draw, advice=lines)
 
 
 def _numbers(found: Survey) -> dict[str, Any]:
