@@ -15,6 +15,7 @@ PROGRAMS = Path(__file__).resolve().parents[1] / ".jax_cache"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA logs a false alarm for every program it loads
 os.environ["QUESTS_JAX_CACHE"] = ""  # the command line neither reads nor fills the user's cache
 
 import hypothesis

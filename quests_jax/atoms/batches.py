@@ -82,7 +82,7 @@ def weighted_shared_program(
 def from_terms(terms: Callable, count: ArrayLike, vectors: jax.Array) -> jax.Array:
     """Descriptors of the first `count` rows, where `terms` of one row are as those of `unsorted_terms`.
 
-    On a CPU in cache, and with all terms complete before they are sorted: a compiler that fuses the two
+    On CPUs, terms are materialised in cache before they are sorted: a compiler that fuses the two
     computes each term anew in every stage of the sort that it takes in.
     """
 

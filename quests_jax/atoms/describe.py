@@ -84,6 +84,13 @@ def environments(
       InputError: no structures, positions or cells that are not finite, a singular periodic cell,
         coincident atoms, parameters that are not positive, a symbol that is no element, or a descriptor
         whose rows do not fit the atoms.
+
+    >>> import quests_jax as qj
+    >>> from quests_jax.datasets import bundled
+    >>> atoms = qj.read(bundled())[0]
+    >>> envs = qj.environments([atoms, atoms], k=8, cutoff=4.0)
+    >>> envs.n_structures, envs.x.shape[1]  # 2k − 1 numbers of each atom
+    (2, 15)
     """
     mode = check_mode(elements or (CENTER if species else IGNORE))
     structures = check_structures(structures)
@@ -113,6 +120,13 @@ def get_descriptors(
     its element. With N species, N blocks of 2k − 1 follow instead, each the same descriptor of the neighbors
     of one species alone; zeros where there are none. A species may be absent from a structure or from all of
     them, so data sets described with the same list can be compared. Errors count structures from `first`.
+
+    >>> import quests_jax as qj
+    >>> from quests_jax.datasets import bundled
+    >>> atoms = qj.read(bundled())[0]
+    >>> x = qj.get_descriptors([atoms], k=8, cutoff=4.0)  # Å⁻¹
+    >>> x.shape == (len(atoms), 15)
+    True
     """
     k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
     if check_mode(elements) == NEIGHBORS and species:

@@ -41,6 +41,11 @@ def quests_descriptor(
 
     Returns:
       Shape [2k − 1], in Å⁻¹.
+
+    >>> import jax.numpy as jnp
+    >>> vectors = jnp.asarray([[2.0, 0.0, 0.0], [0.0, 2.0, 0.0]])  # Å, to two neighbors
+    >>> quests_descriptor(vectors, cutoff=4.0).shape
+    (3,)
     """
     return descriptor_of_terms(*unsorted_terms(vectors, cutoff=cutoff, weights=weights))
 

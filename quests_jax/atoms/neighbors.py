@@ -134,6 +134,13 @@ def find_neighbors(atoms: ase.Atoms, *, k: int = DEFAULT_K, cutoff: float = DEFA
     """Nearest neighbors of one structure; all tied shells are kept, hence K ≥ k columns.
 
     Raises `InputError` for coincident atoms or parameters that are not positive.
+
+    >>> import quests_jax as qj
+    >>> from quests_jax.datasets import bundled
+    >>> atoms = qj.read(bundled())[0]
+    >>> from quests_jax.atoms import find_neighbors
+    >>> find_neighbors(atoms, k=4, cutoff=3.0).index.shape[0] == len(atoms)
+    True
     """
     k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
     pairs = find_pairs([atoms], cutoff=cutoff, k=k)
@@ -180,6 +187,16 @@ def displacements(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors) -
 
     Returns:
       Shape [n, K, 3]; exactly zero where the occupation is 0.
+
+    >>> import quests_jax as qj
+    >>> from quests_jax.datasets import bundled
+    >>> atoms = qj.read(bundled())[0]
+    >>> import numpy as np
+    >>> from quests_jax.atoms import displacements, find_neighbors
+    >>> near = find_neighbors(atoms, k=4, cutoff=3.0)
+    >>> r = np.linalg.norm(displacements(atoms.positions, atoms.cell.array, near), axis=-1)
+    >>> bool((abs(r[:, :4] - 2.35) < 0.3).all())  # Å, of nearest neighbors in silicon
+    True
     """
     positions, cell = jnp.asarray(positions), jnp.asarray(cell)
     vectors = positions[neighbors.index] - positions[:, None, :]

@@ -34,6 +34,11 @@ def read(path: str | os.PathLike[str], *, check: bool = True) -> list[ase.Atoms]
     Raises:
       InputError: the file is missing, empty, cut short or unreadable, or a structure fails `validate`;
         the message names the file, the structure and the atom, counted from 0.
+
+    >>> import quests_jax as qj
+    >>> from quests_jax.datasets import bundled
+    >>> len(qj.read(bundled()))
+    181
     """
     path = Path(path)
     check_input(path)

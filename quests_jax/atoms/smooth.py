@@ -1,4 +1,4 @@
-"""A descriptor without jumps: the cutoff of each environment ends where its list of neighbors does.
+"""A descriptor without jumps: the cutoff of each environment is the distance of its first neighbor left out.
 
 The QUESTS descriptor jumps where neighbors k and k + 1 swap, because the list changes while the weight of its
 last member does not vanish. Here the weight falls to zero at the first neighbor that is left out,
@@ -6,7 +6,7 @@ last member does not vanish. Here the weight falls to zero at the first neighbor
     √w(r) = 1 − (r/R)²  for r ≤ R, else 0,    R = min(r_c, r_{k+1}),
 
 and everything else is as in `quests_descriptor`. Values are continuous in positions and cell; derivatives are
-not where distances swap ranks, or at R. Ties need no care: whoever is at r_{k+1} weighs nothing. The numbers
+not where distances swap ranks, or at R. Ties need no care: a neighbor at r_{k+1} has zero weight. The numbers
 differ from those of QUESTS, so both sides of a comparison must be described this way.
 """
 
@@ -73,6 +73,14 @@ def smooth_descriptors(
 
     Raises:
       InputError: fewer candidates than k + 1.
+
+    >>> import quests_jax as qj
+    >>> from quests_jax.datasets import bundled
+    >>> atoms = qj.read(bundled())[0]
+    >>> from quests_jax.atoms import find_neighbors, smooth_descriptors
+    >>> near = find_neighbors(atoms, k=9, cutoff=4.0)  # one more than is described
+    >>> smooth_descriptors(atoms.positions, atoms.cell.array, near, k=8, cutoff=4.0).shape[1]
+    15
     """
     if neighbors.index.shape[1] <= k:
         raise InputError(
@@ -92,6 +100,13 @@ def get_smooth_descriptors(
     """Smooth descriptors of all environments of a data set, shape [n, 2k − 1], in Å⁻¹.
 
     Raises `InputError` as `get_descriptors` does.
+
+    >>> import quests_jax as qj
+    >>> from quests_jax.datasets import bundled
+    >>> atoms = qj.read(bundled())[0]
+    >>> from quests_jax.atoms import get_smooth_descriptors
+    >>> get_smooth_descriptors([atoms], k=8, cutoff=4.0).shape == (len(atoms), 15)
+    True
     """
     k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
     validate(structures)

@@ -30,7 +30,7 @@ class Source(NamedTuple):
 
 
 def source_of(atoms: Atoms) -> Source | None:
-    """Where a structure was read; None for one that was made in memory.
+    """Source of a structure; None if it was made in memory.
 
     The structure may have been changed since. `quests_jax.atoms.writing` copies originals of structures that
     still equal them.

@@ -40,6 +40,12 @@ def write(
 
     Raises:
       InputError: the file cannot be written, or the format cannot hold something of a structure.
+
+    >>> import quests_jax as qj
+    >>> from ase.build import bulk
+    >>> qj.write("copper.xyz", [bulk("Cu")])
+    >>> len(qj.read("copper.xyz"))
+    1
     """
     path, structures = Path(path), check_structures(structures)
     check_output(path, overwrite=True, suffixes=STRUCTURE_SUFFIXES)

@@ -1,1 +1,1 @@
-"""What everybody uses and what uses nobody: checks, numerics, environments, progress, versions."""
+"""Shared foundations: checks, defaults, sizes, numerics, environments, progress, versions."""

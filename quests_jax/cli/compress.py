@@ -20,7 +20,7 @@ from quests_jax.cli.sentences import about_choice
 from quests_jax.cli.shell import command
 from quests_jax.cover import prefix_metrics
 from quests_jax.cover.rules.registry import RULES, find_rule
-from quests_jax.disk import Work, compress_shards, persevere
+from quests_jax.disk import Work, compress_shards, rerun_after_repairs
 from quests_jax.studies.candidates import (
     Candidates,
     describe_kept,
@@ -238,7 +238,7 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
         summary = compress_shards(shards, count=count, bandwidth=run.bandwidth, reference=known)
         return summary, [] if run.silent else shards.frames.read(summary["selected"])
 
-    summary, chosen = persevere(choose_from_disk)
+    summary, chosen = rerun_after_repairs(choose_from_disk)
     return _report(run, summary, files.name, "")._replace(structures=chosen)
 
 

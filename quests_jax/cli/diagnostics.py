@@ -41,7 +41,7 @@ SHOWN = 10  # structures in a table; outputs hold all of them
         type=float,
         default=QUANTILE,
         show_default=True,
-        help="Of the reference's own delta entropies: above it, an environment is an outlier.",
+        help="Quantile of the reference's own delta entropies above which an environment is an outlier.",
     ),
     *KERNEL,
     kind="diagnosis",

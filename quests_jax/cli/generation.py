@@ -48,12 +48,14 @@ class Asked(NamedTuple):
         type=click.Choice(["mean", "max"]),
         default="mean",
         show_default=True,
-        help="What is to reach the target: the mean or the largest value of all atoms.",
+        help="Which value must reach the target: the mean or the largest over atoms.",
     ),
     click.option(
         "--closest", type=float, help="Å between atoms.  [default: 75 % of the shortest at the start]"
     ),
-    click.option("--max-steps", type=int, default=100, show_default=True, help="Of each of three attempts."),
+    click.option(
+        "--max-steps", type=int, default=100, show_default=True, help="Steps of each of three attempts."
+    ),
     click.option("--smooth", is_flag=True, help="Use the descriptor without jumps, for FILE and REFERENCE."),
     SEED,
     *PLAIN_KERNEL,

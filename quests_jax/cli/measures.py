@@ -19,7 +19,7 @@ from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WORK
 from quests_jax.cli.run import Report, Run, labeled
 from quests_jax.cli.shell import command
-from quests_jax.disk import Shards, Work, estimate, persevere, self_sums
+from quests_jax.disk import Shards, Work, estimate, rerun_after_repairs, self_sums
 from quests_jax.studies.measures import entropy_and_diversity, measures_of
 from quests_jax.studies.overlaps import Comparison, compare_with_reference
 
@@ -206,7 +206,7 @@ def _metrics_on_disk(run: Run, files: Inputs, work: Work, sample: int | None) ->
                 found = {"entropy": H, "diversity": D}
         return shards, found
 
-    shards, found = persevere(measure)
+    shards, found = rerun_after_repairs(measure)
     n = shards.n_environments
     data = {"n_structures": len(shards.counts), "n_environments": n} | found
     data |= {"efficiency": _efficiency(found["entropy"], n), "max_entropy": math.log(n)}

@@ -69,7 +69,7 @@ BANDWIDTH = click.option(
     type=_Bandwidth(),
     default=DEFAULT_BANDWIDTH,
     show_default=True,
-    help="Of the kernel, in Å⁻¹, or auto: what fits the data (see `bandwidth`).",
+    help="Kernel width in Å⁻¹, or auto to fit the data (see `bandwidth`).",
 )
 KERNEL = (*DESCRIPTOR, BANDWIDTH)
 PLAIN_KERNEL = (*DESCRIPTOR[:2], BANDWIDTH)  # elements are not told apart

@@ -115,7 +115,7 @@ def command(
             run = Run(typed, parameters, work=work, writing=writing)
             run.check()
             _use_compilation_cache()
-            with _in_company(work):
+            with _with_heartbeat(work):
                 with show_progress(quiet or run.silent):
                     report = body(run, **given)
                 if not run.silent:
@@ -159,13 +159,13 @@ def _keep_stdout() -> None:
     sys.stdout = os.fdopen(results, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
 
 
-def _in_company(work: Work | None) -> AbstractContextManager[None]:
+def _with_heartbeat(work: Work | None) -> AbstractContextManager[None]:
     """Show and expect signs of life where several processes share a folder."""
     if work is None:
         return nullcontext()
-    from quests_jax.disk import watched
+    from quests_jax.disk import heartbeat
 
-    return watched(work)
+    return heartbeat(work)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -208,7 +208,7 @@ def _call(arguments: list[str]) -> int:
 
 
 def _one_line(usual: Callable[..., str], message: Warning | str, category: type, *where: Any) -> str:
-    """What we warn of, without the place in our source."""
+    """Format our warnings without file and line."""
     return f"warning: {message}\n" if category is UserWarning else usual(message, category, *where)
 
 

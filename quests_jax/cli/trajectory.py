@@ -26,7 +26,7 @@ SHOWN = 10  # frames in a table; outputs hold all of them
         type=float,
         default=QUANTILE,
         show_default=True,
-        help="Of the reference's own delta entropies; it is the threshold.",
+        help="Threshold: this quantile of the reference's own delta entropies.",
     ),
     click.option("--above", type=float, help="Threshold in nats instead; frames above it are written."),
     click.option("--fail-above", type=float, help="Exit with code 1 if a frame lies above this, in nats."),

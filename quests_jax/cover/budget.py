@@ -1,4 +1,4 @@
-"""What a choice may cost, in structures, in atoms or in anything: Σ_s c_s w_s ≤ B.
+"""Budgets of a choice, in structures, atoms or any cost: Σ_s c_s w_s ≤ B.
 
 A size is the budget in which every structure costs 1. Rules that are given a budget pass over structures
 that it no longer pays for and go on, so that as little of it as possible is left.
@@ -36,6 +36,10 @@ def cost_budget(cost: ArrayLike, limit: float) -> Budget:
 
     Raises:
       InputError: a cost or a limit that is not a positive number.
+
+    >>> budget = cost_budget([1.0, 2.5], 3)
+    >>> float(budget.limit)
+    3.0
     """
     checked = check_cost(cost, np.size(np.asarray(cost)))
     return Budget(jnp.asarray(checked), jnp.asarray(check_positive("limit of the budget", limit)))
@@ -50,13 +54,25 @@ def atom_budget(envs: Environments, atoms: float | Size) -> Budget:
 
     Raises:
       InputError: more atoms than there are, or no size at all.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> budget = qj.cover.atom_budget(envs, 0.5)  # half of the atoms
+    >>> budget.cost.tolist(), float(budget.limit)
+    ([1.0, 2.0, 1.0], 2.0)
     """
     limit = as_size(atoms).of(int(envs.counts.sum()), "atoms")
     return Budget(jnp.asarray(atom_costs(envs)), jnp.asarray(float(limit)))
 
 
 def atom_costs(envs: Environments) -> np.ndarray:
-    """Cost of a structure as its number of atoms (at least 1), shape [S]."""
+    """Cost of a structure as its number of atoms (at least 1), shape [S].
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> qj.cover.atom_costs(envs).tolist()
+    [1.0, 2.0, 1.0]
+    """
     return np.maximum(envs.counts, 1).astype(np.float64)
 
 

@@ -51,7 +51,7 @@ def pose(envs: Environments, *, weights: np.ndarray | None = None, seed: int = 0
     Args:
       envs: environments of S structures, n in all.
       weights: u of each environment, shape [n]; 1 where not given.
-      seed: of the sample.
+      seed: random seed for the sample.
       options: of `cover_problem`: bandwidth, cost, reference.
     """
     if fits(envs) or len(envs) <= TARGETS:

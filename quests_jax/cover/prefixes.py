@@ -1,4 +1,4 @@
-"""What every prefix of a selection is worth, from one pass over the kernel."""
+"""Measures of every prefix of a selection, from one pass over the kernel."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ def prefix_metrics(
 
     Raises:
       InputError: structure numbers that are out of range or come twice.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> qj.cover.prefix_metrics(envs, [1, 2], bandwidth=0.1).overlap.tolist()
+    [0.75, 1.0]
     """
     order = np.asarray(selected, int)
     if len(np.unique(order)) < len(order) or np.any((order < 0) | (order >= envs.n_structures)):

@@ -77,6 +77,12 @@ def cover_problem(
 
     Raises:
       InputError: no environments, or a cost, weight, reference or target that does not fit.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> problem.counts.tolist()
+    [1, 2, 1]
     """
     bandwidth = check_positive("bandwidth", bandwidth)
     wanted = envs.in_float64() if targets is None else _targets(targets)
@@ -101,21 +107,43 @@ def cover_problem(
 
 @follows_dtype
 def distinct_weights(envs: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH) -> np.ndarray:
-    """Weights u_i = 1/p_i with p_i = Σ_j K(x_i, x_j): they count *distinct* environments, Σ u = exp(D)."""
+    """Weights u_i = 1/p_i with p_i = Σ_j K(x_i, x_j): they count *distinct* environments, Σ u = exp(D).
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> qj.cover.distinct_weights(envs, bandwidth=0.1).round(4).tolist()
+    [0.5, 0.5, 1.0, 1.0]
+    """
     return 1.0 / np.asarray(self_kernel_sum(envs.in_float64(), bandwidth=bandwidth))
 
 
 @follows_dtype
 @jax.jit
 def mass(problem: CoverProblem, w: jax.Array) -> jax.Array:
-    """m_i = r_i + Σ_s w_s M_si, shape [n]."""
+    """m_i = r_i + Σ_s w_s M_si, shape [n].
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> import numpy as np
+    >>> qj.cover.mass(problem, np.array([1.0, 1.0, 0.0])).round(4).tolist()
+    [2.0, 2.0, 1.0, 0.0]
+    """
     return problem.reference_mass + problem.masses.total(w)
 
 
 @follows_dtype
 @jax.jit
 def coverage(problem: CoverProblem, w: jax.Array) -> jax.Array:
-    """Saturated coverage f(w) = Σ_i u_i min(1, m_i(w)) / Σ_i u_i of a choice w, shape [S] in [0, 1]."""
+    """Saturated coverage f(w) = Σ_i u_i min(1, m_i(w)) / Σ_i u_i of a choice w, shape [S] in [0, 1].
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> import numpy as np
+    >>> float(qj.cover.coverage(problem, np.array([0.0, 1.0, 0.0])))  # three of four environments
+    0.75
+    """
     return saturated(problem.weights, mass(problem, w))
 
 

@@ -52,6 +52,11 @@ def make_quota(
 
     Raises:
       InputError: labels that do not fit the costs, or a quota that is no whole number.
+
+    >>> import numpy as np
+    >>> quota = make_quota(["bulk", "bulk", "slab"], np.ones(3), at_least=1)
+    >>> quota.group.tolist(), quota.at_least.tolist()
+    ([0, 0, 1], [1, 1])
     """
     costs = np.asarray(cost, np.float64)
     if len(labels) != len(costs):

@@ -58,6 +58,10 @@ def knee(selection: Selection) -> int:
     """Number of picks at which the coverage is furthest above its chord: where more begins to add little.
 
     For a selection in greedy order of gains, such as `greedy_cover(problem, coverage=1.0)`; at least 1.
+
+    >>> import numpy as np
+    >>> knee(Selection(np.arange(4), np.array([0.6, 0.3, 0.05, 0.05]), "cover"))
+    2
     """
     covered = np.cumsum(np.concatenate([[0.0], selection.gains]))
     chord = covered[-1] * np.arange(len(covered)) / max(len(covered) - 1, 1)

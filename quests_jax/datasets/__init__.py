@@ -22,12 +22,20 @@ BUNDLED = "bundled:silicon"
 
 
 def is_named(file: str) -> bool:
-    """Whether this is the name of a data set, such as bundled:silicon or gap20:Diamond, and no path."""
+    """Whether `file` names a data set, such as bundled:silicon or gap20:Diamond, rather than a path.
+
+    >>> is_named("gap20:Diamond"), is_named("data.xyz")
+    (True, False)
+    """
     return file == BUNDLED or file.partition(":")[0] in SOURCES
 
 
 def load(name: str) -> list[Atoms]:
-    """Structures of the bundled data set, or of a part of a published one (see `load_published`)."""
+    """Structures of the bundled data set, or of a part of a published one (see `load_published`).
+
+    >>> len(load("bundled:silicon"))
+    181
+    """
     return read(bundled()) if name == BUNDLED else load_published(name)
 
 
@@ -36,7 +44,7 @@ def generate(name: str = "silicon", *, seed: int = 0, progress: Progress | None 
 
     Args:
         name: silicon (as bundled), carbon (after GAP-20) or metals (after TM23).
-        seed: of the random numbers of the dynamics.
+        seed: random seed of the dynamics.
         progress: called as `progress(config_type, done, total)`, in structures, whenever one is done.
 
     Returns:

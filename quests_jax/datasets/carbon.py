@@ -1,4 +1,4 @@
-"""A carbon-like data set: what GAP-20 holds, small, and in the potential of Tersoff [tersoff:88].
+"""A small carbon data set in the manner of GAP-20, with the Tersoff potential [tersoff:88].
 
 Layers attract one another only within 2.1 Å in this potential, so there is no graphite. jax-md moves the
 atoms; the energy is written here because the gradient of jax-md's own Tersoff potential is not a number where

@@ -1,4 +1,4 @@
-"""The border with jax-md, which is imported on first use because that takes seconds.
+"""Interface to jax-md, which is imported on first use because that takes seconds.
 
 `cell` holds lattice vectors as rows; jax-md's `box` is its transpose.
 """
@@ -34,13 +34,13 @@ class Field(NamedTuple):
 
 
 def potential(field: Field) -> Potential:
-    """What simulations need of a potential of jax-md."""
+    """Settings and functions that simulations need from a jax-md potential."""
     return Potential(partial(energy_and_forces, field), partial(_trajectory, field), timestep=field.timestep)
 
 
 @contextmanager
 def _jax_md_habits() -> Iterator[None]:
-    """Allow what jax-md does, whatever the caller's settings: it mixes dtypes and ranks."""
+    """Allow mixed dtypes and ranks, which jax-md needs, whatever the caller's settings."""
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield

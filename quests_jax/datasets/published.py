@@ -1,4 +1,4 @@
-"""Published data sets by name: where they are, what their parts are called, how they are read.
+"""Published data sets by name: addresses, parts and readers.
 
 `load("gap20:Diamond")` downloads what is not in the cache yet ($QUESTS_JAX_DATA, or quests_jax/data in the
 user's cache) and reads one part. A file that was downloaded by hand can be placed there instead.
@@ -30,7 +30,7 @@ MATERIALS_CLOUD = "https://archive.materialscloud.org/record"
 
 
 class Part(NamedTuple):
-    """One part of a data set: a file to download, and what is read of it."""
+    """One part of a data set: a file to download, and the reader of its structures."""
 
     url: str
     file: str  # its name in the cache
@@ -167,7 +167,7 @@ def load_published(name: str) -> list[Atoms]:
 
 
 def cache_folder() -> Path:
-    """Where downloaded files are: $QUESTS_JAX_DATA, or quests_jax/data in the user's cache."""
+    """Folder of downloaded files: $QUESTS_JAX_DATA, or quests_jax/data in the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(os.environ.get("QUESTS_JAX_DATA") or os.path.join(home, "quests_jax", "data"))
 

@@ -1,4 +1,4 @@
-"""A small data set of silicon, simulated with jax-md: a redundant bulk with rare outliers.
+"""A small data set of silicon, simulated with jax-md: redundant bulk and rare outliers.
 
 Energies and forces are those of the Stillinger-Weber potential [stillinger:85], by jax-md.
 """
@@ -91,5 +91,9 @@ RECIPE: tuple[Dynamics | Sweep, ...] = (
 
 
 def bundled() -> Path:
-    """Path of the gzipped extxyz file that ships with the package: this recipe with seed 0."""
+    """Path of the gzipped extxyz file that ships with the package: this recipe with seed 0.
+
+    >>> bundled().name
+    'silicon.xyz.gz'
+    """
     return Path(str(files("quests_jax") / "datasets" / "silicon.xyz.gz"))

@@ -1,4 +1,4 @@
-"""How data sets are simulated: rows of a recipe, the potential behind them, and the labels of what they make.
+"""Simulation of data sets: rows of a recipe, a potential, and labels of the structures.
 
 Units: Å, eV, eV/Å, K, ps. Molecular dynamics is chaotic: a seed repeats exactly on one machine, and only
 statistically on another.
@@ -21,7 +21,7 @@ DECIMALS = 6  # kept in every stored length, energy and force, so that files rou
 
 
 class Potential(NamedTuple):
-    """What a simulation needs of a potential."""
+    """Functions and time step that a simulation needs from a potential."""
 
     label: Callable[[Atoms], tuple[float, np.ndarray]]  # energy in eV, and forces [atoms, 3] in eV/Å
     # Displacements from the start after each step, [steps, atoms, 3], for a key and kT [steps] in eV.
@@ -80,7 +80,7 @@ def simulate(
     Args:
         recipe: rows to simulate, in order.
         potential: that moves and labels them.
-        seed: of the random numbers of the dynamics.
+        seed: random seed of the dynamics.
         progress: called as `progress(config_type, done, total)`, in structures, whenever one is done.
 
     Returns:

@@ -2,10 +2,10 @@
 
 from quests_jax.disk.compression import compress_shards
 from quests_jax.disk.covers import large_cover
-from quests_jax.disk.processes import join, watched
+from quests_jax.disk.processes import heartbeat, join
 from quests_jax.disk.shards import Shards, describe_file
 from quests_jax.disk.sums import estimate, self_sums
-from quests_jax.disk.work import Work, digest, persevere
+from quests_jax.disk.work import Work, digest, rerun_after_repairs
 
 __all__ = [
     "Shards",
@@ -16,7 +16,7 @@ __all__ = [
     "estimate",
     "join",
     "large_cover",
-    "persevere",
+    "rerun_after_repairs",
     "self_sums",
-    "watched",
+    "heartbeat",
 ]

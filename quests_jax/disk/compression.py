@@ -1,4 +1,4 @@
-"""The main job for a data set on disk: what `quests_jax.compress` returns, within little memory."""
+"""Compression of a data set on disk: the numbers of `quests_jax.compress` in little memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def compress_shards(
     targets: int = TARGETS,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Choose `count` structures by `large_cover`, and say how much they keep.
+    """Choose `count` structures by `large_cover`, and measure the choice.
 
     A reference, environments that are known already, is complemented: what it covers counts as covered.
 

@@ -23,10 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jax.typing import ArrayLike
 
-from quests_jax.base.environments import Environments, joined
-from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.bounds.relaxation import best_fill
 from quests_jax.cover.bounds.sampling import bound_of_all
 from quests_jax.cover.budget import Budget
@@ -37,7 +34,7 @@ from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.relaxed import make_budget, relax
 from quests_jax.disk.shards import SHARD_STRUCTURES, Shards
-from quests_jax.disk.targets import Question, Targets, ask, draw_targets
+from quests_jax.disk.targets import DiskCover, Targets, draw_targets, pose_on_disk
 from quests_jax.disk.work import Stage
 from quests_jax.information import delta_entropy, structure_masses
 
@@ -47,13 +44,12 @@ ROUNDS = 2  # of candidates, choice and prices
 STORED = np.float32  # masses on disk: rounding raises the bound by its eps
 
 
-@follows_dtype
 def large_cover(
     shards: Shards,
     *,
     count: int,
     bandwidth: float,
-    reference: Environments | ArrayLike | None = None,
+    reference: np.ndarray | None = None,
     targets: int = TARGETS,
     seed: int = 0,
 ) -> tuple[Selection, np.ndarray]:
@@ -63,68 +59,68 @@ def large_cover(
       shards: the data set.
       count: structures to choose.
       bandwidth: h in Å⁻¹.
-      reference: environments that are known already.
+      reference: environments that are known already, shape [r, d], Å⁻¹.
       targets: how many environments to look at while choosing, at least one of each structure.
-      seed: of the targets.
+      seed: random seed for the targets.
 
     Returns:
       `Selection` with the exact coverage of all environments and an upper bound that holds with a
       probability of at least 1 − FAILURE over the sample of targets; and δH of every environment
       against the choice and the reference, shape [n], in nats.
     """
-    question = ask(shards, count, bandwidth, targets, seed, reference)
-    wanted = draw_targets(question)
-    masses = question.stage("masses")
-    masses.complete(len(shards.runs), partial(_masses_of, question, wanted))
+    task = pose_on_disk(shards, count, bandwidth, targets, seed, reference)
+    wanted = draw_targets(task)
+    masses = task.stage("masses")
+    masses.complete(len(shards.runs), partial(_masses_of, task, wanted))
     dropped = sum(masses.load(shard, "dropped")["dropped"] for shard in range(len(shards.runs)))
     bounds, choices, previous = [], [], None
     for number in range(ROUNDS):
-        choice = question.stage("choice", round=number)
-        load = partial(_load_candidates, question, masses, len(wanted.weights), previous)
-        choice.together(0, load, partial(_choose, question, wanted))
+        choice = task.stage("choice", round=number)
+        load = partial(_load_candidates, task, masses, len(wanted.weights), previous)
+        choice.together(0, load, partial(_choose, task, wanted))
         multipliers = choice.load(0, "multipliers")["multipliers"]
-        prices = question.stage("prices", round=number)
+        prices = task.stage("prices", round=number)
         prices.complete(len(shards.runs), partial(_prices_of, masses, wanted.weights * multipliers))
         pull = np.concatenate([prices.load(shard)["pull"] for shard in range(len(shards.runs))])
-        bounds.append(_bound(question, wanted, float(np.max(dropped)), multipliers, pull))
+        bounds.append(_bound(task, wanted, float(np.max(dropped)), multipliers, pull))
         choices.append(choice.load(0, "candidates", "selected", "gains"))
         previous = choices[-1]["candidates"], pull
     chosen = max(choices, key=lambda choice: choice["gains"].sum())
-    dH = covered(question, chosen["selected"])
+    dH = covered(task, chosen["selected"])
     coverage = float(np.minimum(1.0, np.exp(-dH)).mean())
     bound = max(coverage, min(1.0, *bounds))
     return Selection(chosen["selected"], chosen["gains"], "cover", coverage, bound), dH
 
 
-def covered(question: Question, selected: np.ndarray) -> np.ndarray:
+def covered(task: DiskCover, selected: np.ndarray) -> np.ndarray:
     """δH of every environment against the selected structures and the reference, shape [n], nats."""
-    shards, stage = question.shards, question.stage("covered")
-    x = joined([question.reference, kept_rows(shards, selected)])
+    shards, stage = task.shards, task.stage("covered")
+    x = np.concatenate([task.reference, kept_rows(shards, selected)])
 
     def against(shard: int) -> dict[str, np.ndarray]:
-        y = shards.environments(shard)
-        dH = np.asarray(delta_entropy(y, x, bandwidth=question.bandwidth)) if len(y) else np.zeros(0)
+        y = shards.x(shard)
+        dH = np.asarray(delta_entropy(y, x, bandwidth=task.bandwidth)) if len(y) else np.zeros(0)
         return {"delta_entropy": dH}
 
     stage.complete(len(shards.runs), against)
     return np.concatenate([stage.load(shard)["delta_entropy"] for shard in range(len(shards.runs))])
 
 
-def kept_rows(shards: Shards, selected: np.ndarray) -> Environments:
-    """The environments of some structures, in the order of the file."""
+def kept_rows(shards: Shards, selected: np.ndarray) -> np.ndarray:
+    """Descriptors of the environments of some structures, in the order of the file."""
     wanted = np.zeros(len(shards.counts), bool)
     wanted[selected] = True
-    return shards.some(np.flatnonzero(np.repeat(wanted, shards.counts)))
+    return shards.rows(np.flatnonzero(np.repeat(wanted, shards.counts)))
 
 
-def _masses_of(question: Question, wanted: Targets, shard: int) -> dict[str, np.ndarray]:
+def _masses_of(task: DiskCover, wanted: Targets, shard: int) -> dict[str, np.ndarray]:
     """Capped masses of the structures of a shard at the targets, sparse, and their greedy order."""
-    shards = question.shards
-    x, number, n_structures = shards.environments(shard), shards.structure_id(shard), len(shards.runs[shard])
-    mass = structure_masses(wanted.envs, x, number, SHARD_STRUCTURES, bandwidth=question.bandwidth)
+    shards = task.shards
+    x, number, n_structures = shards.x(shard), shards.structure_id(shard), len(shards.runs[shard])
+    mass = structure_masses(wanted.x, x, number, SHARD_STRUCTURES, bandwidth=task.bandwidth)
     mass = jnp.minimum(mass, wanted.room[None])  # one shape for every shard, so that all share their programs
     problem = _problem(DenseMasses(mass), wanted)
-    order = greedy_cover(problem, size=min(question.count, n_structures))
+    order = greedy_cover(problem, size=min(task.count, n_structures))
     dense = np.asarray(mass)[:n_structures]
     kept = dense >= DROPPED / len(shards.counts)
     return {
@@ -137,12 +133,12 @@ def _masses_of(question: Question, wanted: Targets, shard: int) -> dict[str, np.
     }
 
 
-def _choose(question: Question, wanted: Targets, loaded: tuple[np.ndarray, Masses]) -> dict[str, np.ndarray]:
+def _choose(task: DiskCover, wanted: Targets, loaded: tuple[np.ndarray, Masses]) -> dict[str, np.ndarray]:
     """Greedy choice among the candidates, and the multipliers of its relaxation."""
     candidates, masses = loaded
     problem = _problem(masses, wanted)
-    chosen = greedy_cover(problem, size=question.count)
-    relaxation = relax(problem, make_budget(problem, size=question.count))
+    chosen = greedy_cover(problem, size=task.count)
+    relaxation = relax(problem, make_budget(problem, size=task.count))
     return {
         "candidates": candidates,
         "selected": candidates[chosen.selected],
@@ -152,38 +148,38 @@ def _choose(question: Question, wanted: Targets, loaded: tuple[np.ndarray, Masse
 
 
 def _candidates(
-    question: Question, masses: Stage, n_targets: int, previous: tuple[np.ndarray, np.ndarray] | None
+    task: DiskCover, masses: Stage, n_targets: int, previous: tuple[np.ndarray, np.ndarray] | None
 ) -> np.ndarray:
     """Structures with the largest gains in the orders of their shards; later also those of highest price."""
     if previous is not None:
         known, price = previous[0], previous[1].copy()
         price[known] = -np.inf
-        dearest = np.argsort(-price, kind="stable")[: question.count]
+        dearest = np.argsort(-price, kind="stable")[: task.count]
         return np.sort(np.concatenate([known, dearest[np.isfinite(price[dearest])]]))
-    parts = [masses.load(shard, "order", "gains") for shard in range(len(question.shards.runs))]
+    parts = [masses.load(shard, "order", "gains") for shard in range(len(task.shards.runs))]
     order, gains = (np.concatenate([part[name] for part in parts]) for name in ("order", "gains"))
     room = DENSE // n_targets  # more candidates for no more memory
-    largest = np.argsort(-gains, kind="stable")[: max(OVERSAMPLE * question.count, room)]
+    largest = np.argsort(-gains, kind="stable")[: max(OVERSAMPLE * task.count, room)]
     return np.sort(order[largest])
 
 
 def _load_candidates(
-    question: Question,
+    task: DiskCover,
     masses: Stage,
     n_targets: int,
     previous: tuple[np.ndarray, np.ndarray] | None,
     mesh: Mesh,
 ) -> tuple[np.ndarray, Masses]:
     """Candidates, ascending, and their masses divided over a mesh, as `_divided_masses` stores them."""
-    candidates = _candidates(question, masses, n_targets, previous)
-    return candidates, _divided_masses(question, masses, n_targets, candidates, mesh)
+    candidates = _candidates(task, masses, n_targets, previous)
+    return candidates, _divided_masses(task, masses, n_targets, candidates, mesh)
 
 
 def _divided_masses(
-    question: Question, masses: Stage, n_targets: int, candidates: np.ndarray, mesh: Mesh
+    task: DiskCover, masses: Stage, n_targets: int, candidates: np.ndarray, mesh: Mesh
 ) -> DividedMasses:
     """Masses of ascending candidates: sparse where dense would take more than that and than DENSE entries."""
-    shards = range(len(question.shards.runs))
+    shards = range(len(task.shards.runs))
     lengths = np.concatenate([masses.load(shard, "lengths")["lengths"] for shard in shards])
     each = -(-len(candidates) // mesh.size)
     shares = [candidates[first * each : (first + 1) * each] for first in range(mesh.size)]
@@ -194,14 +190,14 @@ def _divided_masses(
         if device.process_index == jax.process_index():
             own = np.pad(lengths[share], (0, each - len(share)))
             with jax.default_device(device):
-                parts.append(make(*_stored(question, masses, share), own, n_targets))
+                parts.append(make(*_stored(task, masses, share), own, n_targets))
     return divided(parts, mesh, len(candidates))
 
 
-def _stored(question: Question, masses: Stage, structures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _stored(task: DiskCover, masses: Stage, structures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values and targets of the stored masses of ascending structures, read shard by shard."""
     values, target = [np.zeros(0, STORED)], [np.zeros(0, np.int32)]
-    for shard, run in enumerate(question.shards.runs):
+    for shard, run in enumerate(task.shards.runs):
         own = structures[(structures >= run.start) & (structures < run.stop)] - run.start
         if len(own):
             stored = masses.load(shard, "values", "target", "lengths")
@@ -220,15 +216,15 @@ def _prices_of(masses: Stage, v: np.ndarray, shard: int) -> dict[str, np.ndarray
 
 
 def _bound(
-    question: Question, wanted: Targets, dropped: float, multipliers: np.ndarray, pull: np.ndarray
+    task: DiskCover, wanted: Targets, dropped: float, multipliers: np.ndarray, pull: np.ndarray
 ) -> float:
-    """UB(θ) over all structures (see `cover.saddle`), and what dropping, rounding and sampling may hide."""
-    n = question.shards.n_environments
-    budget = Budget(jnp.ones(len(pull)), jnp.asarray(float(question.count)))
+    """UB(θ) over all structures, see `cover.bounds.relaxation`, with what dropping and sampling may hide."""
+    n = task.shards.n_environments
+    budget = Budget(jnp.ones(len(pull)), jnp.asarray(float(task.count)))
     fill = float(best_fill(jnp.asarray(pull), budget))
     hidden = dropped + 2 * float(np.finfo(STORED).eps) * fill / n
     fixed = float(wanted.weights @ (1 - multipliers * wanted.room))
-    return bound_of_all((fixed + fill) / n + hidden, question.shards.counts, wanted.of_structure)
+    return bound_of_all((fixed + fill) / n + hidden, task.shards.counts, wanted.of_structure)
 
 
 def _problem(masses: Masses, wanted: Targets) -> CoverProblem:

@@ -1,4 +1,4 @@
-"""Structures of a file on demand: where each begins is found once, and only those at work are read."""
+"""Structures of a file on demand: the start of each is found once, and only those needed are read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLAIN = "plain.xyz"  # the unpacked file, kept in the folder of its stage
 
 
 class Frames(NamedTuple):
-    """The structures of an extended xyz file, without their content."""
+    """Places of the structures in an extended xyz file."""
 
     file: Path  # as the user named it, for messages
     plain: Path  # unpacked

@@ -1,4 +1,4 @@
-"""Several processes at work on one folder: how they find each other, and what happens when one is lost."""
+"""Several processes that share a working folder: how they meet, and what happens when one is lost."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from quests_jax.base.checks import InputError
 from quests_jax.disk.work import Work
 
 BEAT = 1.0  # s between two signs of life
-LOST = 30.0  # s without one after which a process counts as dead
+LOST = 30.0  # s without a sign of life after which a process counts as lost
 ENDED, FAILED = "ended", "failed"
 
 
 def join(coordinator: str, processes: int | None, process: int | None) -> tuple[int, int]:
-    """Meet the other processes by `jax.distributed`; the number of this one, and how many there are.
+    """Connect to the other processes by `jax.distributed`; return the number of this one and the total.
 
     Args:
       coordinator: HOST:PORT of process 0, or "auto" under SLURM, Open MPI or Kubernetes.
@@ -47,12 +47,11 @@ def join(coordinator: str, processes: int | None, process: int | None) -> tuple[
 
 
 @contextmanager
-def watched(work: Work) -> Iterator[None]:
-    """Show the others signs of life while the block runs, and leave if one of them shows none for `LOST` s.
+def heartbeat(work: Work) -> Iterator[None]:
+    """Send signs of life while the block runs, and exit if another process sends none for `LOST` seconds.
 
-    Leaving is abrupt, from whatever the process was doing: results appear whole or not at all. What it was
-    doing together with the lost one fails at once, in the words of the network; that error is held back
-    until it is known whether somebody is lost.
+    The exit is immediate; results appear whole or not at all. Collective operations with a lost process fail
+    at once with an error of the network; it is held back until it is known whether a process is lost.
     """
     if work.processes == 1:
         yield

@@ -92,10 +92,16 @@ def describe_file(
     elements: str = IGNORE,
     species: Sequence[str] | None = None,
 ) -> Shards:
-    """Descriptors of an extended xyz file, kept in `work`; those that are there already are not made again.
+    """Descriptors of an extended xyz file, stored in `work`; existing ones are used again.
 
     Raises:
       InputError: what `open_frames` and `get_descriptors` refuse; the message names file, structure, atom.
+
+    >>> from pathlib import Path
+    >>> from quests_jax.datasets import bundled
+    >>> shards = describe_file(Work(Path("work")), bundled(), k=8, cutoff=4.0)
+    >>> sum(len(run) for run in shards.runs)  # structures
+    181
     """
     identity = digest(file)
     frames = open_frames(work, file, identity)

@@ -41,7 +41,7 @@ class Blocks(NamedTuple):
 
     @property
     def number(self) -> int:
-        """How many blocks there are."""
+        """Number of blocks."""
         return -(-self.n // BLOCK)
 
     def load(self, block: int, *names: str) -> dict[str, np.ndarray]:
@@ -157,7 +157,7 @@ def _by_element(shards: Shards, order: np.ndarray) -> np.ndarray:
 
 
 def _sums_of(blocks: Blocks, bandwidth: float, cut: float, block: int) -> dict[str, np.ndarray]:
-    """What pairs of a block with itself and with the next half of all blocks, in a circle, add to each."""
+    """Sums from one block with itself and its next ⌊B/2⌋ blocks (cyclic), so each pair is formed once."""
     number = blocks.number
     own = blocks.load(block, "x", "elements", "low", "high")
     envs = from_arrays(own)

@@ -30,8 +30,8 @@ class Targets(NamedTuple):
         return np.asarray(self.envs.x)
 
 
-class Question(NamedTuple):
-    """What is asked of the data set."""
+class DiskCover(NamedTuple):
+    """A cover problem on disk: data, size, bandwidth, reference and targets."""
 
     shards: Shards
     count: int  # structures to choose
@@ -42,45 +42,45 @@ class Question(NamedTuple):
     reference_digest: str
 
     def stage(self, name: str, **more: int) -> Stage:
-        """The stage with results of this question, and no other."""
+        """The stage with results of this task, and of no other."""
         asked = {name: value for name, value in self._asdict().items() if name not in ("shards", "reference")}
         return self.shards.stage.work.stage(name, self.shards.parameters | asked | more)
 
 
-def ask(
+def pose_on_disk(
     shards: Shards,
     count: int,
     bandwidth: float,
     targets: int,
     seed: int,
     reference: Environments | ArrayLike | None,
-) -> Question:
-    """The question; raises `InputError` for a reference with another descriptor."""
+) -> DiskCover:
+    """Pose the cover problem of a folder; raises `InputError` for a reference with another descriptor."""
     known = known_environments(reference, shards.nothing)
     content = b"".join(np.ascontiguousarray(array).tobytes() for array in known.arrays().values())
     digest = hashlib.sha256(content).hexdigest()
-    return Question(shards, count, bandwidth, targets, seed, known, digest)
+    return DiskCover(shards, count, bandwidth, targets, seed, known, digest)
 
 
-def draw_targets(question: Question) -> Targets:
+def draw_targets(task: DiskCover) -> Targets:
     """A random sample without replacement from each structure, in proportion to its size, at least one."""
-    shards, counts = question.shards, question.shards.counts
-    size = sample_sizes(counts, question.targets)
+    shards, counts = task.shards, task.shards.counts
+    size = sample_sizes(counts, task.targets)
 
     def draw(shard: int) -> dict[str, np.ndarray]:
         own, number = size[shards.runs[shard]], shards.structure_id(shard)
-        random = np.random.default_rng([question.seed, shard]).random(len(number))
+        random = np.random.default_rng([task.seed, shard]).random(len(number))
         order = np.lexsort((random, number))
         first = np.searchsorted(number, number)  # number of the first row of the same structure
         picked = np.sort(order[np.arange(len(number)) - first < own[number]])
         atoms, envs = counts[shards.runs[shard]], shards.environments(shard).take(picked)
         room = np.ones(len(envs))
-        if len(question.reference) and len(envs):
-            reached = np.asarray(kernel_sum(envs, question.reference, bandwidth=question.bandwidth))
+        if len(task.reference) and len(envs):
+            reached = np.asarray(kernel_sum(envs, task.reference, bandwidth=task.bandwidth))
             room = np.maximum(1.0 - reached, 0.0)
         return envs.arrays() | {"weights": (atoms / np.maximum(own, 1))[number[picked]], "room": room}
 
-    stage = question.stage("targets")
+    stage = task.stage("targets")
     stage.complete(len(shards.runs), draw)
     parts = [stage.load(shard) for shard in range(len(shards.runs))]
     weights, room = (np.concatenate([part[name] for part in parts]) for name in ("weights", "room"))

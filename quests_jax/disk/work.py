@@ -1,4 +1,4 @@
-"""A folder of results: each is made once, checked when it is read, and shared by all who work on it.
+"""A folder of results: each is computed once, checked when it is read, and shared by all processes.
 
 A stage is a folder named after what it holds and a digest of the parameters that its results depend on;
 a result is one file of arrays, `00012.npz`, and the checksum of all its bytes behind them. It appears whole
@@ -46,7 +46,7 @@ class Damaged(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """A folder to work in, and which of several processes this is."""
+    """A working folder, and the number of this process among those that share it."""
 
     folder: Path
     process: int = 0
@@ -58,7 +58,7 @@ class Work:
 
     @property
     def signs(self) -> Path:
-        """Folder where processes show each other where they are."""
+        """Folder of the signs of life of all processes."""
         return self.folder / "processes"
 
     def stage(self, name: str, parameters: dict[str, Any]) -> Stage:
@@ -82,7 +82,7 @@ class Stage(NamedTuple):
     work: Work
 
     def path(self, number: int) -> Path:
-        """Where result `number` is or will be."""
+        """Path of result `number`."""
         return self.folder / f"{number:05d}.npz"
 
     def save(self, number: int, arrays: Arrays) -> None:
@@ -157,7 +157,7 @@ class Stage(NamedTuple):
         Whoever has found it damaged makes it again alone, on its own devices.
 
         Args:
-          number: of the result.
+          number: number of the result.
           load: what this process holds when the work is divided over a mesh of devices; it may find damage,
             so nobody is asked to work before all have loaded.
           make: the arrays, by operations that all processes take part in.
@@ -196,8 +196,12 @@ class Stage(NamedTuple):
         return number % self.work.processes == self.work.process or self.path(number) in self.work.repairs
 
 
-def persevere(pipeline: Callable[[], T]) -> T:
-    """The result of a pipeline over stages, begun again whenever it meets a damaged result."""
+def rerun_after_repairs(pipeline: Callable[[], T]) -> T:
+    """Run a pipeline over stages, and start it again whenever it meets a damaged result.
+
+    >>> rerun_after_repairs(lambda: 42)
+    42
+    """
     met: set[str] = set()
     while True:
         try:
@@ -211,7 +215,7 @@ def persevere(pipeline: Callable[[], T]) -> T:
 
 @contextmanager
 def _space(folder: Path) -> Iterator[None]:
-    """A full disk becomes a clear error."""
+    """Turn a full disk into a clear error."""
     try:
         yield
     except OSError as error:
@@ -224,6 +228,12 @@ def _space(folder: Path) -> Iterator[None]:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file's content."""
+    """SHA-256 of a file's content.
+
+    >>> from pathlib import Path
+    >>> _ = Path("data.xyz").write_text("some text")
+    >>> digest(Path("data.xyz")) == digest(Path("data.xyz"))
+    True
+    """
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -38,7 +38,7 @@ SHORTENED = 6  # times a step that crosses the target; a jump of the descriptor 
 
 
 class Goal(NamedTuple):
-    """What is wanted of a new structure, and how long it may take."""
+    """Requirements of a new structure, and limits of the search for it."""
 
     target: float = 30.0  # nats; infinite for as much as there is
     pool: Pool = jnp.mean  # δH of all atoms to the number that is to reach it, such as jnp.mean or jnp.max
@@ -49,7 +49,7 @@ class Goal(NamedTuple):
 
 
 class Augmented(NamedTuple):
-    """A new structure, and how it came about."""
+    """A new structure and the course of its optimization."""
 
     structure: ase.Atoms
     delta_entropy: np.ndarray  # [n] of its environments, in nats
@@ -82,7 +82,7 @@ def augment(
       goal: target, closest approach, and how long to try.
       energy: potential energy in eV of positions, shape [n, 3], in Å, whose slope is weighed against that of
         δH; nothing where not given.
-      key: of the starting displacements, `jax.random.key(0)` where not given.
+      key: random key for the starting displacements; default `jax.random.key(0)`.
 
     Returns:
       The new structure: its pooled δH is within 0.5 nats of a finite target, and no two atoms are closer than
@@ -90,6 +90,14 @@ def augment(
 
     Raises:
       InputError: bad parameters or structures, or a target that was not reached.
+
+    >>> from ase.build import bulk
+    >>> copper = bulk("Cu", cubic=True)
+    >>> from quests_jax.generate import known_environments
+    >>> known = known_environments([copper], k=4, cutoff=3.0)
+    >>> new = augment(copper, known, goal=Goal(target=2.0, closest=2.0))
+    >>> bool(new.delta_entropy.mean() >= 2.0), new.closest >= 2.0
+    (True, True)
     """
     validate([atoms])
     if not len(atoms):
@@ -166,7 +174,7 @@ def _bounded(move: np.ndarray, longest: float) -> np.ndarray:
 
 
 def _moved(atoms: ase.Atoms, positions: np.ndarray) -> ase.Atoms:
-    """The same atoms elsewhere, without what was known of them."""
+    """The same atoms at other positions, without their labels."""
     return ase.Atoms(atoms.numbers, positions, cell=atoms.cell, pbc=atoms.pbc)
 
 

@@ -34,7 +34,7 @@ Energy = Callable[[jax.Array], jax.Array]  # positions [n, 3] in Å to eV
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """What counts as known, and how environments are described."""
+    """Known environments, and how environments are described."""
 
     x: ArrayLike  # [r, 2k − 1] Å⁻¹, see `known_environments`
     weights: ArrayLike | None = None  # [r] of the rows of x, 1 each where not given
@@ -50,7 +50,7 @@ class Known:
         return dataclasses.replace(self, x=np.concatenate([self.x, more]), weights=weights)
 
     def padded(self) -> Known:
-        """The same with rows that weigh nothing, so that references of nearby sizes share a program."""
+        """The same with rows of zero weight appended, so that references of similar sizes share a program."""
         x = np.asarray(self.x)
         weights = np.ones(len(x), x.dtype) if self.weights is None else np.asarray(self.weights)
         extra = padded_size(len(x), smallest=256) - len(x)
@@ -69,7 +69,13 @@ def known_environments(
     bandwidth: float = DEFAULT_BANDWIDTH,
     smooth: bool = False,
 ) -> Known:
-    """Environments of these structures as what counts as known; smooth ones if asked for."""
+    """Environments of these structures as the known ones; smooth ones if asked for.
+
+    >>> from ase.build import bulk
+    >>> copper = bulk("Cu", cubic=True)
+    >>> known_environments([copper], k=4, cutoff=3.0).x.shape  # the four atoms are alike
+    (4, 7)
+    """
     x = _described(structures, k, cutoff, smooth)
     return Known(x, bandwidth=bandwidth, k=k, cutoff=cutoff, smooth=smooth)
 
@@ -86,6 +92,15 @@ def delta_entropies(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors,
 
     Returns:
       Shape [n], in nats.
+
+    >>> from ase.build import bulk
+    >>> copper = bulk("Cu", cubic=True)
+    >>> from quests_jax.atoms import find_neighbors
+    >>> known = known_environments([copper], k=4, cutoff=3.0)
+    >>> near = find_neighbors(copper, k=4, cutoff=3.0)
+    >>> dH = delta_entropies(copper.positions, copper.cell.array, near, known)
+    >>> [round(float(each), 2) for each in dH]  # −ln 4
+    [-1.39, -1.39, -1.39, -1.39]
     """
     if known.smooth:
         y = smooth_descriptors(positions, cell, neighbors, k=known.k, cutoff=known.cutoff)
@@ -130,6 +145,13 @@ def biased(
 
     Raises:
       InputError: descriptors that are not smooth.
+
+    >>> from ase.build import bulk
+    >>> copper = bulk("Cu", cubic=True)
+    >>> known = known_environments([copper], k=4, cutoff=3.0, smooth=True)
+    >>> energy = biased(lambda R, **_: 0.0, known, copper.cell.array, target=2.0, stiffness=1.0)
+    >>> callable(energy)
+    True
     """
     if not known.smooth:
         raise InputError("a bias needs smooth descriptors; use known_environments(..., smooth=True).")

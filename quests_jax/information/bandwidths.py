@@ -33,6 +33,9 @@ def gaussian_rule(volume: ArrayLike) -> np.ndarray:
     """h(V) = 0.0897141 exp[−(V/10.896)²/2] + 0.0119417 in Å⁻¹, [schwalbe-koda:25, (10)].
 
     V is the volume in Å³ per atom.
+
+    >>> round(float(gaussian_rule(20.0)), 4)  # Å⁻¹, for 20 Å³ per atom
+    0.0286
     """
     return 0.0897141 * np.exp(-0.5 * (_volume(volume) / 10.896) ** 2) + 0.0119417
 
@@ -41,6 +44,9 @@ def cutoff_rule(volume: ArrayLike) -> np.ndarray:
     """h(V) = 0.086164 f(ln² V) + 0.016 in Å⁻¹, [schwalbe-koda:25, (11)].
 
     f(z) = (1 − z²/11.61172²)², 0 beyond; V is the volume in Å³ per atom.
+
+    >>> float(cutoff_rule(20.0)) > 0
+    True
     """
     z = np.log(_volume(volume)) ** 2 / 11.61172
     return 0.086164 * np.where(z <= 1, (1 - z**2) ** 2, 0.0) + 0.016
@@ -59,6 +65,12 @@ def elbow_bandwidth(x: Rows, bandwidths: Sequence[float] | np.ndarray) -> tuple[
 
     Raises:
       InputError: fewer than two environments or three bandwidths, or bandwidths that do not ascend.
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(30, 2))
+    >>> best, shares = elbow_bandwidth(x, [0.01, 0.1, 1.0, 10.0])
+    >>> 0.01 <= best <= 10.0, len(shares)
+    (True, 4)
     """
     h = np.asarray(bandwidths, float)
     if np.shape(rows_of(x))[0] < 2 or len(h) < 3:
@@ -86,6 +98,11 @@ def novelty_bandwidth(y: Rows, x: Rows, *, novel: float = 0.01) -> float:
 
     Raises:
       InputError: a share out of range, sets that do not fit, or so many copies that every bandwidth fits.
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(60, 2))
+    >>> novelty_bandwidth(x[::2], x[1::2], novel=0.1) > 0
+    True
     """
     if not 0 < novel < 1:
         raise InputError(f"novel must be between 0 and 1, got {novel}.")
@@ -119,6 +136,11 @@ def likelihood_bandwidth(y: Rows, x: Rows) -> float:
 
     Raises:
       InputError: sets that do not fit, or so many copies that the likelihood grows without bound.
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(60, 2))
+    >>> 0.1 < likelihood_bandwidth(x[::2], x[1::2]) < 1.0
+    True
     """
     unit, y, x = _in_units(rows_of(y), rows_of(x))
     low = bottom = -DECADES * np.log(10.0)

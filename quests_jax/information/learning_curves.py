@@ -1,4 +1,4 @@
-"""What a part of the data says about the whole: learning curves, their limit, and quick estimates.
+"""Estimates from a part of the data: learning curves, their limit, and sampled measures.
 
 Samples are drawn without replacement: a sample as large as the data set is the data set.
 """
@@ -64,10 +64,17 @@ def learning_curve(
       sizes: numbers of environments, at most n.
       repeats: number of orders.
       bandwidth: h in Å⁻¹.
-      key: of the orders, `jax.random.key(0)` where not given.
+      key: random key for the orders; default `jax.random.key(0)`.
 
     Raises:
       InputError: sizes out of range, or x no matrix.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> curve = qj.information.learning_curve(x, [1, 3], repeats=2, bandwidth=0.1)
+    >>> curve.entropies.round(4).tolist()
+    [[0.0, 0.6365], [0.0, 0.6365]]
     """
     x, repeats = _rows(x), check_count("repeats", repeats)
     counts = np.asarray(sizes, int)
@@ -87,6 +94,12 @@ def largest_entropy(curve: LearningCurve) -> float:
     """Limit of a learning curve by the fit H(n) = a − b exp(−c ln² n) at n = 1e12, [schwalbe-koda:25, (9)].
 
     Raises `InputError` if there are fewer than four sizes, or the fit does not converge.
+
+    >>> import numpy as np
+    >>> sizes = np.array([10, 100, 1000, 10_000])
+    >>> curve = LearningCurve(sizes, 3 - 2 * np.exp(-0.1 * np.log(sizes)[None] ** 2))
+    >>> round(largest_entropy(curve), 3)
+    3.0
     """
     if len(curve.sizes) < 4:
         raise InputError(f"a fit of three numbers needs four sizes, got {len(curve.sizes)}.")
@@ -101,12 +114,19 @@ def largest_entropy(curve: LearningCurve) -> float:
 
 
 def information_gap(curve: LearningCurve) -> float:
-    """H_max − H(n) in nats: what more environments of the same kind would add, [schwalbe-koda:25, (9)]."""
+    """H_max − H(n) in nats: what more environments of the same kind would add, [schwalbe-koda:25, (9)].
+
+    >>> import numpy as np
+    >>> sizes = np.array([10, 20, 50, 100])
+    >>> curve = LearningCurve(sizes, 3 - 2 * np.exp(-0.1 * np.log(sizes)[None] ** 2))
+    >>> round(information_gap(curve), 3)  # 2 exp(−0.1 ln² 100)
+    0.24
+    """
     return largest_entropy(curve) - float(curve.mean[np.argmax(curve.sizes)])
 
 
 class Estimate(NamedTuple):
-    """A number known from a sample."""
+    """An estimate from a sample, with its 95 % interval."""
 
     value: float
     half_width: float  # of its 95 % confidence interval; 0 where nothing was left to chance
@@ -122,7 +142,13 @@ def sampled_entropy(
       x: environments, shape [n, d], Å⁻¹.
       rows: in the sample, drawn without replacement; n at most.
       bandwidth: h in Å⁻¹.
-      key: of the sample, `jax.random.key(0)` where not given.
+      key: random key for the sample; default `jax.random.key(0)`.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> round(qj.information.sampled_entropy(x, rows=3, bandwidth=0.1).value, 4)
+    0.6365
     """
     x, rows = _rows(x), check_count("rows", rows, minimum=2)
     key = key_or_default(key)
@@ -136,6 +162,10 @@ def estimated_entropy(p: np.ndarray, n: int) -> Estimate:
     """H ≈ ln n − mean ln p from the kernel sums p_i = Σ_j K(x_i, x_j) of a sample, shape [r], of n rows.
 
     Unbiased, at a cost of r·n pairs instead of n²/2; in nats.
+
+    >>> import numpy as np
+    >>> round(estimated_entropy(np.array([2.0, 2.0, 1.0]), 3).value, 4)  # from all rows, so exact
+    0.6365
     """
     mean, half_width = _mean(-np.log(p), n)
     return Estimate(float(np.log(n) + mean), half_width)
@@ -146,6 +176,10 @@ def estimated_diversity(p: np.ndarray, n: int) -> Estimate:
 
     Rare environments dominate 1/p in a redundant data set: then the sample must be large enough to hold a
     good number of them for the interval to be trusted.
+
+    >>> import numpy as np
+    >>> round(estimated_diversity(np.array([2.0, 2.0, 1.0]), 3).value, 4)
+    0.6931
     """
     mean, half_width = _mean(1 / p, n)
     return Estimate(float(np.log(n * mean)), half_width / mean)

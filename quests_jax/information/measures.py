@@ -43,6 +43,12 @@ def entropy(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
 
     Raises:
       InputError: x is empty or not a matrix, or the bandwidth is not positive.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> round(float(qj.entropy(x, bandwidth=0.1)), 4)  # ln 3 − (2/3) ln 2
+    0.6365
     """
     return _mean_surprise(self_kernel_sum(x, bandwidth=bandwidth))
 
@@ -68,6 +74,13 @@ def delta_entropy(y: Rows, x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH)
 
     Returns:
       Shape [m] or [H, m], in nats.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> dH = qj.delta_entropy(np.array([[0.0], [0.3]]), x, bandwidth=0.1)
+    >>> [round(float(each), 2) for each in dH]  # covered, and new
+    [-0.69, 3.81]
     """
     return -log_kernel_sum(y, x, bandwidth=bandwidth)
 
@@ -96,6 +109,13 @@ def delta_entropy_of_others(
 
     Raises:
       InputError: groups that do not fit x, or are no whole numbers.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> dH = qj.information.delta_entropy_of_others(x, np.array([0, 1, 2]), bandwidth=0.1)
+    >>> (dH > 0).tolist()  # the third is like no other
+    [False, False, True]
     """
     return -log_sum_of_others(x, group, rows=rows, bandwidth=bandwidth)
 
@@ -111,6 +131,12 @@ def diversity(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array
     Args:
       x: environments, shape [n, d], Å⁻¹.
       bandwidth: h in Å⁻¹, a number or shape [H].
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> round(float(np.exp(qj.diversity(x, bandwidth=0.1))), 4)  # distinct environments
+    2.0
     """
     return jax.nn.logsumexp(-jnp.log(self_kernel_sum(x, bandwidth=bandwidth)), axis=-1)
 
@@ -130,6 +156,12 @@ def overlap(
       x: reference, shape [n, d], Å⁻¹.
       bandwidth: h in Å⁻¹, a number or shape [H].
       tolerance: nats; 1e-5 where not given (see `overlap_tolerance`).
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> float(qj.overlap(np.array([[0.0], [1.0], [2.0], [3.0]]), x, bandwidth=0.1))  # two of four
+    0.5
     """
     dH = delta_entropy(y, x, bandwidth=bandwidth)
     tolerance = overlap_tolerance(dH.dtype) if tolerance is None else tolerance
@@ -157,6 +189,12 @@ def overlap_matrix(
 
     Raises:
       InputError: no parts, or what `delta_entropy` raises.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> qj.information.overlap_matrix([x, x[2:]], bandwidth=0.1).round(2).tolist()
+    [[1.0, 1.0], [0.33, 1.0]]
     """
     if not len(parts):
         raise InputError("parts: none; give the environments of one part at least.")
@@ -184,7 +222,14 @@ def _together(parts: Sequence[Rows]) -> Rows:
 
 @follows_dtype
 def efficiency(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
-    """Share of the largest entropy, 100·H / ln n in percent, [schwalbe-koda:25, (8)]; 100 for n = 1."""
+    """Share of the largest entropy, 100·H / ln n in percent, [schwalbe-koda:25, (8)]; 100 for n = 1.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> round(float(qj.efficiency(x, bandwidth=0.1)), 1)  # percent of ln 3
+    57.9
+    """
     H = entropy(x, bandwidth=bandwidth)
     n = jnp.shape(rows_of(x))[0]
     return 100 * H / jnp.log(n).astype(H.dtype) if n > 1 else jnp.full_like(H, 100)

@@ -1,1 +1,1 @@
-"""What a person sees and keeps: tables, figures, the page, viewer files, files."""
+"""Output for people: tables, figures, the page, viewer files, files."""

@@ -53,7 +53,7 @@ def comparison(rows: Sequence[dict[str, Any]], *, title: str = "") -> Figure:
 
     Args:
       rows: from `compare`.
-      title: of the figure.
+      title: title of the figure.
     """
     known = [name for name in PANELS if any(row[name] is not None for row in rows)]
     lines = -(-len(known) // 3)

@@ -56,7 +56,7 @@ def show(
       data: structures; or environments, without a view in 3D; or what `compress` returned: the chosen ones.
       k: neighbors of an environment.
       cutoff: in Å.
-      bandwidth: of the kernel, in Å⁻¹.
+      bandwidth: width of the kernel, in Å⁻¹.
       title: heading of the page.
 
     Raises:

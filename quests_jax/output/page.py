@@ -42,7 +42,7 @@ class Section(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What a page shows, from top to bottom."""
+    """Content of a page, from top to bottom."""
 
     title: str
     conclusions: Sequence[str]

@@ -1,4 +1,4 @@
-"""What a person sees in a terminal: progress on stderr, tables on stdout, and versions."""
+"""Terminal output: progress on stderr, tables on stdout, and versions."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a person asks of a data set: functions from environments to named tuples. No study prints."""
+"""Questions about a data set, as functions from environments to named tuples. No study prints."""

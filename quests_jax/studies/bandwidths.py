@@ -83,7 +83,7 @@ def recommended_bandwidth(
       envs: environments of two structures at least.
       volume: in Å³ per atom (see `typical_volume`), for the rules by volume of QUESTS descriptors.
       sample: environments to look at, at most.
-      seed: of the halves.
+      seed: random seed for the halves.
       likelihood: whether to maximize the likelihood too, which takes longer.
 
     Raises:
@@ -143,7 +143,7 @@ def bandwidth_fit(
       envs: the data set.
       bandwidth: h in Å⁻¹.
       recommend: what gives the value to use instead.
-      seed: of the structures that are drawn.
+      seed: random seed for the draw of structures.
     """
     bandwidth = check_positive("bandwidth", bandwidth)
     own = baseline(envs, bandwidth=bandwidth, seed=seed)

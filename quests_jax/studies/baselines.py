@@ -46,7 +46,7 @@ def baseline(
       envs: the data set.
       bandwidth: h in Å⁻¹.
       asked: whole structures are drawn until they hold this many environments; None asks all.
-      seed: of the structures that are drawn.
+      seed: random seed for the draw of structures.
 
     >>> from quests_jax.base.environments import make_environments
     >>> envs = make_environments(np.array([[0.0], [0.0], [5.0]]), np.array([0, 1, 2]))

@@ -61,8 +61,8 @@ def compare(
       sizes: fractions (floats) or numbers of structures (ints).
       methods: names of rules, or "stratified" (by `info["config_type"]`); all that apply where not given.
       k: number of neighbors of the descriptor.
-      cutoff: of the descriptor, in Å.
-      bandwidth: of the kernel, in Å⁻¹.
+      cutoff: cutoff radius of the descriptor, in Å.
+      bandwidth: width of the kernel, in Å⁻¹.
 
     Returns:
       One row per size and method, with these numbers of the choice: `size` and `fraction` (structures),

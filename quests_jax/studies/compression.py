@@ -34,7 +34,7 @@ DEFAULT_SIZE = 0.1
 
 
 class Compression(NamedTuple):
-    """What `compress` returns."""
+    """Result of `compress`."""
 
     selection: Selection
     structures: list[Atoms]  # the chosen ones, in order of choice; empty if only environments were given
@@ -104,9 +104,9 @@ def compress(
         `at_least` structures are chosen.
       at_least: structures of each label.
       k: number of neighbors of the descriptor.
-      cutoff: of the descriptor, in Å.
+      cutoff: cutoff radius of the descriptor, in Å.
       species: chemical symbols to be told apart by the descriptor.
-      bandwidth: of the kernel, in Å⁻¹.
+      bandwidth: width of the kernel, in Å⁻¹.
       seed: of rules that are random.
       certify: how hard to look for a bound of what any choice of this size could cover: "quick" takes about
         as long as everything before it at most, "full" as long as it needs, "none" leaves it out.

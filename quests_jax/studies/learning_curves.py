@@ -36,7 +36,7 @@ def saturation(
       envs: the data set.
       repeats: random orders.
       bandwidth: h in Å⁻¹.
-      seed: of the orders.
+      seed: random seed for the orders.
 
     >>> import numpy as np
     >>> from quests_jax.base.environments import make_environments

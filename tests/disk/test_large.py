@@ -31,7 +31,7 @@ from quests_jax.disk import (
 from quests_jax.disk import (
     shards as dataset,
 )
-from quests_jax.disk.targets import ask, draw_targets
+from quests_jax.disk.targets import draw_targets, pose_on_disk
 from quests_jax.information import estimated_diversity, estimated_entropy
 
 H, NARROW = 0.015, 0.004  # Å⁻¹; within the narrow one, hardly anything covers anything
@@ -163,7 +163,7 @@ def test_a_reference_of_another_kind_is_refused(shards: Shards) -> None:
 
 
 def test_targets_represent_every_structure(shards: Shards) -> None:
-    targets = draw_targets(ask(shards, 15, H, 300, 0, None))
+    targets = draw_targets(pose_on_disk(shards, 15, H, 300, 0, None))
     assert targets.weights.sum() == pytest.approx(shards.n_environments)
     assert len(targets.weights) == 90 * 4  # of 8 atoms each, at least 300 of 720
     assert targets.of_structure.sum() < shards.n_environments
@@ -208,20 +208,20 @@ from jax.sharding import Mesh
 from quests_jax.cover.masses.sharded import AXIS
 from quests_jax.cover.masses.stored import DenseMasses, SparseMasses
 from quests_jax.disk import Work, covers, describe_file
-from quests_jax.disk.targets import ask, draw_targets
+from quests_jax.disk.targets import draw_targets, pose_on_disk
 folder, h, candidates = Path(sys.argv[1]), 0.0005, np.array([3, 11, 12, 23])
 small_shards()
 qj.write(folder / "data.xyz", crystals(24, atoms=8))
 shards = describe_file(Work(folder / "work"), folder / "data.xyz", k=32, cutoff=5.0)
-question = ask(shards, 3, h, 300, 0, None)
-wanted = draw_targets(question)
-stage = question.stage("masses")
-stage.complete(len(shards.runs), partial(covers._masses_of, question, wanted))
+task = pose_on_disk(shards, 3, h, 300, 0, None)
+wanted = draw_targets(task)
+stage = task.stage("masses")
+stage.complete(len(shards.runs), partial(covers._masses_of, task, wanted))
 envs, n = qj.environments(qj.read(folder / "data.xyz")), len(wanted.weights)
 whole = qj.information.structure_masses(wanted.x, envs.x, envs.structure_id, 24, bandwidth=h)
 for kind, most in ((DenseMasses, 10**9), (SparseMasses, 0)):
     covers.DENSE = most
-    masses = covers._divided_masses(question, stage, n, candidates, Mesh(np.asarray(jax.devices()), (AXIS,)))
+    masses = covers._divided_masses(task, stage, n, candidates, Mesh(np.asarray(jax.devices()), (AXIS,)))
     assert isinstance(masses.parts, kind) and masses.mesh.size == 3
     np.testing.assert_allclose(masses.columns(np.arange(n)), np.minimum(whole, 1)[candidates], atol=1e-6)
 """

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from quests_jax.base.checks import InputError
-from quests_jax.disk import Work, persevere
+from quests_jax.disk import Work, rerun_after_repairs
 from quests_jax.disk import work as module
 from quests_jax.disk.work import Damaged
 
@@ -77,7 +77,7 @@ def test_a_damaged_result_is_named_and_made_again(tmp_path: Path, harm: Callable
         return pipeline()
 
     with pytest.warns(UserWarning, match="00001.npz was damaged"):
-        assert persevere(again) == [0, 4]
+        assert rerun_after_repairs(again) == [0, 4]
     assert stage.load(1)["square"] == 1
 
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_back_is_an_error_and_no_endless_loop(tmp_path: Path
         stage.load(0)
 
     with pytest.warns(UserWarning, match="damaged"), pytest.raises(InputError, match="check the disk"):
-        persevere(pipeline)
+        rerun_after_repairs(pipeline)
 
 
 def test_a_full_disk_says_so_and_leaves_nothing_behind(tmp_path: Path, monkeypatch) -> None:
@@ -172,7 +172,7 @@ class Together:
 
     def run(self) -> None:
         def one(process: int) -> None:
-            self.found[process] = persevere(lambda: self.pipeline(process))
+            self.found[process] = rerun_after_repairs(lambda: self.pipeline(process))
 
         threads = [threading.Thread(target=one, args=(work.process,), daemon=True) for work in self.works]
         for thread in threads:

@@ -1,11 +1,11 @@
-"""A bound that knows that a choice is whole: what one structure covers alone gains nothing by others.
+"""A tighter bound for 0/1 selections: a second structure adds nothing where one already covers.
 
 For w in {0, 1} and any multipliers 0 ≤ θ_i ≤ 1, with o(i) the structure that environment i is of,
 
     min(1, m_i(w)) ≤ 1 − θ_i + θ_i [r_i + w_o (1 − r_i) + (1 − w_o) Σ_{s≠o} w_s M_si]
 
-because for w_o = 1 the right side is 1, and for w_o = 0 it is the linear bound of `saddle`. It is the better
-one where o covers i alone, M_oi ≥ 1 − r_i, as a rule; elsewhere the linear one is taken. Weighted by u and
+because for w_o = 1 the right side is 1, and for w_o = 0 it is the linear bound of `relaxation`. It is tighter
+where o covers i alone, M_oi ≥ 1 − r_i, as a rule; elsewhere the linear one is taken. Weighted by u and
 summed, the right side is a constant plus a·w − wᵀQw, where Q pairs structures that share environments.
 Relaxed, that is not concave, but w_s² = w_s for whole choices, so a diagonal D may be added to both terms,
 
@@ -35,7 +35,7 @@ ROUNDS = 20  # multipliers tried
 RATE = 0.15  # of their change
 NEAR, POWER = 0.9, 0.3  # which eigenvalues count as lowest, and how fast scales follow their vectors
 PATIENCE = 3  # rounds that may bring nothing
-WORTH = 1e-4  # relative fall of the bound that is something
+WORTH = 1e-4  # smallest relative improvement of the bound that counts
 ASCENT = 100  # steps of Frank and Wolfe
 WIDTH = 0.02  # of the mass over which a multiplier falls from 1 to 0
 ALONE = 1e-9  # of the room: what may be missing where a structure covers alone

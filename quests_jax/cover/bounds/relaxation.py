@@ -30,7 +30,7 @@ BISECTIONS = 60  # halvings of the price of the budget: to rounding
 
 
 class Data(NamedTuple):
-    """What the relaxed problem is made of."""
+    """Arrays of the relaxed problem."""
 
     masses: Masses  # [S, n], capped if the measure allows it
     u: jax.Array  # [n], summing to 1
@@ -48,7 +48,7 @@ class Relaxation(NamedTuple):
 
 
 class Iterate(NamedTuple):
-    """Where the primal-dual method is."""
+    """State of the primal-dual method."""
 
     w: jax.Array  # [S]
     theta: jax.Array  # [n]

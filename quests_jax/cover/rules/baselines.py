@@ -68,7 +68,7 @@ def stratified(
 
     Args:
       envs: environments of S structures.
-      key: of the random order; `jax.random.key(0)` where not given.
+      key: random key for the order; default `jax.random.key(0)`.
       size: fraction of the structures, or a number of structures; or else
       budget: of costs, see `quests_jax.cover.budget`.
       labels: of each structure, S of them.

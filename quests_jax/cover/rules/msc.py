@@ -50,7 +50,7 @@ class Rows(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where the search is. C is kept as rows in order of choice."""
+    """State of the search. C is stored as rows in order of choice."""
 
     log_mass: jax.Array  # [g, TILE], ln Σ K(x_i, y) over the rows y of C that the tile has seen
     seen: jax.Array  # [g] int32, how many rows of C that is; -1 before the first look
@@ -91,6 +91,11 @@ def msc(
     Raises:
       InputError: a size or budget out of range, a bandwidth that is not positive, or a reference that does
         not fit.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> len(qj.msc(envs, size=2, bandwidth=0.1).selected)
+    2
     """
     bandwidth = check_positive("bandwidth", bandwidth)
     known = known_environments(reference, envs)

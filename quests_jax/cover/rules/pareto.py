@@ -90,6 +90,11 @@ def pareto_msc(
 
     Raises:
       InputError: as `msc`, or more masses than fit into memory.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> len(qj.cover.pareto_msc(envs, size=2, bandwidth=0.1).selected)
+    2
     """
     selection = msc(envs, bandwidth=bandwidth, size=size, budget=budget, reference=reference)
     if envs.n_structures * len(np.asarray(envs.x)) > DENSE:

@@ -1,4 +1,4 @@
-"""Structures seen whole: one mean descriptor, one entropy each; what simple rules of choice work with."""
+"""Per-structure summaries, mean descriptor and entropy, for simple rules of choice."""
 
 from __future__ import annotations
 

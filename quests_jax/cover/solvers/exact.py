@@ -55,7 +55,7 @@ def exact_cover(
       size: number or fraction of structures; or else
       cost_budget: largest sum of costs; or else
       coverage: fraction of the weighted environments; 1 means that every environment has mass 1.
-      time_limit: of the solver, in seconds; when it is over, the best known choice is returned.
+      time_limit: limit of the solver, in seconds; afterwards the best known choice is returned.
 
     Returns:
       `Selection` in greedy order with `upper_bound` (size, cost_budget) or `cost_bound` (coverage): the
@@ -63,6 +63,12 @@ def exact_cover(
 
     Raises:
       InputError: none or several of the three, or one out of range.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> sorted(qj.exact_cover(problem, coverage=1.0).selected.tolist())
+    [1, 2]
     """
     if sum(limit is not None for limit in (size, cost_budget, coverage)) != 1:
         raise InputError("give one of size, cost_budget and coverage.")
@@ -83,6 +89,12 @@ def minimum_cover_bound(problem: CoverProblem, *, capped: bool = True) -> float:
     Args:
       problem: from `cover_problem`.
       capped: whether masses are capped at 1 − r_i first, which makes the bound tighter.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> round(qj.cover.minimum_cover_bound(problem), 3)  # no cover of all has fewer structures
+    2.0
     """
     bound = 0.0
 

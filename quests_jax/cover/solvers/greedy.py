@@ -64,6 +64,13 @@ def greedy_cover(
     Raises:
       InputError: no limit given, limits out of range, structures that do not exist or do not fit, quotas that
         cannot be met, or a coverage that the structures left cannot reach (the message names environments).
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> greedy = qj.greedy_cover(problem, size=2)
+    >>> greedy.selected.tolist(), greedy.gains.round(2).tolist(), greedy.coverage
+    ([1, 2], [0.75, 0.25], 1.0)
     """
     if isinstance(measure, Measure):
         check_measure(measure)

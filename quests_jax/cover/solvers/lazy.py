@@ -35,7 +35,7 @@ class Limits(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where the search is."""
+    """State of the search."""
 
     level: jax.Array  # [n], of the objective
     bound: jax.Array  # [S], upper bound of the score, which is the gain per price

@@ -58,7 +58,7 @@ def relaxed_cover(
       problem: from `cover_problem`.
       size: fraction or number of structures; or else
       cost_budget: largest sum of costs.
-      key: of the random roundings; `jax.random.key(0)` where not given.
+      key: random key for the roundings; default `jax.random.key(0)`.
       quota: from `make_quota`: at least so many of each group. The relaxed cover and its bound know nothing
         of them, which keeps the bound valid: quotas only restrict the choice.
 
@@ -67,6 +67,13 @@ def relaxed_cover(
 
     Raises:
       InputError: both limits or none, one out of range, or quotas that cannot be met.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> relaxed = qj.relaxed_cover(problem, size=2)
+    >>> sorted(relaxed.selected.tolist()), round(relaxed.certified_ratio, 3)
+    ([1, 2], 1.0)
     """
     budget = make_budget(problem, size=size, cost_budget=cost_budget)
     relaxation = relax(problem, budget)
@@ -99,11 +106,18 @@ def certify(
       problem: from `cover_problem`; its costs say what "the same cost" means.
       selection: of structures of this problem.
       measure: what is bounded in place of the coverage; a `Measure` or an `Objective`.
-      max_steps: of the solver; more steps bring the bound closer to that of the relaxation.
+      max_steps: iteration limit of the solver; more steps bring the bound closer to that of the relaxation.
       seconds: after which no further step is begun; what was found by then holds all the same.
 
     Raises:
       InputError: structures that do not exist or come twice, or a measure whose bound would not hold.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> first = qj.greedy_cover(problem, size=1)
+    >>> round(qj.certify(problem, first).certified_ratio, 3)
+    1.0
     """
     selected = check_structures("selection", selection.selected, problem.n_structures)
     w = indicator(problem, selected)
@@ -126,7 +140,15 @@ def certify(
 def make_budget(
     problem: CoverProblem, *, size: float | Size | None = None, cost_budget: float | None = None
 ) -> Budget:
-    """The constraint that `size` (number or fraction of structures) or else `cost_budget` stands for."""
+    """The constraint that `size` (number or fraction of structures) or else `cost_budget` stands for.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> budget = qj.cover.make_budget(problem, size=2)
+    >>> budget.cost.tolist(), float(budget.limit)
+    ([1.0, 1.0, 1.0], 2.0)
+    """
     if (size is None) == (cost_budget is None):
         raise InputError("give either size or cost_budget, and not both.")
     if size is not None:
@@ -159,6 +181,13 @@ def relax(
       max_steps: after which the best bound so far is returned; it holds all the same.
       start: first w, shape [S]; the even choice where not given.
       until: time of `time.monotonic` after which the best bound so far is returned.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> found = qj.cover.relax(problem, qj.cover.make_budget(problem, size=2))
+    >>> round(float(found.upper_bound), 3)
+    1.0
     """
     check_measure(measure)
     data = _data(problem, budget, measure)

@@ -33,7 +33,7 @@ CONVERGED = 1e-22  # predicted gain: w is then right to about 1e-11
 
 
 class Inputs(NamedTuple):
-    """What the weights can be differentiated by."""
+    """Inputs that the weights can be differentiated with respect to."""
 
     x: jax.Array  # [n, d], Å⁻¹
     bandwidth: jax.Array  # [], Å⁻¹
@@ -63,6 +63,12 @@ def soft_weights(
 
     Raises:
       InputError: a size out of range or of all structures, or a temperature that is not positive.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> w = qj.cover.soft_weights(envs, size=2, temperature=0.1, bandwidth=0.1)
+    >>> round(float(w.sum()), 3)
+    2.0
     """
     count, temperature = check_size(size, envs.n_structures), check_positive("temperature", temperature)
     if count == envs.n_structures:

@@ -39,13 +39,18 @@ def staged_cover(
       size: fraction of the structures, or a number of structures.
       parts: into how many parts of equal numbers of structures the data set is cut; 1 is plain greedy.
       bandwidth: h in Å⁻¹.
-      key: of the random parts, `jax.random.key(0)` where not given.
+      key: random key for the parts; default `jax.random.key(0)`.
 
     Returns:
       `Selection` of the second stage, with its coverage of all n environments.
 
     Raises:
       InputError: a size out of range, or more parts than structures.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> len(qj.cover.staged_cover(envs, size=2, parts=2, bandwidth=0.1).selected)
+    2
     """
     count, parts = check_size(size, envs.n_structures), check_count("parts", parts)
     if parts > envs.n_structures:

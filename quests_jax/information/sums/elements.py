@@ -28,7 +28,14 @@ Rows = ArrayLike | Environments  # [n, d], with or without elements
 def kernel_sum(
     y: Rows, x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH, weights: ArrayLike | None = None
 ) -> jax.Array:
-    """Σ_j w_j K(y_i, x_j) for each query, as the exponential of `log_kernel_sum`; shape [m]."""
+    """Σ_j w_j K(y_i, x_j) for each query, as the exponential of `log_kernel_sum`; shape [m].
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> qj.information.kernel_sum(x, x, bandwidth=0.1).round(4).tolist()
+    [2.0, 2.0, 1.0]
+    """
     return jnp.exp(log_kernel_sum(y, x, bandwidth=bandwidth, weights=weights))
 
 
@@ -52,6 +59,12 @@ def log_kernel_sum(
     Raises:
       InputError: shapes that do not fit, an empty reference, a bandwidth that is not positive, or one set
         that tells its elements apart beside one that does not.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> qj.information.log_kernel_sum(np.array([[9.0]]), x, bandwidth=0.1).round(0).tolist()  # no underflow
+    [-3200.0]
     """
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
@@ -74,6 +87,13 @@ def log_sum_of_others(
     Groups are whole numbers, shape [n]; with the numbers of some `rows`, only these are queries, [m] or
     [H, m]. −inf where there is no other group with a row of that element. Finite otherwise, however far the
     others are: nothing is subtracted. Not differentiable.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> total = qj.information.log_sum_of_others(x, np.array([0, 1, 2]), bandwidth=0.1)
+    >>> np.asarray(total)[:2].round(4).tolist()
+    [0.0, 0.0]
     """
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
@@ -93,7 +113,14 @@ def log_sum_of_others(
 def self_kernel_sum(
     x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH, weights: ArrayLike | None = None
 ) -> jax.Array:
-    """p_i = Σ_j w_j K(x_i, x_j), each pair formed once; shape [n], or [H, n] for several bandwidths."""
+    """p_i = Σ_j w_j K(x_i, x_j), each pair formed once; shape [n], or [H, n] for several bandwidths.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> qj.information.self_kernel_sum(x, bandwidth=0.1).round(4).tolist()
+    [2.0, 2.0, 1.0]
+    """
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         del y
@@ -111,6 +138,13 @@ def cross_kernel_sums(
 
     What two blocks of a data set add to each other; with `self_kernel_sum` of the blocks themselves that is
     the kernel sum of data sets of any size. Not differentiable.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> onto_x, onto_y = qj.information.cross_kernel_sums(x[:1], x, bandwidth=0.1)
+    >>> onto_x.round(4).tolist(), onto_y.round(4).tolist()
+    ([2.0], [1.0, 1.0, 0.0])
     """
     check_alike(y, x)
     if elements_of(y) is None:
@@ -125,7 +159,14 @@ def cross_kernel_sums(
 
 @follows_dtype
 def kernel_product(y: Rows, x: Rows, v: ArrayLike, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
-    """Σ_j K(y_i, x_j) v_jc for values v of any sign, shape [n, c] to [m, c] (kernel regression)."""
+    """Σ_j K(y_i, x_j) v_jc for values v of any sign, shape [n, c] to [m, c] (kernel regression).
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> qj.information.kernel_product(x, x, np.array([[1.0], [2.0], [3.0]]), bandwidth=0.1).round(4).tolist()
+    [[3.0], [3.0], [3.0]]
+    """
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         values = v if isinstance(own, slice) else jnp.asarray(v)[own]
@@ -151,6 +192,12 @@ def structure_masses(
       structure_id: structure number of each row of x, ascending, shape [n].
       n_structures: S; structures without environments have mass 0.
       bandwidth: h in Å⁻¹.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> qj.information.structure_masses(x, x, np.array([0, 1, 1]), 2, bandwidth=0.1).round(4).tolist()
+    [[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]
     """
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:

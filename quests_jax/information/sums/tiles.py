@@ -183,7 +183,7 @@ def fold_tiles(step: Callable, near: jax.Array, wide: jax.Array, carry: Carry) -
 
 
 def _in_turn(step: Callable, items: Callable, near: jax.Array, wide: jax.Array, carry: Carry) -> Carry:
-    """Fold `step` over the items of what is near: without care, then with it where wide."""
+    """Fold `step` over nearby tiles: first plain products, then split products for wide tiles."""
     for careful in (False, True):
         wanted = near & (wide == careful)
         n_tiles = wanted.shape[-1]

@@ -1,0 +1,47 @@
+"""Examples in docstrings run, and every public function has one."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "quests_jax"
+FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+PATHS = sorted(path for path in PACKAGE.rglob("*.py") if ">>>" in path.read_text(encoding="utf-8"))
+# They need a network, other machines or minutes, or they are parts of a longer story told by the tests.
+WITHOUT = {"cli", "main", "join", "heartbeat", "over_devices"}
+WITHOUT |= {"load_published", "generate", "simulate", "stillinger_weber"}
+WITHOUT |= {"compress_shards", "estimate", "large_cover", "self_sums", "tiles_of_masses"}
+
+
+def docstrings(path: Path) -> Iterator[tuple[str, str]]:
+    """Names and docstrings of a module and of all that it defines."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
+            yield getattr(node, "name", path.stem), ast.get_docstring(node) or ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    for name, text in docstrings(path):
+        example = doctest.DocTestParser().get_doctest(text, dict(vars(module)), name, str(path), 0)
+        printed: list[str] = []
+        assert not runner.run(example, out=printed.append).failed, "".join(printed)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_public_functions_have_an_example(folder: str) -> None:
+    package = importlib.import_module(f"quests_jax.{folder}")
+    shown = {name for path in PATHS for name, text in docstrings(path) if ">>>" in text}
+    public = {name for name in getattr(package, "__all__", ()) if callable(getattr(package, name))}
+    functions = {name for name in public if not name[0].isupper()}
+    assert functions - shown - WITHOUT == set()
