@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from measuring import Record
 from summary import curves, exponents, pool_records
 
@@ -21,6 +22,7 @@ STYLES = {
     "dense roofline float64": ("tab:blue", ":"),
     "dense roofline float32": ("tab:cyan", ":"),
 }
+GROWTH_STYLES = {"msc": ("tab:blue", "o-"), "cover": ("tab:green", "s-")}
 
 
 def draw(records: Sequence[Record], path: Path) -> None:
@@ -33,6 +35,24 @@ def draw(records: Sequence[Record], path: Path) -> None:
         axes.loglog(n, seconds, style, color=color, label=label)
     _mark_extrapolated(axes, records)
     axes.set(xlabel="environments n", ylabel="time of the entropy / s", title=_title(records))
+    axes.grid(which="major", alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def draw_growth(records: Sequence[Record], path: Path) -> None:
+    """Draw the processor time of whole commands against the number of environments, with exponents."""
+    growth = sorted((r for r in records if r["case"] == "growth"), key=lambda record: record["n"])
+    if len(growth) < 2:
+        return
+    n = np.array([record["n"] for record in growth], float)
+    figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
+    for kind, (color, style) in GROWTH_STYLES.items():
+        seconds = [record["contenders"][kind]["processor_seconds"] for record in growth]
+        exponent = np.polyfit(np.log(n), np.log(seconds), 1)[0]
+        axes.loglog(n, seconds, style, color=color, label=f"compress -m {kind}, $n^{{{exponent:.2f}}}$")
+    axes.set(xlabel="environments n", ylabel="processor time of the whole command / s")
     axes.grid(which="major", alpha=0.3)
     axes.legend(frameon=False)
     figure.savefig(path, dpi=150)

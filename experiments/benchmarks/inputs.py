@@ -106,10 +106,11 @@ def _spread(structures: Sequence[Atoms], limit: int) -> list[Atoms]:
 
 
 def _copies(structures: Iterable[Atoms], first_seed: int, count: int) -> list[Atoms]:
-    return [_rattled(atoms, first_seed + number) for number in range(count) for atoms in structures]
+    return [rattled(atoms, first_seed + number) for number in range(count) for atoms in structures]
 
 
-def _rattled(atoms: Atoms, seed: int) -> Atoms:
+def rattled(atoms: Atoms, seed: int) -> Atoms:
+    """A copy with noise."""
     copy = atoms.copy()
     copy.rattle(NOISE, seed=seed)
     return copy

@@ -23,6 +23,7 @@ class Sample(NamedTuple):
     seconds: float
     value: Any = None
     peak_bytes: int | None = None
+    processor_seconds: float | None = None  # of a process; tells more than wall time on a busy machine
 
 
 Contender = Callable[[], Sample]
@@ -42,7 +43,7 @@ def timed(work: Callable[[], Any]) -> Contender:
 
 
 def process(command: Sequence[str], **environment: str) -> Sample:
-    """Wall time and peak memory of a whole process, started by a small one so that only it is counted."""
+    """Times and peak memory of a whole process, started by a small one so that only it is counted."""
     answer = subprocess.run(
         [sys.executable, "-S", str(LAUNCHER), json.dumps(environment), *command],
         capture_output=True,
@@ -108,4 +109,5 @@ def _summary(samples: Sequence[Sample]) -> Record:
         summary["value"] = last.value if math.isfinite(last.value) else None
     if last.peak_bytes is not None:
         summary["peak_bytes"] = max(sample.peak_bytes or 0 for sample in samples)
+        summary["processor_seconds"] = median(sample.processor_seconds or 0.0 for sample in samples)
     return summary

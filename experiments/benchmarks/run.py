@@ -14,10 +14,11 @@ from pathlib import Path
 import jax
 from baselines import TILES, measure_roofline
 from cases_atoms import descriptors
+from cases_compress import compress, growth
 from cases_cover import greedy, msc, relaxed
 from cases_kernel import delta_entropy, entropy, gradient, scaling
 from cases_process import command_line, reading
-from figure import draw
+from figure import draw, draw_growth
 from inputs import Inputs, find_inputs, generated_inputs
 from measuring import Record
 from peer import start_peer
@@ -28,7 +29,8 @@ from quests_jax.base.versions import versions
 
 jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
 
-CASES = (descriptors, entropy, scaling, delta_entropy, gradient, msc, greedy, relaxed, reading, command_line)
+KERNELS = (descriptors, entropy, scaling, delta_entropy, gradient)
+CASES = (*KERNELS, msc, greedy, relaxed, reading, command_line, compress, growth)
 SIZES = (2_000, 6_000, 20_000, 60_000)  # and all of the pool
 POOL = 200_000  # environments of a generated pool
 SMOKE_SIZES = (256,)
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rounds, tiles = (1, TILES[:1]) if options.smoke else (ROUNDS, TILES)
         inputs = _smoke_inputs() if options.smoke else find_inputs(max(options.sizes or [POOL]))
         roofline = {dtype: measure_roofline(dtype, rounds, tiles) for dtype in OURS}
-        setting = Setting(inputs, peer, roofline, Path(folder), sizes, rounds, SEED)
+        setting = Setting(inputs, peer, roofline, Path(folder), sizes, rounds, SEED, options.smoke)
         header = _header(setting, smoke=options.smoke)
         skipped = [] if peer else [f"QUESTS: not installed in {options.peer_python}"]
         cases = [case for case in CASES if not options.cases or case.__name__ in options.cases]
@@ -56,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _write(options.output, header, records, skipped)
     _write(options.output, header, records, skipped)
     draw(records, options.output.with_name("figure.png"))
+    draw_growth(records, options.output.with_name("growth.png"))
     print(text(records, skipped))
     return 0
 

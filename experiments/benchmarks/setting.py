@@ -30,6 +30,7 @@ class Setting(NamedTuple):
     sizes: tuple[int, ...]
     rounds: int
     seed: int
+    smoke: bool = False
 
     def save(self, name: str, x: np.ndarray) -> str:
         """Path of a .npy file with x; a name must stand for the same rows all along."""

@@ -24,7 +24,7 @@ from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.measures import Measure
 
-STEPS = 50  # steps between two looks at the bound
+STEPS = 50  # steps between two looks at the bound, after which the method restarts
 BALANCE = 2.0  # ratio of primal to dual step; insensitive between 1 and 3 on all data tried
 BISECTIONS = 60  # halvings of the price of the budget: to rounding
 
@@ -66,30 +66,35 @@ def begin(data: Data, w: jax.Array, *, measure: Measure) -> tuple[Relaxation, It
 
 @partial(jax.jit, static_argnames="measure")
 def improve(data: Data, best: Relaxation, start: Iterate, *, measure: Measure) -> tuple[Relaxation, Iterate]:
-    """STEPS steps, then the bounds at the last iterate and at the average; go on from the better one."""
+    """STEPS steps T of the primal-dual method, reflected and drawn back to the start [lu:24]; then bounds.
+
+        z_{k+1} = (k+1)/(k+2) [2 T(z_k) − z_k] + z_0/(k+2)
+
+    The next call starts from the last z, a restart.
+    """
     tau = BALANCE / jnp.maximum(data.masses.pull(data.u), jnp.finfo(data.u.dtype).tiny)
     each = data.masses.total(jnp.ones_like(tau))
     sigma = 1.0 / (BALANCE * jnp.maximum(each, jnp.finfo(data.u.dtype).eps))
 
-    def step(_, carry):
-        now, w_sum, theta_sum = carry
+    def moved(now: Iterate) -> Iterate:
         w = project(now.w + tau * data.masses.pull(data.u * now.theta), tau, data.budget)
         mass = data.masses.total(w)
         theta = measure.step(now.theta, sigma, data.reference + 2.0 * mass - now.mass)
-        return Iterate(w, theta, mass), w_sum + w, theta_sum + theta
+        return Iterate(w, theta, mass)
 
-    zero = jnp.zeros_like(start.w), jnp.zeros_like(start.theta)
-    last, w_sum, theta_sum = jax.lax.fori_loop(0, STEPS, step, (start, *zero))
-    mean = Iterate(w_sum / STEPS, theta_sum / STEPS, data.masses.total(w_sum / STEPS))
-    seen = [
-        Relaxation(p.w, _value(data, p.mass, measure), p.theta, upper_bound(data, p.theta, measure))
-        for p in (last, mean)
-    ]
-    last_gap, mean_gap = (point.upper_bound - point.value for point in seen)
-    onward = jax.tree.map(lambda a, b: jnp.where(mean_gap < last_gap, a, b), mean, last)
-    for point in seen:
-        best = _better(best, point)
-    return best, onward
+    def step(k, carry):
+        now, _ = carry
+        done = k.astype(tau.dtype)
+        there, share = moved(now), (done + 1.0) / (done + 2.0)
+        onward = [
+            share * (2.0 * new - old) + (1.0 - share) * first
+            for new, old, first in zip(there, now, start, strict=True)
+        ]
+        return Iterate(*onward), there
+
+    onward, p = jax.lax.fori_loop(0, STEPS, step, (start, start))
+    seen = Relaxation(p.w, _value(data, p.mass, measure), p.theta, upper_bound(data, p.theta, measure))
+    return _better(best, seen), onward
 
 
 def _better(a: Relaxation, b: Relaxation) -> Relaxation:

@@ -171,8 +171,8 @@ def relax(
 
         w ← Π[w + τ M(uθ)],      θ ← argmin_t { t m̄ + ψ(t) + (t − θ)²/2σ },   m̄ = r + M(2w − w_old)
 
-    with Π the projection onto the budget, diagonal steps τ and σ, and restarts from averages. Matrix-free:
-    one product with M and one with its transpose per step.
+    with Π the projection onto the budget, diagonal steps τ and σ, reflected and restarted (see `saddle`).
+    Matrix-free: one product with M and one with its transpose per step.
 
     Args:
       problem: from `cover_problem`.

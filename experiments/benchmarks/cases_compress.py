@@ -1,0 +1,70 @@
+"""The whole command: `compress` on a real training set, and how its time grows with a data set."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from ase import Atoms
+from inputs import rattled
+from measuring import Contender, Record, interleave, make_record, process
+from setting import Setting
+
+KINDS = {
+    "msc": ("-m", "msc"),
+    "msc, no certificate": ("-m", "msc", "--certify", "none"),
+    "cover": ("-m", "cover"),
+}
+QUESTS = "quests msc"
+SHARE = "0.1"
+GROWTH_SHARE = "0.05"
+GROWTH = (30_000, 60_000, 125_000, 250_000, 500_000)  # environments
+SMALL = 40  # most atoms of a structure in the growing set
+
+
+def compress(setting: Setting) -> Iterator[Record]:
+    """`quests-jax compress FILE -s 0.1` on the pool, with each rule; and QUESTS' compress."""
+    file = setting.save_structures(setting.inputs.pool.name, setting.inputs.pool.structures)
+    contenders = {kind: partial(_run, setting, file, SHARE, options) for kind, options in KINDS.items()}
+    if setting.peer is not None:
+        out = str(setting.folder / "theirs.xyz")
+        command = [setting.peer.python, "-m", "quests.cli.quests", "compress", file, "-s", SHARE, "-o", out]
+        contenders[QUESTS] = partial(process, command)
+    samples = interleave(contenders, 1)
+    pairs = [(QUESTS, kind) for kind in KINDS]
+    n = sum(map(len, setting.inputs.pool.structures))
+    yield make_record("compress", setting.inputs.pool.name, samples, pairs, n=n, size=SHARE)
+
+
+def growth(setting: Setting) -> Iterator[Record]:
+    """`quests-jax compress FILE -s 0.05` on 30,000 to 500,000 environments in small structures."""
+    sizes = setting.sizes if setting.smoke else GROWTH
+    for n in sizes:
+        name = f"small structures, {n}"
+        file = setting.save_structures(name, small_structures(setting.inputs.pool.structures, n))
+        contenders: dict[str, Contender] = {
+            kind: partial(_run, setting, file, GROWTH_SHARE, KINDS[kind]) for kind in ("msc", "cover")
+        }
+        yield make_record("growth", "small structures", interleave(contenders, 1), [], n=n, size=GROWTH_SHARE)
+        Path(file).unlink()
+
+
+def small_structures(structures: list[Atoms], n: int) -> list[Atoms]:
+    """Small structures of about n atoms in all: those there are, as they are once more, then with noise."""
+    small = [atoms for atoms in structures if len(atoms) <= SMALL] or structures
+    found, atoms = [], 0
+    for number in range(n):
+        repeat, place = divmod(number, len(small))
+        found.append(small[place] if repeat < 2 else rattled(small[place], repeat))
+        atoms += len(found[-1])
+        if atoms >= n:
+            break
+    return found
+
+
+def _run(setting: Setting, file: str, size: str, options: tuple[str, ...]):
+    out = str(setting.folder / "ours.xyz")
+    command = [sys.executable, "-m", "quests_jax", "compress", file, "-s", size, *options, "-o", out]
+    return process([*command, "--overwrite"], QUESTS_JAX_CACHE=str(setting.folder / "cache"))
