@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,17 +85,19 @@ def direct(imports: dict[str, set[str]]) -> dict[str, set[str]]:
 def diagram() -> str:
     """Boxes of folders with arrows to the folders they import from, as SVG."""
     imports = folder_imports()
-    levels = rows(imports)
+    arrows = direct(imports)
+    levels = _arranged(rows(imports), arrows)
     width = ACROSS * max(map(len, levels))
+    row = {folder: number for number, level in enumerate(levels) for folder in level}
     place = {
-        folder: (width / 2 + ACROSS * (column - (len(level) - 1) / 2), HEIGHT / 2 + 4 + DOWN * number)
-        for number, level in enumerate(levels)
+        folder: (width / 2 + ACROSS * (column - (len(level) - 1) / 2), HEIGHT / 2 + 4 + DOWN * row[folder])
+        for level in levels
         for column, folder in enumerate(level)
     }
-    arrows = [
-        _arrow(place[above], place[below])
-        for above, own in sorted(direct(imports).items())
-        for below in sorted(own)
+    lines = [
+        (_arrow if row[below] == row[above] + 1 else _long_arrow)(place[above], place[below])
+        for above in sorted(arrows)
+        for below in sorted(arrows[above])
     ]
     boxes = [_box(folder, *place[folder]) for folder in place]
     size = f'viewBox="0 0 {width} {DOWN * len(levels) - DOWN + HEIGHT + 8}"'
@@ -104,11 +107,23 @@ def diagram() -> str:
             'aria-label="folders of the package, each above those it imports" font-family="sans-serif">',
             '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"',
             'orient="auto"><path d="M0 0L8 4L0 8z" fill="currentColor"/></marker></defs>',
-            *arrows,
+            *lines,
             *boxes,
             "</svg>",
         ]
     )
+
+
+def _arranged(levels: list[list[str]], arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Folders that are imported from further up stand at the ends of their row, where there is room."""
+    found = [levels[0]]
+    for above, level in pairwise(levels):
+        far = [
+            folder for folder in level if any(folder in arrows[each] for each in arrows.keys() - set(above))
+        ]
+        near = [folder for folder in level if folder not in far]
+        found.append(far[::2] + near + far[1::2])
+    return found
 
 
 def _box(folder: str, x: float, y: float) -> str:
@@ -126,10 +141,23 @@ def _arrow(above: tuple[float, float], below: tuple[float, float]) -> str:
     (x, y), (u, v) = above, below
     start, end = y + HEIGHT / 2, v - HEIGHT / 2 - 2
     middle = (start + end) / 2
-    return (
-        f'<path d="M{x} {start}C{x} {middle} {u} {middle} {u} {end}" fill="none" stroke="currentColor" '
-        'stroke-opacity="0.6" marker-end="url(#head)"/>'
-    )
+    return _path(f"M{x} {start}C{x} {middle} {u} {middle} {u} {end}")
+
+
+def _long_arrow(above: tuple[float, float], below: tuple[float, float]) -> str:
+    (x, y), (u, v) = above, below
+    side = x + WIDTH / 2 * (1 if u > x else -1)
+    bend = y + DOWN / 2 if abs(u - x) < WIDTH else y
+    if bend > y:  # between the columns of the row that it passes
+        return _path(
+            f"M{x} {y + HEIGHT / 2}C{x} {bend} {u} {bend} {u} {bend + DOWN / 4}V{v - HEIGHT / 2 - 2}"
+        )
+    return _path(f"M{side} {y}C{u} {y} {u} {y} {u} {y + DOWN / 2}V{v - HEIGHT / 2 - 2}")
+
+
+def _path(steps: str) -> str:
+    style = 'fill="none" stroke="currentColor" stroke-opacity="0.6" marker-end="url(#head)"'
+    return f'<path d="{steps}" {style}/>'
 
 
 def table() -> str:
