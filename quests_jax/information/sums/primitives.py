@@ -120,11 +120,14 @@ def _product_impl(counts, y, x, v, a, b, h, *, power):
     a, b = jnp.where(jnp.isnan(a), 0, a), jnp.where(jnp.isnan(b), 0, b)
     bad_v = ~jnp.all(jnp.isfinite(v), axis=0)
     v = jnp.where(jnp.isfinite(v), v, 0)
+    largest = jnp.max(jnp.abs(v), initial=0)
+    scale = jnp.where(largest > 0, jnp.minimum(largest, 1), 1)  # what is skipped is relative to the values
+    v = v / scale
     size = jnp.max(jnp.abs(v), axis=1, initial=0)
     shift = jnp.where(size > 0, b - jnp.log(jnp.where(size > 0, size, 1)), jnp.inf)
     values = v / jnp.where(size > 0, size, 1)[:, None]
     sums = _by_size(dense.product, streaming.product)(counts, y, x, values, a, shift, h, power=power)
-    return jnp.where(bad_y[:, None] | bad_x | bad_v[None], jnp.nan, sums)
+    return jnp.where(bad_y[:, None] | bad_x | bad_v[None], jnp.nan, sums * scale)
 
 
 _product_p = _primitive(

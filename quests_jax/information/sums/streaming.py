@@ -40,7 +40,7 @@ def product(
 ) -> jax.Array:
     """Σ_j q_ij^k exp(s_ij − a_i − b_j) v_jc, shape [m, c], of the first `counts` rows of y and of x.
 
-    Skipped terms are below `SKIPPED` in total for values |v| ≤ 1.
+    Skipped terms are below `SKIPPED` in total, for values of at most 1 whose size is among the shifts.
     """
     query, reference = _tiles_of(counts, y, x)
     values = reference.gather(v)
