@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from quests_jax.atoms.neighbors import Neighbors, displacements
-from quests_jax.base.defaults import DEFAULT_CUTOFF
 from quests_jax.base.numerics import safe_reciprocal, safe_sqrt
 from quests_jax.base.precision import follows_dtype
 
@@ -97,7 +96,7 @@ def shared_descriptor(
     radial = _places(root_weight**2 * safe_reciprocal(distance), occupation, k)
     present = _occupation_given(occupation)
     rows = jax.vmap(lambda values, f: _places(values, f, k - 1))(_cross(vectors, root_weight), present)
-    return jnp.concatenate([radial, occupation @ rows / k])
+    return jnp.concatenate([radial, jnp.dot(occupation, rows, precision="highest") / k])
 
 
 @follows_dtype
@@ -107,7 +106,7 @@ def descriptors(
     cell: ArrayLike,
     neighbors: Neighbors,
     *,
-    cutoff: float = DEFAULT_CUTOFF,
+    cutoff: float | None = None,
     weights: ArrayLike | None = None,
 ) -> jax.Array:
     """Descriptors of all atoms of one structure, differentiable in `positions` and `cell`.
@@ -116,14 +115,14 @@ def descriptors(
       positions: shape [n, 3], in Å.
       cell: lattice vectors as rows, shape [3, 3], in Å.
       neighbors: from `find_neighbors`, found once and held fixed under differentiation.
-      cutoff: in Å.
+      cutoff: in Å, that of the search for neighbors where not given, and no larger.
       weights: how much each atom counts as a neighbor in each of c channels, such as `channel_weights`, shape
         [n, c].
 
     Returns:
       Shape [n, 2k − 1], or [n, (1 + c)(2k − 1)] with a block for each channel after the plain one; in Å⁻¹.
     """
-    vectors = displacements(positions, cell, neighbors)
+    vectors, cutoff = displacements(positions, cell, neighbors), neighbors.within(cutoff)
     if vectors.shape[1] == neighbors.k:
         describe = partial(quests_descriptor, cutoff=cutoff)
         rows = (vectors,)
@@ -172,7 +171,7 @@ def _root_weight(
     squared = jnp.sum(vectors**2, axis=-1)
     root_weight = jnp.maximum(1.0 - squared / cutoff**2, 0.0)
     root_weight = root_weight if weights is None else root_weight * safe_sqrt(weights)
-    return jnp.where(squared > 0, root_weight, 0.0), safe_sqrt(squared)
+    return jnp.where(squared == 0, 0.0, root_weight), safe_sqrt(squared)
 
 
 def _cross(vectors: jax.Array, root_weight: jax.Array) -> jax.Array:

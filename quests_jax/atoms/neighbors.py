@@ -19,7 +19,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.atoms.search import NO_PAIRS, Search
-from quests_jax.base.checks import FlawedStructure, check_count, check_positive
+from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.shapes import padded_size
@@ -63,6 +63,21 @@ class Neighbors:
     shift: jax.Array  # [n, K, 3] int32
     occupation: jax.Array  # [n, K] float64
     k: int = dataclasses.field(metadata={"static": True})  # what the occupations of a full row sum to
+    cutoff: float = dataclasses.field(metadata={"static": True})  # Å, within which they were found
+
+    def within(self, cutoff: float | None) -> float:
+        """The cutoff to describe by: that of the search where none is given.
+
+        Raises `InputError` for a larger one, within which there may be more neighbors than were found.
+        """
+        if cutoff is None:
+            return self.cutoff
+        if check_positive("cutoff", cutoff) > self.cutoff:
+            raise InputError(
+                f"neighbors were found within {self.cutoff:g} Å, which is less than the cutoff {cutoff:g} Å; "
+                f"use find_neighbors(..., cutoff={cutoff:g})."
+            )
+        return float(cutoff)
 
 
 # --- on the host: NumPy, shapes are chosen here ---------------------------------------------
@@ -153,7 +168,8 @@ def find_neighbors(atoms: ase.Atoms, *, k: int = DEFAULT_K, cutoff: float = DEFA
         occupation[table.atoms, :columns] = table.occupation[:, :columns]
     index = pairs.neighbor[pair] if len(pairs.neighbor) else pair
     shift = pairs.shift[pair] if len(pairs.neighbor) else np.zeros((*pair.shape, 3), np.int32)
-    return Neighbors(jnp.asarray(index, jnp.int32), jnp.asarray(shift, jnp.int32), jnp.asarray(occupation), k)
+    places = jnp.asarray(index, jnp.int32), jnp.asarray(shift, jnp.int32), jnp.asarray(occupation)
+    return Neighbors(*places, k, cutoff)
 
 
 def separated(atoms: ase.Atoms, closest: float) -> np.ndarray | None:
@@ -200,7 +216,7 @@ def displacements(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors) -
     """
     positions, cell = jnp.asarray(positions), jnp.asarray(cell)
     vectors = positions[neighbors.index] - positions[:, None, :]
-    vectors = vectors + neighbors.shift.astype(cell.dtype) @ cell
+    vectors = vectors + jnp.dot(neighbors.shift.astype(cell.dtype), cell, precision="highest")
     return jnp.where(neighbors.occupation[..., None] > 0, vectors, jnp.zeros_like(vectors))
 
 

@@ -56,7 +56,7 @@ def smooth_descriptors(
     neighbors: Neighbors,
     *,
     k: int = DEFAULT_K,
-    cutoff: float = DEFAULT_CUTOFF,
+    cutoff: float | None = None,
 ) -> jax.Array:
     """Smooth descriptors of all atoms of one structure, differentiable in `positions` and `cell`.
 
@@ -66,13 +66,13 @@ def smooth_descriptors(
       neighbors: candidates, from `find_neighbors` with at least k + 1 neighbors and this cutoff. They are put
         in order here: if more are found within a larger cutoff, the list holds while atoms move.
       k: number of neighbors.
-      cutoff: in Å.
+      cutoff: in Å, that of the search for neighbors where not given, and no larger.
 
     Returns:
       Shape [n, 2k − 1], in Å⁻¹.
 
     Raises:
-      InputError: fewer candidates than k + 1.
+      InputError: fewer candidates than k + 1, or a cutoff larger than that of the search.
 
     >>> import quests_jax as qj
     >>> from quests_jax.datasets import bundled
@@ -82,10 +82,9 @@ def smooth_descriptors(
     >>> smooth_descriptors(atoms.positions, atoms.cell.array, near, k=8, cutoff=4.0).shape[1]
     15
     """
-    if neighbors.index.shape[1] <= k:
-        raise InputError(
-            f"neighbors: {neighbors.index.shape[1]} candidates are too few; find {k + 1} or more."
-        )
+    cutoff = neighbors.within(cutoff)
+    if neighbors.k <= k:
+        raise InputError(f"neighbors: {neighbors.k} candidates are too few; find {k + 1} or more.")
     vectors = displacements(positions, cell, neighbors)
     squared = jnp.sum(vectors**2, axis=-1)
     order = jnp.argsort(jnp.where(neighbors.occupation > 0, squared, jnp.inf), axis=1)[:, : k + 1]

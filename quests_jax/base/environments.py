@@ -4,30 +4,67 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import InputError, check_finite_rows, check_matrix
+from quests_jax.base.arrays import check_rows, check_structure_id
+from quests_jax.base.checks import InputError, check_count, check_matrix
 
 APART = 64.0  # bandwidths between the elements that `apart` sets apart
 HEAVIEST = 118  # largest atomic number
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@jax.tree_util.register_pytree_node_class
+@dataclasses.dataclass(frozen=True, eq=False)
 class Environments:
     """Environments of a data set: any descriptor will do, QUESTS' or SOAP or learned features.
 
     With `elements`, environments of different elements have nothing in common: the kernel of a pair is
     δ(Z_i, Z_j) K(x_i, x_j) in every measure, mass, rule and certificate that is given the environments.
+
+    Under `jax.jit`, `grad` and `vmap` the descriptors are traced and differentiated; structure numbers and
+    elements are part of the program. `envs[rows]` are some of the environments, see `take`.
+
+    Raises:
+      InputError: shapes that disagree, a value that is not finite, numbers that do not ascend from 0 on or
+        are not below `n_structures`, or no atomic numbers.
     """
 
     x: ArrayLike  # [n, d] float, Å⁻¹ for QUESTS descriptors
     structure_id: ArrayLike  # [n] int32, ascending
-    n_structures: int = dataclasses.field(metadata={"static": True})
+    n_structures: int
     elements: ArrayLike | None = None  # [n] int32, atomic number of each center; None: not told apart
+
+    def __post_init__(self) -> None:
+        x = check_rows("x", self.x)
+        total = check_count("n_structures", self.n_structures, minimum=0)
+        for name, value in (
+            ("x", x),
+            ("structure_id", check_structure_id(self.structure_id, len(x), total)),
+            ("n_structures", total),
+            ("elements", _labels(self.elements, len(x))),
+        ):
+            object.__setattr__(self, name, value)
+
+    def tree_flatten(self) -> tuple[tuple[Any], tuple[_Fixed, int, _Fixed]]:
+        """The descriptors, and what is part of a program."""
+        return (self.x,), (_Fixed(self.structure_id), self.n_structures, _Fixed(self.elements))
+
+    @classmethod
+    def tree_unflatten(cls, fixed: tuple[_Fixed, int, _Fixed], leaves: tuple[Any]) -> Environments:
+        """Environments of leaves of any kind, which JAX hands in unchecked."""
+        envs = object.__new__(cls)
+        values = (*leaves, fixed[0].array, fixed[1], fixed[2].array)
+        for field, value in zip(dataclasses.fields(cls), values, strict=True):
+            object.__setattr__(envs, field.name, value)
+        return envs
+
+    def __getitem__(self, rows: ArrayLike | slice) -> Environments:
+        """Some of the environments, see `take`."""
+        return self.take(rows)
 
     @property
     def counts(self) -> np.ndarray:
@@ -53,6 +90,22 @@ class Environments:
     def in_float64(self) -> Environments:
         """The same with `x` as a NumPy array of float64."""
         return dataclasses.replace(self, x=np.asarray(self.x, np.float64))
+
+
+class _Fixed:
+    """An array that is part of a program: programs are shared where it is the same."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self._key = None if array is None else (array.shape, hash(array.tobytes()))
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Fixed) or self._key != other._key:
+            return False
+        return self.array is other.array or np.array_equal(self.array, other.array)
 
 
 def joined(parts: Sequence[Environments]) -> Environments:
@@ -136,22 +189,12 @@ def make_environments(
     With the atomic number of each center, `elements` [n], environments of different elements are told apart.
     Raises `InputError` if shapes disagree, a value is not finite, or the numbers do not ascend.
     """
-    x, structure_id = np.asarray(x), np.asarray(structure_id)
-    check_matrix("x", x)
-    if structure_id.shape != x.shape[:1] or structure_id.dtype.kind not in "iu":
-        raise InputError(
-            f"structure_id: expected {len(x)} integers, one per environment, got {structure_id.shape}."
-        )
-    if np.any(np.diff(structure_id) < 0) or np.any(structure_id < 0):
-        raise InputError(
-            "structure_id must be ascending and start at 0 or above; sort the environments first."
-        )
-    check_finite_rows("x", x)
-    total = int(structure_id[-1]) + 1 if len(structure_id) else 0
+    x = check_rows("x", x)
+    number = check_structure_id(structure_id, len(x))
+    total = int(number[-1]) + 1 if len(number) else 0
     if n_structures is not None and n_structures < total:
         raise InputError(f"n_structures is {n_structures}, but structure_id goes up to {total - 1}.")
-    total = total if n_structures is None else n_structures
-    return Environments(x, structure_id.astype(np.int32), total, _labels(elements, len(x)))
+    return Environments(x, number, total if n_structures is None else n_structures, elements)
 
 
 def _labels(elements: ArrayLike | None, n: int) -> np.ndarray | None:

@@ -105,6 +105,8 @@ def delta_entropies(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors,
     if known.smooth:
         y = smooth_descriptors(positions, cell, neighbors, k=known.k, cutoff=known.cutoff)
     else:
+        if neighbors.k != known.k:
+            raise InputError(f"neighbors: k is {neighbors.k}, but what is known has k = {known.k}.")
         y = descriptors(positions, cell, neighbors, cutoff=known.cutoff)
     return -log_kernel_sum(y, known.x, bandwidth=known.bandwidth, weights=known.weights)
 

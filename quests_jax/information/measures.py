@@ -1,6 +1,7 @@
 """Information measures of environments, each a line or two over the kernel sums; all in nats.
 
-Arrays in, arrays out, differentiable in every argument; descriptors may come from anywhere.
+Arrays in, arrays out; descriptors may come from anywhere. Entropy, δH, diversity and efficiency can be
+differentiated in every argument; overlaps are counts, whose derivative is 0 wherever it exists.
 """
 
 from __future__ import annotations
@@ -150,6 +151,8 @@ def overlap(
     tolerance: float | None = None,
 ) -> jax.Array:
     """Fraction of y that x covers: mean of [δH(y|x) < tolerance], [schwalbe-koda:25, (7)].
+
+    A count: its derivative is 0. Differentiate `delta_entropy`, or the saturated coverage of a cover problem.
 
     Args:
       y: queries, shape [m, d], Å⁻¹.

@@ -9,6 +9,7 @@ Order of arguments everywhere: queries y, then the reference x.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -144,7 +145,7 @@ def structure_masses(
         return jnp.zeros((n_structures, len(y)), _common(y.dtype, x.dtype))
     given = _prepared(y, x, bandwidth, several=False)
     number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
-    total = _masses(*given.sides, number, given.h, n_structures=n_structures, error=streaming.SKIPPED)
+    total = _masses(n_structures, streaming.SKIPPED, *given.sides, number, given.h)
     return total[: given.m].T.astype(given.dtype)
 
 
@@ -198,11 +199,19 @@ class _Given(NamedTuple):
         return sums[..., : self.m].astype(self.dtype)
 
 
-def _guarded_masses(counts, y, x, number, h, *, n_structures, error):
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _guarded_masses(n_structures, error, counts, y, x, number, h):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
     bad = bad_y | jnp.any(bad_x) | ~(h > 0)
     total = masses.masses(counts, y, x, number, h, n_structures=n_structures, error=error)
     return jnp.where(bad[:, None], jnp.nan, total)
+
+
+@_guarded_masses.defjvp
+def _masses_jvp(n_structures, error, primals, tangents):
+    _, dy, dx, _, dh = tangents
+    change = masses.tangent(*primals, dy, dx, dh, n_structures=n_structures)
+    return _guarded_masses(n_structures, error, *primals), change
 
 
 def _guarded_cross(counts, y, x, h):
@@ -219,7 +228,7 @@ def _guarded_others(counts, y, x, h, groups):
     return jnp.where(bad_y | jnp.any(bad_x) | ~(h[..., None] > 0), jnp.nan, sums)
 
 
-_masses = jax.jit(_guarded_masses, static_argnames=("n_structures", "error"))
+_masses = jax.jit(_guarded_masses, static_argnums=(0, 1))
 _make_sides = jax.jit(masses.make_sides, static_argnames="n_structures")
 _of_tile = jax.jit(masses.of_tile, static_argnames=("n_structures", "roundings"))
 _cross = jax.jit(_guarded_cross)

@@ -8,6 +8,7 @@ tiles are left out as long as all of them together add at most `error`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 from quests_jax.base.numerics import sum_last
 from quests_jax.information.sums import streaming
 from quests_jax.information.sums import tiles as tl
+from quests_jax.information.sums.exponents import exponents
 from quests_jax.information.sums.tiles import Tiles
 
 
@@ -136,3 +138,40 @@ def masses(
 
     start = jnp.zeros((len(y), n_structures), y.dtype)
     return jax.lax.fori_loop(0, len(query.mask), rows, start)
+
+
+def tangent(
+    counts: jax.Array,
+    y: jax.Array,
+    x: jax.Array,
+    structure: jax.Array,
+    h: jax.Array,
+    dy: jax.Array,
+    dx: jax.Array,
+    dh: jax.Array,
+    *,
+    n_structures: int,
+) -> jax.Array:
+    """dM_is = Σ_{j in s} K_ij ds_ij with ds_ij = (y_i − x_j)·(dx_j − dy_i)/h² + q_ij dh/h, shape [m, S].
+
+    A block of queries at a time, against every row of x and computed anew where it is transposed: memory
+    O(n·`TILE`), and a cost of m·n.
+    """
+    real = jnp.arange(len(x), dtype=counts.dtype) < counts[1]
+    structure = jnp.where(real, structure, n_structures).astype(jnp.int32)
+    center = jnp.sum(jnp.where(real[:, None], x, 0), axis=0, keepdims=True) / counts[1].astype(x.dtype)
+    radius = jnp.sqrt(jnp.max(jnp.where(real, sum_last((x - center) ** 2), 0))) / h
+    center, radius = jax.lax.stop_gradient((center, radius))
+    dot = partial(jnp.dot, precision="highest")
+    of_x = sum_last(x * dx)[None]
+
+    @jax.checkpoint
+    def block(rows: tuple[jax.Array, jax.Array]) -> jax.Array:
+        y, dy = rows
+        s = exponents(y[None], x[None], center[None], radius, h)[0]
+        along = dot(y, dx.T) + dot(dy, x.T) - sum_last(y * dy)[:, None] - of_x
+        change = jnp.exp(s) * (along / h**2 - 2 * s * (dh / h))
+        return jax.ops.segment_sum(change.T, structure, n_structures + 1)[:n_structures].T
+
+    blocks = jax.tree.map(lambda rows: rows.reshape(-1, min(tl.TILE, len(y)), y.shape[1]), (y, dy))
+    return jax.lax.map(block, blocks).reshape(len(y), n_structures)

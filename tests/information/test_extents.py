@@ -1,0 +1,100 @@
+"""Derivatives where they are delicate: zeros among the weights, and data that extend over many bandwidths."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import kernel_oracle as oracle
+import numpy as np
+import pytest
+
+from quests_jax.information import delta_entropy, entropy, kernel_sum, log_kernel_sum, self_kernel_sum
+from quests_jax.information import structure_masses as masses_of
+
+H = 0.015
+ROUNDING = {np.float64: 2e-12, np.float32: 2e-5}
+EXTENTS = (10.0, 470.0, 6700.0, 1e4)
+
+
+def data(extent: float, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that extend over `extent` bandwidths, queries a bandwidth or less from one of them."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-0.5, 0.5, (40, 3)) * extent * H
+    x[20:] = x[:20] + rng.normal(size=(20, 3)) * 0.5 * H
+    return (x[:25] + rng.normal(size=(25, 3)) * 0.5 * H).astype(dtype), x.astype(dtype)
+
+
+def shares(y, x, h, w) -> tuple[np.ndarray, np.ndarray]:
+    """exp(s_ij − L_i) and q_ij in longdouble."""
+    y, x, h = (np.asarray(a, np.longdouble) for a in (y, x, h))
+    q = (((y[:, None] - x[None]) / h) ** 2).sum(axis=-1)
+    return np.exp(-q / 2) / (np.exp(-q / 2) @ np.asarray(w, np.longdouble))[:, None], q
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("extent", EXTENTS)
+def test_derivatives_by_weights_and_bandwidth_do_not_cancel(extent, dtype):
+    y, x = data(extent, dtype)
+    h, w = np.asarray(H, dtype), np.ones(40, dtype)
+    w[3:20:4] = 0  # each beside a row that has a weight
+    share, q = shares(y, x, h, w)
+    f = lambda w, h: log_kernel_sum(y, x, bandwidth=h, weights=w).sum()  # noqa: E731
+    by_w, by_h = jax.grad(f, (0, 1))(w, h)
+    np.testing.assert_allclose(by_w, share.sum(axis=0).astype(dtype), rtol=100 * ROUNDING[dtype])
+    assert np.all(np.asarray(by_w)[3:20:4] != 0)
+    mean_q = (share * w * q).sum(axis=1)
+    np.testing.assert_allclose(by_h * h, float(mean_q.sum()), rtol=20 * ROUNDING[dtype])
+    second = jax.grad(jax.grad(lambda h: f(w, h)))(h)
+    curve = (share * w * q**2).sum(axis=1) - 3 * mean_q - mean_q**2
+    np.testing.assert_allclose(second * h**2, float(curve.sum()), rtol=200 * ROUNDING[dtype])
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("extent", EXTENTS)
+def test_entropy_by_the_bandwidth_does_not_cancel(extent, dtype):
+    _, x = data(extent, dtype)
+    h = np.asarray(H, dtype)
+    share, q = shares(x, x, h, np.ones(40))
+    slope = jax.grad(lambda h: entropy(x, bandwidth=h))(h)
+    np.testing.assert_allclose(slope * h, -float((share * q).sum(axis=1).mean()), rtol=20 * ROUNDING[dtype])
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("extent", EXTENTS)
+def test_derivatives_by_rows_err_as_promised(extent, dtype):
+    """By rounding times the extent in bandwidths, in units of 1/h."""
+    y, x = data(extent, dtype)
+    share, _ = shares(y, x, H, np.ones(40))
+    force = (share[:, :, None] * (y[:, None].astype(np.longdouble) - x[None])).sum(axis=1) / H**2
+    slope = jax.grad(lambda y: delta_entropy(y, x, bandwidth=H).sum())(y)
+    allowed = 4 * (ROUNDING[dtype] + np.finfo(dtype).eps * extent) / H
+    np.testing.assert_allclose(slope, force.astype(dtype), rtol=0, atol=allowed)
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+def test_weights_that_are_zero_have_derivatives_in_every_sum(dtype):
+    y, x = data(10.0, dtype)
+    w = np.zeros(40, dtype)
+    w[:5] = 1
+    K = oracle.kernel(y, x, H)
+    by_w = jax.grad(lambda w: kernel_sum(y, x, bandwidth=H, weights=w).sum())(w)
+    np.testing.assert_allclose(by_w, K.sum(axis=0), rtol=1e-3 if dtype == np.float32 else 1e-9)
+    by_w = jax.grad(lambda w: self_kernel_sum(x, bandwidth=H, weights=w).sum())(w)
+    np.testing.assert_allclose(by_w, oracle.kernel(x, x, H).sum(axis=0), rtol=1e-4)
+
+
+def test_masses_have_both_modes():
+    y, x = (jnp.asarray(side) for side in data(10.0, np.float64))
+    number, mix = np.arange(40) % 3, jnp.sin(jnp.arange(75.0)).reshape(3, 25)
+
+    def dense(y, x, h):
+        K = jnp.exp(-jnp.sum((y[:, None] - x[None]) ** 2, axis=-1) / (2 * h**2))
+        return jax.ops.segment_sum(K.T, number, 3)
+
+    arguments = y, x, jnp.asarray(H)
+    ours = lambda y, x, h: masses_of(y, x, number, 3, bandwidth=h)  # noqa: E731
+    weighed = lambda f: lambda *arguments: jnp.sum(mix * f(*arguments) ** 2)  # noqa: E731
+    for a, b in zip(*(jax.grad(weighed(f), (0, 1, 2))(*arguments) for f in (ours, dense)), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-10 * float(jnp.max(jnp.abs(b))))
+    ahead = [jax.jvp(f, arguments, tuple(jnp.ones_like(a) for a in arguments))[1] for f in (ours, dense)]
+    np.testing.assert_allclose(*ahead, atol=1e-10 * float(jnp.max(jnp.abs(ahead[1]))))
