@@ -19,7 +19,8 @@ import click
 from quests_jax.base import signals
 from quests_jax.base.checks import InputError
 from quests_jax.base.precision import double_precision
-from quests_jax.base.text import spell_on_terminals, spelled
+from quests_jax.base.text import spell_on_terminals
+from quests_jax.cli.help import Grouped, Spelled
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import OUTPUT
 
@@ -38,18 +39,6 @@ DEBUG = "--debug"
 TROUBLE = "this should not happen; run it again with --debug and report what it prints"
 
 
-class _Spelled(click.Command):
-    """A command whose help can be read on any terminal."""
-
-    def get_help(self, ctx: click.Context) -> str:
-        """The help page."""
-        return spelled(super().get_help(ctx), sys.stdout)
-
-
-class _Group(_Spelled, click.Group):
-    """The group of all commands."""
-
-
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from quests_jax.output.terminal import version_text
@@ -58,7 +47,7 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
         context.exit()
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Grouped, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--version",
     is_flag=True,
@@ -73,8 +62,9 @@ def cli() -> None:
 
     FILE is anything ASE reads, a .npz or .npy file of descriptors, bundled:silicon, the data set that comes
     with the package, or a published one, downloaded when it is first named, as gap20:Diamond, tm23:Cu_cold,
-    rmd17:ethanol, 3bpa:train_300K, mlearn:Si_test or colabfit:ID. An output is written in the format of its
-    suffix.
+    rmd17:ethanol, 3bpa:train_300K, mlearn:Si_test or colabfit:ID. Several files, folders and 'patterns*' in
+    quotes are one data set; FILE@::10 is every tenth structure, - is standard input. An output is written in
+    the format of its suffix.
     """
 
 
@@ -125,7 +115,7 @@ def command(
         decorated: Callable[..., int] = execute
         for option in reversed((*options, *OUTPUT)):
             decorated = option(decorated)
-        return cli.command(body.__name__.replace("_", "-"), cls=_Spelled, epilog=epilog)(decorated)
+        return cli.command(body.__name__.replace("_", "-"), cls=Spelled, epilog=epilog)(decorated)
 
     return decorate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from rich.text import Text
 
 from quests_jax.base.progress import report_progress
 from quests_jax.base.versions import versions
+
+FRAME = 3  # letters that the frame of a table adds to a column
 
 
 @contextmanager
@@ -36,14 +39,52 @@ def show_progress(quiet: bool) -> Iterator[None]:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: str) -> None:
-    """Print a small table on stdout; numbers are aligned to the right, None is shown as unknown."""
-    table = Table(show_header=any(header), caption=Text(caption), caption_justify="left")
-    for number, name in enumerate(header):
-        words = all(_is_word(row[number]) for row in rows)
-        table.add_column(name, justify="left" if words or not number else "right")
-    for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row))
-    Console(file=sys.stdout).print(table)
+    """Print a table on stdout; numbers are aligned to the right, None is shown as unknown.
+
+    Where it is wider than the terminal it is folded into several, which all begin with the first column. A
+    folder that all paths in the table share stands below it instead.
+    """
+    console = Console(file=sys.stdout)
+    cells = [[_cell(value) for value in row] for row in rows]
+    cells, folder = without_shared_folder(cells)
+    words = [all(_is_word(row[number]) for row in rows) for number in range(len(header))]
+    notes = f"{caption}\npaths are in {folder}" if folder else caption
+    parts = folded([max(map(len, column)) for column in zip(header, *cells, strict=True)], console.width)
+    for number, columns in enumerate(parts):
+        last = number == len(parts) - 1
+        table = Table(show_header=any(header), caption=Text(notes) if last else None, caption_justify="left")
+        for column in columns:
+            side = "left" if words[column] or not column else "right"
+            table.add_column(header[column], justify=side, overflow="fold")
+        for row in cells:
+            table.add_row(*(Text(row[column]) for column in columns))
+        console.print(table)
+
+
+def folded(widths: Sequence[int], width: int) -> list[list[int]]:
+    """Columns of the tables that a table of these columns becomes on a terminal of this width."""
+    first = 1 + widths[0] + FRAME
+    parts, used = [[0]], first
+    for column in range(1, len(widths)):
+        needed = widths[column] + FRAME
+        if used + needed > width and len(parts[-1]) > 1:
+            parts.append([0])
+            used = first
+        parts[-1].append(column)
+        used += needed
+    return parts
+
+
+def without_shared_folder(cells: Sequence[Sequence[str]]) -> tuple[list[list[str]], str]:
+    """The cells without the folder that all paths in them share, and that folder; empty if there is none."""
+    paths = {cell for row in cells for cell in row if "/" in cell and " " not in cell}
+    if len(paths) < 2:
+        return [list(row) for row in cells], ""
+    shared = os.path.commonprefix([path.rpartition("/")[0] + "/" for path in paths]).rpartition("/")[0]
+    if not shared:
+        return [list(row) for row in cells], ""
+    shorter = [[cell.removeprefix(f"{shared}/") if cell in paths else cell for cell in row] for row in cells]
+    return shorter, f"{shared}/"
 
 
 def print_advice(sentences: Sequence[str]) -> None:
