@@ -1,7 +1,7 @@
 """The command line `quests-jax`: options, then read, study, deliver; nothing scientific is computed here."""
 
 # isort: off
-from quests_jax.cli import inspect, compress, compare, clean, split, measures, trajectory, diagnostics  # noqa: F401
+from quests_jax.cli import inspect, compress, compare, replay, clean, split, measures, trajectory, diagnostics  # noqa: F401
 from quests_jax.cli import report, generation  # noqa: F401  (modules join the group when they are imported)
 
 # isort: on

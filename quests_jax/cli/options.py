@@ -13,7 +13,8 @@ from quests_jax.base.sizes import Size, parse_size
 from quests_jax.cli.inputs import parse_inputs
 
 
-def _parse_size(context: click.Context, _: click.Parameter, text: str | None) -> Size | None:
+def parse_one_size(context: click.Context, _: click.Parameter, text: str | None) -> Size | None:
+    """A size, or None where none is given."""
     del context
     return None if text is None else parse_size(text)
 
@@ -76,12 +77,12 @@ PLAIN_KERNEL = (*DESCRIPTOR[:2], BANDWIDTH)  # elements are not told apart
 CHOICE = (
     click.option(
         *("-s", "--size"),
-        callback=_parse_size,
+        callback=parse_one_size,
         help="Structures: 0.1 or 10% is a fraction, 100 a number, 1.0 everything.  [default: 0.1]",
     ),
-    click.option("--atoms", callback=_parse_size, help="Atoms, in the same way: 20000, 0.1 or 10%."),
+    click.option("--atoms", callback=parse_one_size, help="Atoms, in the same way: 20000, 0.1 or 10%."),
     click.option("--cost", help="What a structure costs: a name in info that holds a number, or n_atoms."),
-    click.option("--budget", callback=_parse_size, help="Sum of the costs, a number or a fraction."),
+    click.option("--budget", callback=parse_one_size, help="Sum of the costs, a number or a fraction."),
     click.option(
         "--coverage", type=float, help="Share of the environments to cover with the fewest structures."
     ),

@@ -35,6 +35,7 @@ NAME = "quests-jax"
 PARAMETERS = ("k", "cutoff", "elements", "species", "bandwidth")
 SHARING = ("work", "coordinator", "num_processes", "process_id")
 FOUND = 1  # exit code of a check that found what it looks for
+APART = ("rest", "combined")  # options that name a file of structures to write
 DEBUG = "--debug"
 TROUBLE = "this should not happen; run it again with --debug and report what it prints"
 
@@ -99,9 +100,9 @@ def command(
                 file.path for value in given.values() if isinstance(value, Inputs) for file in value.files
             ]
             check_outputs(outputs, inputs, kind=kind, overwrite=overwrite)
-            if (rest := given.get("rest")) is not None:
-                check_outputs([rest], [*inputs, *map(str, outputs)], kind="structures", overwrite=overwrite)
-                writing = writing._replace(outputs=(*outputs, rest))
+            for path in filter(None, map(given.get, APART)):
+                check_outputs([path], [*inputs, *map(str, outputs)], kind="structures", overwrite=overwrite)
+                writing = writing._replace(outputs=(*writing.outputs, path))
             run = Run(typed, parameters, work=work, writing=writing)
             run.check()
             _use_compilation_cache()
