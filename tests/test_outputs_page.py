@@ -27,6 +27,8 @@ COMMANDS = (
     "trajectory data.xyz -r data.xyz",
     "overlap-matrix data.xyz --by number",
     "clean data.xyz",
+    "split data.xyz --fractions 0.5,0.5",
+    "leakage data.xyz data.xyz",
     "report data.xyz -o page.html",
 )
 
