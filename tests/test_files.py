@@ -449,6 +449,30 @@ def test_types_of_a_dump_are_no_elements(tmp_path: Path) -> None:
         qj.write(tmp_path / "out.xyz", structures)
 
 
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda text: text[:-10], "2 atoms are declared, but 1 follow"),
+        (lambda text: text + "3 1 3 3 3\n", "2 atoms are declared, but 3 follow"),
+        (
+            lambda text: text.replace("\n2\nITEM: BOX", "\n200000000\nITEM: BOX"),
+            "200000000 atoms are declared",
+        ),
+    ],
+)
+def test_a_dump_of_other_atoms_than_it_says_is_refused(
+    tmp_path: Path, harm: Callable[[str], str], words: str
+) -> None:
+    lines = ["ITEM: TIMESTEP", "0", "ITEM: NUMBER OF ATOMS", "2", "ITEM: BOX BOUNDS pp pp pp", *["0 5"] * 3]
+    text = "\n".join([*lines, "ITEM: ATOMS id element x y z", "1 C 0 0 0", "2 O 2 2 2", ""])
+    path = tmp_path / "run.dump"
+    path.write_text(text)
+    assert qj.read(path)[0].get_chemical_symbols() == ["C", "O"]
+    path.write_text(harm(text))
+    with pytest.raises(InputError, match=words):
+        qj.read(path)
+
+
 # ---- Physical nonsense ----
 
 

@@ -7,15 +7,16 @@ compilation, a thread removes unfinished files and ends the process after `GRACE
 
 from __future__ import annotations
 
+# Nothing that takes long: until these are imported, an interrupt ends in a traceback.
 import os
-import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False  # as in `typing`, which takes long
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}  # 128 + the number of the signal
 WORDS = {
@@ -52,32 +53,36 @@ def check() -> None:
 
 def watch_if_command() -> None:
     """From the first import on, answer signals in one line, if this process is the command."""
-    name = Path(sys.argv[0]).name if sys.argv else ""
-    starts_module = name == "-m" and "quests_jax" in getattr(sys, "orig_argv", [])
+    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    starts_module = name == "-m" and "quests_jax" in sys.orig_argv
     if threading.current_thread() is threading.main_thread() and (name == COMMAND or starts_module):
         _install()
 
 
-@contextmanager
-def answered() -> Iterator[None]:
+class answered:  # noqa: N801  (used as a function is)
     """Signals raise `Ended` inside the block, which ends in time in any case."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in CODES}
-    wakeup, writing = _install()
-    _State.received, _State.running = None, True
-    _State.ended.clear()
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        self.writing: int | None = None
+        self.before = {}
+        if threading.current_thread() is threading.main_thread():
+            self.before = {number: signal.getsignal(number) for number in CODES}
+            self.wakeup, self.writing = _install()
+            _State.received, _State.running = None, True
+            _State.ended.clear()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.before:
+            return
         _State.running = False
         _State.ended.set()
-        for number, handler in before.items():
+        for number, handler in self.before.items():
             signal.signal(number, handler)
-        if writing is not None:
-            signal.set_wakeup_fd(wakeup)
-            os.close(writing)
+        if self.writing is not None:
+            signal.set_wakeup_fd(self.wakeup)
+            os.close(self.writing)
 
 
 def _install() -> tuple[int, int | None]:
@@ -92,7 +97,7 @@ def _install() -> tuple[int, int | None]:
     return signal.set_wakeup_fd(writing, warn_on_full_buffer=False), writing
 
 
-def _answer(number: int, _: Any) -> None:
+def _answer(number: int, _: object) -> None:
     if not _State.running:
         _leave(number)
     _State.received = number
@@ -120,7 +125,22 @@ def _leave_later(number: int) -> None:
 def _leave(number: int) -> None:
     """End the process now; nothing unfinished stays."""
     for path in list(unfinished):
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    with suppress(OSError):
+        _remove(str(path))
+    try:
         os.write(2, f"error: {WORDS[signal.Signals(number)]}\n".encode())
+    except OSError:
+        pass
     os._exit(CODES[signal.Signals(number)])
+
+
+def _remove(path: str) -> None:
+    """Remove a file, or a folder with the files in it; what cannot be removed stays."""
+    try:
+        if os.path.isdir(path):
+            for name in os.listdir(path):
+                _remove(os.path.join(path, name))
+            os.rmdir(path)
+        else:
+            os.unlink(path)
+    except OSError:
+        pass

@@ -18,6 +18,12 @@ CONTENTS = {  # first bytes: the name of a format in ASE, or what the file is if
     b"<?xml": "vasp-xml",
     b"data_": "cif",
 }
+STEPS = {  # what every step of a file holds once, by format
+    "vasp-xml": b"<calculation>",
+    "vasp-xdatcar": b"configuration=",
+    "vasp-out": b"TOTAL-FORCE (eV",
+    "lammps-dump-text": b"ITEM: TIMESTEP",
+}
 COUNTS = slice(5, 7)  # lines of a POSCAR of which one says how many atoms there are
 FOREIGN = {
     b"\x89HDF": "an HDF5 file",
@@ -48,6 +54,8 @@ def read(path: Path, file: str) -> list[Atoms]:
         _check_xml(path)
     elif kind == "vasp":
         _check_counts(head, path.stat().st_size)
+    elif kind == "lammps-dump-text":
+        _check_dump(path)
     untold = (
         kind == "lammps-dump-text" and b" element" not in head.partition(b"ITEM: ATOMS")[2].split(b"\n")[0]
     )
@@ -63,6 +71,7 @@ def read(path: Path, file: str) -> list[Atoms]:
             "short or "
             "in another format."
         ) from None
+    _check_steps(path, kind, len(structures))
     return structures
 
 
@@ -86,6 +95,41 @@ def _check_counts(head: bytes, size: int) -> None:
             raise InputError(
                 "has more atoms than the file has room for; it is cut short, or a number is wrong."
             )
+
+
+def _check_dump(path: Path) -> None:
+    """Refuse a dump with more or fewer lines of atoms than it says."""
+    counts, expected, found, where = (
+        False,
+        0,
+        0,
+        None,
+    )  # atoms declared, atoms met, and the line that begins them
+    with open(path, "rb") as stream:
+        for number, line in enumerate([*stream, b"ITEM: END"], start=1):
+            if line.startswith(b"ITEM:"):
+                if where is not None and found != expected:
+                    raise InputError(
+                        f"line {where}: {expected} atoms are declared, but {found} follow; repair it."
+                    )
+                counts, where = line.startswith(b"ITEM: NUMBER OF ATOMS"), None
+                if line.startswith(b"ITEM: ATOMS"):
+                    found, where = 0, number
+            elif where is not None:
+                found += bool(line.strip())
+            elif counts:
+                expected = int(line) if line.strip().isdigit() else -1
+
+
+def _check_steps(path: Path, kind: str, count: int) -> None:
+    """Refuse a file of which some steps were left out."""
+    mark = STEPS.get(kind)
+    if mark is None:
+        return
+    with open(path, "rb") as stream:
+        steps = sum(line.count(mark) for line in stream)
+    if steps > count:
+        raise InputError(f"{count} of {steps} steps can be read; the others are cut short or damaged.")
 
 
 def _check_xml(path: Path) -> None:
