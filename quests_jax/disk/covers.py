@@ -23,7 +23,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
+from jax.typing import ArrayLike
 
+from quests_jax.base.environments import Environments, joined
+from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.bounds.relaxation import best_fill
 from quests_jax.cover.bounds.sampling import bound_of_all
 from quests_jax.cover.budget import Budget
@@ -44,12 +47,13 @@ ROUNDS = 2  # of candidates, choice and prices
 STORED = np.float32  # masses on disk: rounding raises the bound by its eps
 
 
+@follows_dtype
 def large_cover(
     shards: Shards,
     *,
     count: int,
     bandwidth: float,
-    reference: np.ndarray | None = None,
+    reference: Environments | ArrayLike | None = None,
     targets: int = TARGETS,
     seed: int = 0,
 ) -> tuple[Selection, np.ndarray]:
@@ -59,7 +63,7 @@ def large_cover(
       shards: the data set.
       count: structures to choose.
       bandwidth: h in Å⁻¹.
-      reference: environments that are known already, shape [r, d], Å⁻¹.
+      reference: environments that are known already.
       targets: how many environments to look at while choosing, at least one of each structure.
       seed: random seed for the targets.
 
@@ -95,10 +99,10 @@ def large_cover(
 def covered(task: DiskCover, selected: np.ndarray) -> np.ndarray:
     """δH of every environment against the selected structures and the reference, shape [n], nats."""
     shards, stage = task.shards, task.stage("covered")
-    x = np.concatenate([task.reference, kept_rows(shards, selected)])
+    x = joined([task.reference, kept_rows(shards, selected)])
 
     def against(shard: int) -> dict[str, np.ndarray]:
-        y = shards.x(shard)
+        y = shards.environments(shard)
         dH = np.asarray(delta_entropy(y, x, bandwidth=task.bandwidth)) if len(y) else np.zeros(0)
         return {"delta_entropy": dH}
 
@@ -106,18 +110,18 @@ def covered(task: DiskCover, selected: np.ndarray) -> np.ndarray:
     return np.concatenate([stage.load(shard)["delta_entropy"] for shard in range(len(shards.runs))])
 
 
-def kept_rows(shards: Shards, selected: np.ndarray) -> np.ndarray:
-    """Descriptors of the environments of some structures, in the order of the file."""
+def kept_rows(shards: Shards, selected: np.ndarray) -> Environments:
+    """The environments of some structures, in the order of the file."""
     wanted = np.zeros(len(shards.counts), bool)
     wanted[selected] = True
-    return shards.rows(np.flatnonzero(np.repeat(wanted, shards.counts)))
+    return shards.some(np.flatnonzero(np.repeat(wanted, shards.counts)))
 
 
 def _masses_of(task: DiskCover, wanted: Targets, shard: int) -> dict[str, np.ndarray]:
     """Capped masses of the structures of a shard at the targets, sparse, and their greedy order."""
     shards = task.shards
-    x, number, n_structures = shards.x(shard), shards.structure_id(shard), len(shards.runs[shard])
-    mass = structure_masses(wanted.x, x, number, SHARD_STRUCTURES, bandwidth=task.bandwidth)
+    x, number, n_structures = shards.environments(shard), shards.structure_id(shard), len(shards.runs[shard])
+    mass = structure_masses(wanted.envs, x, number, SHARD_STRUCTURES, bandwidth=task.bandwidth)
     mass = jnp.minimum(mass, wanted.room[None])  # one shape for every shard, so that all share their programs
     problem = _problem(DenseMasses(mass), wanted)
     order = greedy_cover(problem, size=min(task.count, n_structures))

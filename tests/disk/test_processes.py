@@ -73,7 +73,7 @@ def test_a_lost_process_stops_the_others_with_a_clear_error(
 
 
 def test_processes_need_a_folder_and_a_number() -> None:
-    alone = [sys.executable, str(HERE), "compress", "data.xyz", "--coordinator", "127.0.0.1:1"]
+    alone = [sys.executable, str(HERE), "compress", "bundled:silicon", "--coordinator", "127.0.0.1:1"]
     for more, message in (([], "add --work"), (["--work", "w"], "give --num-processes")):
         failed = subprocess.run([*alone, *more], stderr=subprocess.PIPE, text=True, timeout=120)
         assert failed.returncode == 2
