@@ -13,7 +13,9 @@ from quests_jax.cover.masses import stored
 from quests_jax.cover.problem import CoverProblem, cover_problem
 from quests_jax.cover.selection import Selection
 
-TARGETS = 131_072  # environments that stand for all of a large data set
+ALL = 262_144  # environments up to which all are covered, however many structures there are
+TARGETS = 65_536  # environments that stand for all of a larger data set
+FEWER = 32_768  # for a bound that must not take long
 
 
 class Posed(NamedTuple):
@@ -45,18 +47,28 @@ def fits(envs: Environments) -> bool:
 
 
 @follows_dtype
-def pose(envs: Environments, *, weights: np.ndarray | None = None, seed: int = 0, **options: Any) -> Posed:
+def pose(
+    envs: Environments,
+    *,
+    weights: np.ndarray | None = None,
+    targets: int | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Posed:
     """The cover problem of all environments, or of a weighted sample of them where masses are too many.
 
     Args:
       envs: environments of S structures, n in all.
       weights: u of each environment, shape [n]; 1 where not given.
+      targets: environments in the sample, one of each structure at least, for data sets of more than twice as
+        many; where not given, `TARGETS` of more than `ALL`.
       seed: random seed for the sample.
       options: of `cover_problem`: bandwidth, cost, reference.
     """
-    if fits(envs) or len(envs) <= TARGETS:
+    number, most = (TARGETS, ALL) if targets is None else (targets, 2 * targets)
+    if fits(envs) or len(envs) <= most:
         return Posed(cover_problem(envs, weights=weights, **options), envs.counts, None)
-    targets = draw_targets(envs.counts, TARGETS, seed=seed)
-    u = targets.weights if weights is None else targets.weights * np.asarray(weights)[targets.rows]
-    problem = cover_problem(envs, targets=envs.take(targets.rows), weights=u, **options)
-    return Posed(problem, envs.counts, targets)
+    drawn = draw_targets(envs.counts, number, seed=seed)
+    u = drawn.weights if weights is None else drawn.weights * np.asarray(weights)[drawn.rows]
+    problem = cover_problem(envs, targets=envs.take(drawn.rows), weights=u, **options)
+    return Posed(problem, envs.counts, drawn)

@@ -21,7 +21,7 @@ from quests_jax.base.progress import timed
 from quests_jax.base.sizes import Size, as_size
 from quests_jax.base.versions import versions
 from quests_jax.cover import Selection
-from quests_jax.cover.posing import Posed, fits, pose
+from quests_jax.cover.posing import FEWER, Posed, fits, pose
 from quests_jax.cover.solvers.relaxed import certify as certified
 from quests_jax.information import DEFAULT_BANDWIDTH
 from quests_jax.studies.candidates import Candidates, everything, find_candidates, labels_of
@@ -256,7 +256,8 @@ def _certified(
 ) -> tuple[Selection, Posed | None]:
     """The selection with a bound; without one where the user does not want to wait for it."""
     try:
-        posed = pose(envs, **options) if posed is None else posed
+        targets = None if limit is None else FEWER
+        posed = pose(envs, targets=targets, **options) if posed is None else posed
         found = posed.of_all(certified(posed.problem, selection, seconds=limit))
         return found._replace(coverage=selection.coverage), posed
     except KeyboardInterrupt:

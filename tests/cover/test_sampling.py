@@ -69,6 +69,7 @@ def test_bounds_at_targets_with_dropped_masses_hold_for_every_choice(seed, size)
     with patch.context() as small:
         small.setattr(stored, "DENSE", 0)
         small.setattr(stored, "DROPPED", 0.05)
+        small.setattr(posing, "ALL", 0)
         small.setattr(posing, "TARGETS", len(envs) // 2)
         posed = posing.pose(envs, bandwidth=BANDWIDTH, seed=seed)
     assert posed.targets is not None
@@ -85,6 +86,7 @@ def test_bounds_at_targets_with_dropped_masses_hold_for_every_choice(seed, size)
 def test_masses_at_targets_are_those_of_a_loop(monkeypatch):
     envs = toy(3)
     monkeypatch.setattr(stored, "DENSE", 0)
+    monkeypatch.setattr(posing, "ALL", 0)
     monkeypatch.setattr(posing, "TARGETS", len(envs) // 2)
     posed = posing.pose(envs, bandwidth=BANDWIDTH)
     rows = posed.targets.rows

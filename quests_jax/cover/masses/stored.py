@@ -243,11 +243,13 @@ def _in_blocks(
     structure = np.full((number, HEIGHT), n_structures, np.int32)
     environment, slot = np.full((len(parts), width), n, np.int32), np.empty(n, np.int32)
     rows, owners = values.reshape(-1, width), structure.reshape(-1)
-    for place, (members, kept, part) in enumerate(parts):
+    for place in range(len(parts)):
+        members, kept, part = parts[place]
         first = HEIGHT * sum(blocks[:place])
         rows[first : first + len(kept), : part.shape[1]] = part
         owners[first : first + len(kept)] = kept
         environment[place, : len(members)] = members
+        parts[place] = members, kept, part[:0].copy()  # a copy less in memory
         slot[members] = place * width + np.arange(len(members), dtype=np.int32)
     group = np.zeros(number, np.int32)
     group[: sum(blocks)] = np.repeat(np.arange(len(parts)), blocks)

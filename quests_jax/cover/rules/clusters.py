@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import cdist
 
+from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import check_size
@@ -27,6 +28,7 @@ from quests_jax.cover.rules.structure_means import (
 from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH
 
+MOST = 20_000  # structures whose distances Ward's method keeps: 1.6 GB
 ROUNDS = 100  # of Lloyd's algorithm
 
 
@@ -80,7 +82,13 @@ def direct(
     of each cluster the structure nearest to its centroid.
     """
     del bandwidth, reference
-    size, points = check_size(size, envs.n_structures), _weighted_components(means_of(envs)[0])
+    size = check_size(size, envs.n_structures)
+    if envs.n_structures > MOST:
+        raise InputError(
+            f"direct needs the distances of all pairs of {envs.n_structures:,} structures "
+            f"(at most {MOST:,}, for 2 GB); use k-means, mean-fps or cover."
+        )
+    points = _weighted_components(means_of(envs)[0])
     if envs.n_structures == 1:
         return listed([0], "direct")
     chosen = []

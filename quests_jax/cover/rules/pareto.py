@@ -96,12 +96,12 @@ def pareto_msc(
     >>> len(qj.cover.pareto_msc(envs, size=2, bandwidth=0.1).selected)
     2
     """
-    selection = msc(envs, bandwidth=bandwidth, size=size, budget=budget, reference=reference)
     if envs.n_structures * len(np.asarray(envs.x)) > DENSE:
         raise InputError(
             f"{envs.n_structures} structures with {len(np.asarray(envs.x))} environments are too many for "
             f"exchanges (at most {DENSE:,} masses); use msc or cover."
         )
+    selection = msc(envs, bandwidth=bandwidth, size=size, budget=budget, reference=reference)
     limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
     limit = limit._replace(limit=jnp.asarray(spending_limit(limit)))
     landscape = _landscape(envs, bandwidth, reference)
