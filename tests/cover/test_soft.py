@@ -6,55 +6,131 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_covers import BANDWIDTH, COUNTS, toy
+from toy_covers import BANDWIDTH, COUNTS, toy, toy_problem, uneven
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.cover import cover_problem, make_budget, soft_weights
 from quests_jax.cover.bounds.relaxation import Data, upper_bound
-from quests_jax.cover.measures import SATURATED
+from quests_jax.cover.measures import LOG_MASS, SATURATED
+from quests_jax.cover.solvers import soft_newton
+from quests_jax.cover.solvers.soft import soft_cover
 
 N, S, SIZE = sum(COUNTS), len(COUNTS), 3
 DIRECTION = np.random.default_rng(1)
-STEPS = {  # a direction of change of each input, and a step at which central differences are exact to 1e-7
+CHANGES = {  # a direction of change of each input, and a step at which central differences are exact to 1e-6
     "x": (DIRECTION.normal(size=(N, 2)) * BANDWIDTH, 1e-5),
     "bandwidth": (np.array(BANDWIDTH), 1e-5),
     "weights": (DIRECTION.normal(size=N), 1e-5),
+    "targets": (DIRECTION.normal(size=(5, 2)) * BANDWIDTH, 1e-5),
+    "reference": (DIRECTION.normal(size=(3, 2)) * BANDWIDTH, 1e-5),
+    "cost": (DIRECTION.normal(size=S), 1e-5),
+    "size": (np.array(1.0), 1e-5),
+    "temperature": (np.array(0.1), 1e-5),
 }
+BASIC = ("x", "bandwidth", "weights")
 
 
-def inputs(seed: int) -> dict[str, jax.Array]:
-    weights = np.random.default_rng(seed).uniform(0.5, 2, N)
-    return {"x": jnp.asarray(toy(seed).x), "bandwidth": jnp.array(BANDWIDTH), "weights": jnp.asarray(weights)}
+def inputs(seed: int, names=BASIC) -> dict[str, jax.Array]:
+    rng = np.random.default_rng(seed)
+    everything = {
+        "x": np.asarray(toy(seed).x),
+        "bandwidth": BANDWIDTH,
+        "weights": rng.uniform(0.5, 2, 5 if "targets" in names else N),
+        "targets": rng.uniform(0, 0.5, (5, 2)),
+        "reference": rng.uniform(0, 0.5, (3, 2)),
+        "cost": rng.uniform(0.5, 2, S),
+        "size": float(SIZE),
+        "temperature": 0.1,
+    }
+    return {name: jnp.asarray(everything[name]) for name in names}
 
 
-def soft(inputs: dict[str, jax.Array], temperature: float = 0.1) -> jax.Array:
-    envs = Environments(inputs["x"], toy(0).structure_id, S)
-    return soft_weights(
-        envs, size=SIZE, temperature=temperature, bandwidth=inputs["bandwidth"], weights=inputs["weights"]
-    )
+def soft(given: dict[str, jax.Array], temperature: float = 0.1) -> jax.Array:
+    envs = Environments(given["x"], toy(0).structure_id, S)
+    others = {name: value for name, value in given.items() if name != "x"}
+    return soft_weights(envs, **({"size": SIZE, "temperature": temperature} | others))
 
 
-@given(st.integers(0, 10_000), st.sampled_from([0.03, 0.1, 1.0]))
+@given(st.integers(0, 10_000), st.sampled_from([1e-6, 0.03, 0.1, 1.0]))
 @settings(max_examples=20)
 def test_weights_are_inside_the_budget(seed, temperature):
     w = soft(inputs(seed), temperature)
     assert float(w.sum()) == pytest.approx(SIZE, rel=1e-12)
-    assert 0 < float(w.min()) <= float(w.max()) < 1
+    assert 0 < float(w.min()) <= float(w.max()) <= 1
 
 
-@pytest.mark.parametrize("temperature", [0.03, 0.3])
-@pytest.mark.parametrize("name", STEPS)
-def test_gradients_are_those_of_finite_differences(name, temperature):
-    at, (direction, step) = inputs(3), STEPS[name]
+@given(st.integers(0, 10_000), st.sampled_from([1e-6, 1e-3, 0.1]))
+@settings(max_examples=15)
+def test_the_conditions_of_the_maximum_hold(seed, temperature):
+    problem = toy_problem(seed, cost=uneven(seed)["cost"])
+    c, M = np.asarray(problem.cost), np.asarray(problem.masses.values)
+    found = soft_cover(toy(seed), size=SIZE, temperature=temperature, bandwidth=BANDWIDTH, cost=c)
+    w = np.asarray(found.weights)
+    assert bool(found.converged)
+    assert c @ w == pytest.approx(SIZE, rel=1e-12)
+    slope = M @ (jax.nn.sigmoid((1 - w @ M) / temperature) / N)
+    inside = (w > 1e-6) & (w < 1 - 1e-6)
+    price = slope / c - temperature / SIZE * (np.log(w, where=w > 0) - np.log1p(-w, where=w < 1))
+    assert np.ptp(price[inside]) <= 1e-7 if inside.any() else True
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_derivatives_are_those_of_finite_differences(name):
+    names = tuple(CHANGES) if name != "weights" else (*BASIC, "cost")
+    at, (direction, step) = inputs(3, names), CHANGES[name]
     slopes = jnp.linspace(-1, 1, S)
 
+    @jax.jit
     def along(t):
-        return jnp.sum(slopes * soft(at | {name: at[name] + t * direction}, temperature))
+        return jnp.sum(slopes * soft(at | {name: at[name] + t * direction}))
 
     expected = (along(step) - along(-step)) / (2 * step)
-    assert abs(expected) > 1e-3
+    assert abs(expected) > 1e-4
     assert float(jax.grad(along)(0.0)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(jax.jvp(along, (0.0,), (1.0,))[1]) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1e-4, 0.1])
+def test_second_derivatives_are_those_of_finite_differences(temperature):
+    at, direction = inputs(3), CHANGES["x"][0]
+
+    @jax.jit
+    def along(t):
+        return jnp.sum(jnp.linspace(-1, 1, S) * soft(at | {"x": at["x"] + t * direction}, temperature))
+
+    slope = jax.jit(jax.grad(along))
+    expected = (slope(1e-4) - slope(-1e-4)) / 2e-4
+    assert float(jax.grad(slope)(0.0)) == pytest.approx(float(expected), rel=1e-5)
+    assert float(jax.hessian(along)(0.0)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_what_has_not_converged_says_so(monkeypatch):
+    monkeypatch.setattr(soft_newton, "MAX_STEPS", 2)
+    jax.clear_caches()
+    found = soft_cover(toy(3), size=SIZE, temperature=1e-3, bandwidth=BANDWIDTH)
+    assert not bool(found.converged)
+    with pytest.raises(InputError, match="have not converged"):
+        soft_weights(toy(3), size=SIZE, temperature=1e-3, bandwidth=BANDWIDTH)
+    traced = jax.jit(lambda T: soft_weights(toy(3), size=SIZE, temperature=T, bandwidth=BANDWIDTH))
+    assert np.isnan(np.asarray(traced(1e-3))).all()
+    monkeypatch.undo()
+    jax.clear_caches()
+
+
+def test_another_temperature_size_and_data_set_of_one_shape_compile_nothing(caplog):
+    soft_weights(toy(1), size=2, temperature=0.1, bandwidth=BANDWIDTH)
+    with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
+        soft_weights(toy(2), size=4, temperature=0.2, bandwidth=2 * BANDWIDTH)
+    assert not [record for record in caplog.records if record.message.startswith("Compiling")]
+
+
+def test_other_measures_can_be_soft():
+    w = soft_weights(toy(2), size=SIZE, temperature=0.1, bandwidth=BANDWIDTH, measure=LOG_MASS)
+    assert float(w.sum()) == pytest.approx(SIZE)
+    wrong = SATURATED._replace(offset=lambda theta: 0.5 - 0.5 * theta)
+    with pytest.raises(InputError, match="no bound would hold"):
+        soft_weights(toy(2), size=SIZE, temperature=0.1, bandwidth=BANDWIDTH, measure=wrong)
 
 
 def test_cold_weights_are_an_optimum_of_the_relaxation():
@@ -90,6 +166,7 @@ def test_it_can_be_jitted_and_keeps_float32():
         ({"temperature": 0.0}, "temperature must be a positive number"),
         ({"size": S}, "size 8 is the whole data set"),
         ({"size": 0}, "size must be a fraction"),
+        ({"cost": -np.ones(S)}, "cost: expected positive numbers"),
     ],
 )
 def test_bad_input_is_refused(options, message):

@@ -128,7 +128,8 @@ def best_weights(value: jax.Array, budget: Budget) -> jax.Array:
     """The w of the largest Σ_s value_s w_s within the budget: by value per cost, the last one in part."""
     order = jnp.argsort(-value / budget.cost)
     cost = budget.cost[order]
-    left = budget.limit - (jnp.cumsum(cost) - cost)
+    before = jnp.concatenate([jnp.zeros(1, cost.dtype), jnp.cumsum(cost)[:-1]])  # no difference of large sums
+    left = budget.limit - before
     filled = jnp.where(value[order] > 0, jnp.clip(left / cost, 0.0, 1.0), 0.0)
     return jnp.zeros_like(value).at[order].set(filled)
 

@@ -14,10 +14,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import Bounds, LinearConstraint, OptimizeResult, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.precision import follows_dtype
+from quests_jax.cover.budget import COST_ROUNDING, Budget, first_affordable
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.problem import COVERED, CoverProblem
 from quests_jax.cover.selection import Selection
@@ -26,7 +27,9 @@ from quests_jax.cover.solvers.relaxed import cap, in_greedy_order, make_budget, 
 
 FIRST, MORE = 500, 300  # environments in the first program, and the most that join at a time
 NEGLIGIBLE = 1e-6  # masses below this are left out of a program, in favor of its bound
-ROUNDING = 1e-6  # of the solver: sums of whole costs are rounded up from this much above
+LARGEST = 1e6  # coefficient of the objective that HiGHS sees: its tolerances are absolute
+GAP = 1e-6  # HiGHS drops what could improve its best answer by no more than this
+DUAL = 1e-7  # what HiGHS takes for 0 in a reduced cost, once for each variable
 WHOLE = 0.5  # a solver's 0 and 1 are rounded here
 
 
@@ -80,7 +83,7 @@ def exact_cover(
 
 @follows_dtype
 def minimum_cover_bound(problem: CoverProblem, *, capped: bool = True) -> float:
-    """Cost that no full cover can undercut: min c·w s.t. M w ≥ 1 − r, 0 ≤ w ≤ 1, through its dual.
+    """Cost that no full cover can be below: min c·w s.t. M w ≥ 1 − r, 0 ≤ w ≤ 1, through its dual.
 
         D(y) = Σ_i y_i (1 − r_i) + Σ_s min(0, c_s − Σ_i M_si y_i),    y ≥ 0
 
@@ -102,7 +105,10 @@ def minimum_cover_bound(problem: CoverProblem, *, capped: bool = True) -> float:
         nonlocal bound
         result = linprog(_cost(problem), A_ub=-program.a, b_ub=-program.b, bounds=(0, 1), method="highs")
         y = np.maximum(-result.ineqlin.marginals, 0.0)
-        bound = max(bound, float(y @ program.b + np.minimum(0.0, _cost(problem) - program.a.T @ y).sum()))
+        pull = program.a.T @ y
+        value = float(y @ program.b + np.minimum(0.0, _cost(problem) - pull).sum())
+        terms = np.sum(np.abs(y * program.b)) + np.sum(np.maximum(pull, _cost(problem)))
+        bound = max(bound, value - (len(y) + len(pull)) * np.finfo(float).eps * float(terms))
         return result.x
 
     _grow(problem, cap(problem) if capped else problem.masses, solve)
@@ -119,8 +125,9 @@ def _cheapest(problem: CoverProblem, coverage: float, time_limit: float) -> Sele
     found = greedy_cover(problem, coverage=coverage, include=np.flatnonzero(w > WHOLE).tolist())
     best = min(found, known, key=lambda answer: _cost(problem)[answer.selected].sum())
     whole = np.all(_cost(problem) == np.round(_cost(problem)))
-    bound = float(np.ceil(bound - ROUNDING)) if whole and np.isfinite(bound) else bound
-    return in_greedy_order(problem, best.selected)._replace(method="exact", cost_bound=bound)
+    bound = float(np.ceil(bound)) if whole and np.isfinite(bound) else bound
+    reached = float(_cost(problem)[best.selected].sum())
+    return in_greedy_order(problem, best.selected)._replace(method="exact", cost_bound=min(bound, reached))
 
 
 def _full_cover(problem: CoverProblem, coverage: float, time_limit: float) -> tuple[np.ndarray, float]:
@@ -133,9 +140,9 @@ def _full_cover(problem: CoverProblem, coverage: float, time_limit: float) -> tu
             return None
         # SciPy's default for lb is a number, so pyright takes arrays for a mistake.
         limits = LinearConstraint(program.a, lb=program.b)  # pyright: ignore[reportArgumentType]
-        result = _milp(_cost(problem), [limits], problem.n_structures, left)
-        bound = max(bound, _proven(result))
-        return result.x
+        w, proven = _milp(_cost(problem), [limits], problem.n_structures, left)
+        bound = max(bound, proven)
+        return w
 
     w = _grow(problem, cap(problem), solve)
     return w, bound
@@ -176,15 +183,24 @@ def _fullest(
     budget = make_budget(problem, size=size, cost_budget=cost_budget)
     known = relaxed_cover(problem, size=size, cost_budget=cost_budget)
     link, gain, offset = _coverage_program(problem)
-    price = np.concatenate([np.asarray(budget.cost), np.zeros(len(gain))])
-    within = LinearConstraint(sp.csr_matrix(price), ub=float(budget.limit))
+    share = np.concatenate([np.asarray(budget.cost) / float(budget.limit), np.zeros(len(gain))])
+    within = LinearConstraint(sp.csr_matrix(share), ub=1.0)
     objective = np.concatenate([np.zeros(problem.n_structures), -gain])
-    result = _milp(objective, [link, within], problem.n_structures, time_limit)
-    bound = min(known.upper_bound or 1.0, offset - _proven(result) + float(problem.dropped))
-    chosen = [] if result.x is None else np.flatnonzero(result.x[: problem.n_structures] > WHOLE)
-    found = greedy_cover(problem, size=size, cost_budget=cost_budget, include=[int(s) for s in chosen])
-    best = max(found, known, key=lambda answer: answer.coverage or 0.0)
-    return in_greedy_order(problem, best.selected)._replace(method="exact", upper_bound=min(1.0, bound))
+    w, proven = _milp(objective, [link, within], problem.n_structures, time_limit)
+    bound = min(known.upper_bound or 1.0, offset - proven + float(problem.dropped))
+    chosen = np.zeros(0, int) if w is None else np.flatnonzero(w[: problem.n_structures] > WHOLE)
+    found = greedy_cover(problem, size=size, cost_budget=cost_budget, include=_affordable(chosen, budget))
+    best = in_greedy_order(problem, max(found, known, key=_reached).selected)
+    return best._replace(method="exact", upper_bound=max(min(1.0, bound), _reached(best)))
+
+
+def _affordable(chosen: np.ndarray, budget: Budget) -> np.ndarray:
+    """The choice of the solver, which may exceed a budget by its tolerance."""
+    return first_affordable(chosen, Budget(budget.cost, budget.limit / (1 + COST_ROUNDING)))
+
+
+def _reached(selection: Selection) -> float:
+    return selection.coverage or 0.0
 
 
 def _partial_cover(problem: CoverProblem, coverage: float, time_limit: float) -> tuple[np.ndarray, float]:
@@ -192,9 +208,8 @@ def _partial_cover(problem: CoverProblem, coverage: float, time_limit: float) ->
     least = coverage - offset - COVERED - float(problem.dropped)
     enough = LinearConstraint(sp.csr_matrix(np.concatenate([np.zeros(problem.n_structures), gain])), lb=least)
     objective = np.concatenate([_cost(problem), np.zeros(len(gain))])
-    result = _milp(objective, [link, enough], problem.n_structures, time_limit)
-    w = np.zeros(problem.n_structures) if result.x is None else result.x[: problem.n_structures]
-    return w, max(0.0, _proven(result))
+    w, proven = _milp(objective, [link, enough], problem.n_structures, time_limit)
+    return np.zeros(problem.n_structures) if w is None else w[: problem.n_structures], max(0.0, proven)
 
 
 def _coverage_program(problem: CoverProblem) -> tuple[LinearConstraint, np.ndarray, float]:
@@ -219,19 +234,28 @@ def _coverage_program(problem: CoverProblem) -> tuple[LinearConstraint, np.ndarr
 
 def _milp(
     objective: np.ndarray, rows: list[LinearConstraint], n_whole: int, time_limit: float
-) -> OptimizeResult:
-    """Minimize over [0, 1]^k with the first `n_whole` variables in {0, 1}."""
+) -> tuple[np.ndarray | None, float]:
+    """Minimize over [0, 1]^k with the first `n_whole` variables in {0, 1}.
+
+    Returns the best answer known, if any, and a lower bound of the objective: that of HiGHS less what its
+    tolerances may hide, -inf where the time ran out before there was one.
+    """
     whole = np.arange(len(objective)) < n_whole
     options = {"time_limit": time_limit, "mip_rel_gap": 0.0}
-    return milp(
-        objective, integrality=whole.astype(int), bounds=Bounds(0, 1), constraints=rows, options=options
+    largest = float(np.max(np.abs(objective)))
+    scale = LARGEST / largest if largest > 0 else 1.0
+    result = milp(
+        scale * objective,
+        integrality=whole.astype(int),
+        bounds=Bounds(0, 1),
+        constraints=rows,
+        options=options,
     )
-
-
-def _proven(result: OptimizeResult) -> float:
-    """Lower bound of the objective; -inf where the time ran out before there was one."""
     bound = result.get("mip_dual_bound")
-    return -np.inf if bound is None else float(bound)
+    if bound is None:
+        return result.x, -np.inf
+    hidden = GAP + DUAL * len(objective) + 4 * np.finfo(float).eps * scale * np.sum(np.abs(objective))
+    return result.x, (float(bound) - hidden) / scale
 
 
 def _cost(problem: CoverProblem) -> np.ndarray:

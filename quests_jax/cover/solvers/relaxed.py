@@ -237,14 +237,15 @@ def _filled(
     problem: CoverProblem,
     budget: Budget,
     *,
+    size: float | Size | None,
+    cost_budget: float | None,
     quota: Quota | None,
     include: Sequence[int] | np.ndarray = (),
-    **limit: float | Size | None,
 ) -> Selection:
     """Greedy cover with as many of these structures, in their order, as leave room for the quotas."""
     if quota is not None:
         include = leaving_room(quota, np.asarray(budget.cost), include, float(budget.limit))
-    return greedy_cover(problem, include=include, quota=quota, **limit)
+    return greedy_cover(problem, size=size, cost_budget=cost_budget, include=include, quota=quota)
 
 
 def _swapped(

@@ -1,166 +1,186 @@
-"""A selection that can be differentiated: weights w(x, h, u) at a temperature T > 0.
+"""A selection that can be differentiated: weights w at a temperature T > 0, smooth in all data.
 
-    w = argmax_w  Σ_i u_i φ_T(m_i(w)) + (T/B) Σ_s H(w_s)      s.t.  Σ_s w_s = B
-    φ_T(m) = 1 − T ln(1 + exp((1 − m)/T)),      H(w) = −w ln w − (1 − w) ln(1 − w)
+    w = argmax_w  Σ_i u_i φ_T(m_i(w)) + (T/B) Σ_s c_s H(w_s)      s.t.  Σ_s c_s w_s = B
+    m_i(w) = r_i + Σ_s w_s M_si,      H(w) = −w ln w − (1 − w) ln(1 − w)
 
-with Σ u = 1. As T → 0, φ_T becomes the saturated coverage min(1, m) and the entropy, which keeps every w_s
-inside (0, 1), loses its say: w becomes an optimum of the relaxed cover. For T > 0 the maximum is unique and
-smooth in all data, so its derivatives follow from the conditions that define it, not from the iterations.
+with Σ u = 1 and, for the saturated coverage, φ_T(m) = 1 − T ln(1 + exp((1 − m)/T)). As T → 0, φ_T becomes
+min(1, m) and the entropy, which keeps every w_s inside (0, 1), loses its say: w becomes an optimum of the
+relaxed cover. For T > 0 the maximum is unique and smooth in all data. It is known by η = ln w/(1 − w) and the
+multiplier μ of the budget, which solve
+
+    Σ_i M_si u_i φ_T'(m_i) − (T/B) c_s η_s − μ c_s = 0,      Σ_s c_s w_s = B,
+
+so its derivatives of any order follow from these conditions, not from the iterations.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from functools import partial
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.sizes import check_size
-from quests_jax.information import DEFAULT_BANDWIDTH, kernel_product, structure_masses
-
-MAX_STEPS = 200  # of Newton's method: several times what it has needed anywhere
-INTERIOR = 0.95  # largest share of the way to the boundary that a step may go
-SUFFICIENT = 1e-4  # share of the predicted gain that a step must bring
-ROUNDING = 1e-15  # of the objective, which is of the order of 1
-CONVERGED = 1e-22  # predicted gain: w is then right to about 1e-11
+from quests_jax.base.sizes import Size, as_size
+from quests_jax.cover.measures import SATURATED, Measure, check_measure
+from quests_jax.cover.solvers.soft_conditions import Frame, mass_by_sums, solved
+from quests_jax.cover.solvers.soft_newton import Inputs, smoothed
+from quests_jax.information import DEFAULT_BANDWIDTH, Rows, kernel_sum
 
 
-class Inputs(NamedTuple):
-    """Inputs that the weights can be differentiated with respect to."""
+class SoftCover(NamedTuple):
+    """Weights of a soft cover, and whether they are the maximum that they stand for."""
 
-    x: jax.Array  # [n, d], Å⁻¹
-    bandwidth: jax.Array  # [], Å⁻¹
-    u: jax.Array  # [n], summing to 1
+    weights: jax.Array  # [S] in (0, 1)
+    value: jax.Array  # [], Σ_i u_i φ_T(m_i), without the entropy
+    error: jax.Array  # [], how far the next step of the solver would move any weight
+    converged: jax.Array  # [] bool, whether that is below the root of the rounding of the dtype
 
 
 @follows_dtype
 def soft_weights(
     envs: Environments,
     *,
-    size: float,
-    temperature: float,
+    size: float | Size | jax.Array,
+    temperature: ArrayLike,
     bandwidth: ArrayLike = DEFAULT_BANDWIDTH,
     weights: ArrayLike | None = None,
+    targets: Rows | None = None,
+    reference: Rows | None = None,
+    cost: ArrayLike | None = None,
+    measure: Measure = SATURATED,
 ) -> jax.Array:
-    """Selection weights w in (0, 1)^S with Σ w = size, differentiable in `envs.x`, `bandwidth` and `weights`.
+    """`soft_cover(...).weights`: weights w in (0, 1)^S with Σ c w = B, shape [S].
 
-    The equations are those of this module. Derivatives are implicit: one linear system of S equations, and
-    kernel sums that stream like all others. Reverse mode (`jax.grad`, `jax.vjp`).
+    Raises:
+      InputError: as `soft_cover`, or a temperature at which the solver does not converge. Where arguments are
+        traced, weights that have not converged are NaN instead; `soft_cover` says so.
+    """
+    found = soft_cover(
+        envs,
+        size=size,
+        temperature=temperature,
+        bandwidth=bandwidth,
+        weights=weights,
+        targets=targets,
+        reference=reference,
+        cost=cost,
+        measure=measure,
+    )
+    if _is_traced(found.converged):
+        return jnp.where(found.converged, found.weights, jnp.nan)
+    if not bool(found.converged):
+        raise InputError(
+            f"soft weights at temperature {temperature} have not converged: the next step would move one by "
+            f"{float(found.error):.1g}; raise the temperature."
+        )
+    return found.weights
+
+
+@follows_dtype
+def soft_cover(
+    envs: Environments,
+    *,
+    size: float | Size | jax.Array,
+    temperature: ArrayLike,
+    bandwidth: ArrayLike = DEFAULT_BANDWIDTH,
+    weights: ArrayLike | None = None,
+    targets: Rows | None = None,
+    reference: Rows | None = None,
+    cost: ArrayLike | None = None,
+    measure: Measure = SATURATED,
+) -> SoftCover:
+    """Soft selection weights, differentiable in everything but the structure numbers.
+
+    The equations are those of this module. Derivatives of any order, forward and reverse, in `envs.x`,
+    `targets`, `reference`, `bandwidth`, `weights`, `cost`, `size` and `temperature`: one linear system of S
+    equations, and kernel sums that stream like all others.
 
     Args:
       envs: environments of S structures; x may be traced, the structure numbers may not.
-      size: number or fraction of structures, B.
+      size: number or fraction of structures, B; with costs, of their sum. A traced one is a number.
       temperature: T > 0; 0.1 is soft, 0.01 is close to the relaxed cover.
       bandwidth: h in Å⁻¹.
-      weights: u of each environment, shape [n]; 1 where not given.
+      weights: u of each target, shape [n]; 1 where not given.
+      targets: environments to cover, shape [n, d]; those of the structures where not given.
+      reference: environments that are there already, shape [r, d].
+      cost: c of each structure, shape [S], positive; 1 where not given.
+      measure: φ; its `smooth` is φ_T, or φ itself where it has none.
 
     Raises:
-      InputError: a size out of range or of all structures, or a temperature that is not positive.
-
-    >>> import quests_jax as qj
-    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
-    >>> w = qj.cover.soft_weights(envs, size=2, temperature=0.1, bandwidth=0.1)
-    >>> round(float(w.sum()), 3)
-    2.0
+      InputError: a size out of range or of all structures, or a temperature or cost that is not positive.
     """
-    count, temperature = check_size(size, envs.n_structures), check_positive("temperature", temperature)
-    if count == envs.n_structures:
-        raise InputError(f"size {count} is the whole data set, which leaves nothing to weigh; lower it.")
-
-    @jax.custom_vjp
-    def solve(inputs: Inputs) -> jax.Array:
-        return _newton(_masses(inputs, envs), inputs.u, count, temperature)
-
-    def forward(inputs: Inputs) -> tuple[jax.Array, tuple[Inputs, jax.Array]]:
-        w = solve(inputs)
-        return w, (inputs, w)
-
-    def backward(saved: tuple[Inputs, jax.Array], w_bar: jax.Array) -> tuple[Inputs]:
-        inputs, w = saved
-        masses = _masses(inputs, envs)
-        along = _direction(_curvature(masses, inputs.u, w, count, temperature), w_bar)
-        _, pull = jax.vjp(lambda inputs: _gain(inputs, envs, w, temperature), inputs)
-        return pull(along)
-
-    solve.defvjp(forward, backward)
+    check_measure(measure)
+    temperature = temperature if _is_traced(temperature) else check_positive("temperature", temperature)
     x = jnp.asarray(envs.x)
-    u = jnp.ones(len(x)) if weights is None else jnp.asarray(weights, jnp.float64)
-    inputs = Inputs(x.astype(jnp.float64), jnp.asarray(bandwidth, jnp.float64), u / jnp.sum(u))
-    return solve(inputs).astype(x.dtype)
+    dtype = jnp.result_type(x.dtype, float)
+    costs = jnp.ones(envs.n_structures, dtype) if cost is None else jnp.asarray(cost, dtype)
+    if not _is_traced(costs) and not bool(jnp.all(jnp.isfinite(costs) & (costs > 0))):
+        raise InputError("cost: expected positive numbers, one per structure.")
+    wanted = envs if targets is None else _as_environments(targets, dtype)
+    rows = jnp.asarray(wanted.x)
+    u = jnp.ones(len(rows), dtype) if weights is None else jnp.asarray(weights, dtype)
+    known = jnp.zeros(len(rows), dtype)
+    if reference is not None:
+        of_target = dataclasses.replace(wanted, x=rows.astype(dtype))
+        given = _as_environments(reference, dtype)
+        given = given if wanted.elements is not None else jnp.asarray(given.x)
+        known = kernel_sum(
+            of_target if wanted.elements is not None else of_target.x, given, bandwidth=bandwidth
+        )
+    inputs = Inputs(
+        x.astype(dtype),
+        rows.astype(dtype),
+        jnp.asarray(bandwidth, dtype),
+        u / jnp.sum(u),
+        known,
+        costs,
+        _limit(size, costs, dtype),
+        jnp.asarray(temperature, dtype),
+    )
+    frame = Frame(envs, None if targets is None else wanted, measure)
+    point = solved(inputs, frame)
+    w = jax.nn.sigmoid(point.eta)
+    value = jnp.sum(inputs.u * smoothed(measure, inputs)(mass_by_sums(inputs, frame, w)))
+    converged = point.error < math.sqrt(jnp.finfo(dtype).eps)
+    return SoftCover(w.astype(x.dtype), value, jax.lax.stop_gradient(point.error), converged)
 
 
-def _masses(inputs: Inputs, envs: Environments) -> jax.Array:
-    """M, [S, n]: for values only."""
-    rows, number = dataclasses.replace(envs, x=inputs.x), np.asarray(envs.structure_id)
-    return structure_masses(rows, rows, number, envs.n_structures, bandwidth=inputs.bandwidth)
+# --- arguments -------------------------------------------------------------------------------------------
 
 
-def _gain(inputs: Inputs, envs: Environments, w: jax.Array, temperature: float) -> jax.Array:
-    """∂/∂w_s Σ_i u_i φ_T(m_i), [S], by sums that can be differentiated in all inputs."""
-    rows, number = dataclasses.replace(envs, x=inputs.x), jnp.asarray(envs.structure_id)
-
-    def over_pairs(v: jax.Array) -> jax.Array:
-        return kernel_product(rows, rows, v[:, None], bandwidth=inputs.bandwidth)[:, 0]
-
-    slope = jax.nn.sigmoid((1.0 - over_pairs(w[number])) / temperature)
-    return jax.ops.segment_sum(over_pairs(inputs.u * slope), number, len(w))
+def _is_traced(value: object) -> bool:
+    return isinstance(value, Tracer)
 
 
-# --- the maximum -----------------------------------------------------------------------------------------
+def _as_environments(rows: Rows, dtype: jnp.dtype) -> Environments:
+    if isinstance(rows, Environments):
+        return rows
+    x = jnp.asarray(rows, dtype)
+    return Environments(x, np.zeros(len(x), np.int32), 1)
 
 
-def _objective(masses: jax.Array, u: jax.Array, w: jax.Array, count: int, temperature: float) -> jax.Array:
-    saturated = 1.0 - temperature * jax.nn.softplus((1.0 - w @ masses) / temperature)
-    entropy = -jax.scipy.special.xlogy(w, w) - jax.scipy.special.xlogy(1.0 - w, 1.0 - w)
-    return jnp.sum(u * saturated) + temperature / count * jnp.sum(entropy)
-
-
-def _slope(masses: jax.Array, u: jax.Array, w: jax.Array, count: int, temperature: float) -> jax.Array:
-    slope = jax.nn.sigmoid((1.0 - w @ masses) / temperature)
-    return masses @ (u * slope) - temperature / count * (jnp.log(w) - jnp.log1p(-w))
-
-
-def _curvature(masses: jax.Array, u: jax.Array, w: jax.Array, count: int, temperature: float) -> jax.Array:
-    """Minus the matrix of second derivatives by w, [S, S]: positive definite."""
-    slope = jax.nn.sigmoid((1.0 - w @ masses) / temperature)
-    bend = u * slope * (1.0 - slope) / temperature
-    return (masses * bend[None]) @ masses.T + jnp.diag(temperature / count / (w * (1.0 - w)))
-
-
-def _direction(curvature: jax.Array, slope: jax.Array) -> jax.Array:
-    """Newton step for a slope, along Σ δw = 0: A⁻¹(slope − μ), with μ such that it sums to 0."""
-    factor = jax.scipy.linalg.cho_factor(curvature)
-    step = jax.scipy.linalg.cho_solve(factor, jnp.stack([slope, jnp.ones_like(slope)], axis=1))
-    return step[:, 0] - step[:, 1] * jnp.sum(step[:, 0]) / jnp.sum(step[:, 1])
-
-
-@partial(jax.jit, static_argnames=("count", "temperature"))
-def _newton(masses: jax.Array, u: jax.Array, count: int, temperature: float) -> jax.Array:
-    """Damped Newton steps from the even choice until the predicted gain is rounding noise."""
-    problem = partial(_objective, masses, u, count=count, temperature=temperature)
-
-    def step(state):
-        w, number, _ = state
-        slope = _slope(masses, u, w, count, temperature)
-        d = _direction(_curvature(masses, u, w, count, temperature), slope)
-        predicted = jnp.sum(slope * d)
-        farthest = jnp.min(jnp.where(d > 0, (1.0 - w) / jnp.abs(d), w / jnp.maximum(jnp.abs(d), 1e-300)))
-
-        def too_long(length):
-            return problem(w=w + length * d) < problem(w=w) + SUFFICIENT * length * predicted - ROUNDING
-
-        length = jax.lax.while_loop(too_long, lambda a: 0.5 * a, jnp.minimum(1.0, INTERIOR * farthest))
-        return w + length * d, number + 1, predicted
-
-    def unfinished(state):
-        return (state[1] < MAX_STEPS) & (state[2] > CONVERGED)
-
-    even = jnp.full(len(masses), count / len(masses))
-    return jax.lax.while_loop(unfinished, step, (even, 0, jnp.array(jnp.inf)))[0]
+def _limit(size: float | Size | jax.Array, cost: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    """B, below Σ c."""
+    if _is_traced(size) or _is_traced(cost):
+        return jnp.asarray(size, dtype)
+    total = float(jnp.sum(cost))
+    if isinstance(size, jax.Array):
+        limit = float(size)
+    else:
+        asked = as_size(size)
+        limit = asked.value * total if asked.is_fraction else float(asked.value)
+        unit = bool(jnp.all(cost == 1))
+        limit = float(asked.of(len(cost))) if unit else limit
+    if not 0 < limit < total:
+        raise InputError(
+            f"size {limit:g} is the whole data set (of {total:g}), which leaves nothing to weigh; lower it."
+        )
+    return jnp.asarray(limit, dtype)
