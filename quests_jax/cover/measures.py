@@ -54,6 +54,11 @@ def check_measure(measure: Measure) -> None:
     Raises:
       InputError: the first m and θ for which it is not so.
     """
+    with jax.ensure_compile_time_eval():  # also where what calls it is traced
+        _check(measure)
+
+
+def _check(measure: Measure) -> None:
     m = jnp.asarray(MASSES)
     value = measure.value(m)
     slope = jax.vmap(jax.grad(measure.value))(m)

@@ -2,10 +2,10 @@
 
     python tests/campaigns/cover_fuzz.py --problems 10000 --seed 0
 
-Every problem has 8 structures with 20 environments, so programs are compiled once; what is random is where the
-environments lie (some of them up to 10⁸ bandwidths away), their weights and the costs (over up to 16 powers of
-ten, some weights 0), a reference, the limit (a size, a budget that some choice spends exactly, a coverage) and
-quotas. Masses, coverages and optima are formed again in extended precision from the positions.
+Every problem has 8 structures with 20 environments, so programs are compiled once; what is random is where
+the environments lie (some of them up to 10⁸ bandwidths away), their weights and the costs (over up to 16
+powers of ten, some weights 0), a reference, the limit (a size, a budget that some choice spends exactly, a
+coverage) and quotas. Masses, coverages and optima are formed again in extended precision from the positions.
 """
 
 from __future__ import annotations

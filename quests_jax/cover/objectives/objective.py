@@ -52,6 +52,7 @@ def as_objective(measure: Measure | Objective) -> Objective:
     return of_measure(measure) if isinstance(measure, Measure) else measure
 
 
+@partial(jax.jit, static_argnames="measure")
 def mean_value(problem: CoverProblem, w: jax.Array, *, measure: Measure) -> jax.Array:
     """F(w) = Σ_i u_i φ(m_i(w)) / Σ_i u_i, also of fractional choices w, shape [S]."""
     return _mean(problem, measure.value(mass(problem, w)))
@@ -62,9 +63,8 @@ def submodular_bound(
 ) -> tuple[float, float]:
     """F of a choice, and the smallest of the bounds of this module that its prefixes C give."""
     level, best = objective.start(problem), np.inf
-    gains = jax.jit(lambda level: jax.lax.map(partial(objective.gain, problem, level), _numbers(problem)))
     for s in [*selected.tolist(), None]:
-        all_gains = gains(level)
+        all_gains = _gains(problem, level, objective=objective)
         terms = len(problem.weights) + problem.n_structures
         bound = float(objective.value(problem, level)) + float(best_fill(all_gains, budget))
         best = min(best, bound + terms * np.finfo(float).eps * abs(bound))
@@ -73,8 +73,11 @@ def submodular_bound(
     return float(objective.value(problem, level)), best
 
 
-def _numbers(problem: CoverProblem) -> jax.Array:
-    return jnp.arange(problem.n_structures, dtype=jnp.int32)
+@partial(jax.jit, static_argnames="objective")
+def _gains(problem: CoverProblem, level: Level, *, objective: Objective) -> jax.Array:
+    """What each structure would add, [S]."""
+    numbers = jnp.arange(problem.n_structures, dtype=jnp.int32)
+    return jax.lax.map(partial(objective.gain, problem, level), numbers)
 
 
 def _saturated_gain(problem: CoverProblem, mass: Level, s: jax.Array) -> jax.Array:

@@ -151,7 +151,7 @@ def _budget(
     if coverage is not None and not 0 < check_positive("coverage", coverage) <= 1:
         raise InputError(f"coverage must be in (0, 1], got {coverage}.")
     budget = np.inf if cost_budget is None else check_positive("cost_budget", cost_budget)
-    if (needed := float(np.asarray(problem.cost)[first].sum())) > budget * (1 + COST_ROUNDING):
+    if (needed := float(np.asarray(problem.cost)[first].sum())) > budget * (1 + 2 * COST_ROUNDING):
         raise InputError(f"include costs {needed:g}, more than cost_budget {budget:g}; raise the budget.")
     return budget * (1 + COST_ROUNDING)
 

@@ -127,7 +127,7 @@ def certify(
         return selection._replace(coverage=value, upper_bound=bound)
     until = math.inf if seconds is None else time.monotonic() + seconds
     relaxation = relax(problem, budget, measure=measure, max_steps=max_steps, start=w, until=until)
-    covered = float(jax.jit(mean_value, static_argnames="measure")(problem, w, measure=measure))
+    covered = float(mean_value(problem, w, measure=measure))
     if measure is SATURATED:
         bound = _bound(problem, budget, relaxation, covered, until)
     else:

@@ -29,6 +29,7 @@ from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import Size, as_size
+from quests_jax.cover.budget import check_cost
 from quests_jax.cover.measures import SATURATED, Measure, check_measure
 from quests_jax.cover.solvers.soft_conditions import Frame, mass_by_sums, solved
 from quests_jax.cover.solvers.soft_newton import Inputs, smoothed
@@ -121,9 +122,9 @@ def soft_cover(
     temperature = temperature if _is_traced(temperature) else check_positive("temperature", temperature)
     x = jnp.asarray(envs.x)
     dtype = jnp.result_type(x.dtype, float)
-    costs = jnp.ones(envs.n_structures, dtype) if cost is None else jnp.asarray(cost, dtype)
-    if not _is_traced(costs) and not bool(jnp.all(jnp.isfinite(costs) & (costs > 0))):
-        raise InputError("cost: expected positive numbers, one per structure.")
+    costs = np.ones(envs.n_structures) if cost is None else cost
+    if not _is_traced(costs):
+        costs = check_cost(costs, envs.n_structures)
     wanted = envs if targets is None else _as_environments(targets, dtype)
     rows = jnp.asarray(wanted.x)
     u = jnp.ones(len(rows), dtype) if weights is None else jnp.asarray(weights, dtype)
@@ -141,8 +142,8 @@ def soft_cover(
         jnp.asarray(bandwidth, dtype),
         u / jnp.sum(u),
         known,
-        costs,
-        _limit(size, costs, dtype),
+        jnp.asarray(costs, dtype),
+        jnp.asarray(_limit(size, costs), dtype),
         jnp.asarray(temperature, dtype),
     )
     frame = Frame(envs, None if targets is None else wanted, measure)
@@ -167,20 +168,17 @@ def _as_environments(rows: Rows, dtype: jnp.dtype) -> Environments:
     return Environments(x, np.zeros(len(x), np.int32), 1)
 
 
-def _limit(size: float | Size | jax.Array, cost: jax.Array, dtype: jnp.dtype) -> jax.Array:
+def _limit(size: float | Size | jax.Array, cost: ArrayLike) -> ArrayLike:
     """B, below Σ c."""
-    if _is_traced(size) or _is_traced(cost):
-        return jnp.asarray(size, dtype)
-    total = float(jnp.sum(cost))
-    if isinstance(size, jax.Array):
-        limit = float(size)
-    else:
-        asked = as_size(size)
-        limit = asked.value * total if asked.is_fraction else float(asked.value)
-        unit = bool(jnp.all(cost == 1))
-        limit = float(asked.of(len(cost))) if unit else limit
+    if isinstance(size, Tracer) or isinstance(cost, Tracer):
+        return size.value if isinstance(size, Size) else size
+    costs = np.asarray(cost)
+    asked = Size(float(size), is_fraction=False) if isinstance(size, jax.Array) else as_size(size)
+    alike = bool(np.all(costs == 1)) and not isinstance(size, jax.Array)
+    total = float(costs.sum())
+    limit = float(asked.of(len(costs))) if alike else asked.value * (total if asked.is_fraction else 1.0)
     if not 0 < limit < total:
         raise InputError(
             f"size {limit:g} is the whole data set (of {total:g}), which leaves nothing to weigh; lower it."
         )
-    return jnp.asarray(limit, dtype)
+    return limit
