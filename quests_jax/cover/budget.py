@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.environments import Environments
+from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import Size, as_size, check_size
 
 COST_ROUNDING = 1e-9  # relative excess over a budget that is rounding of a sum of costs
@@ -27,6 +28,7 @@ class Budget(NamedTuple):
     limit: jax.Array  # []
 
 
+@follows_dtype
 def cost_budget(cost: ArrayLike, limit: float) -> Budget:
     """Budget of any costs: Σ_s cost_s w_s ≤ limit.
 
@@ -45,6 +47,7 @@ def cost_budget(cost: ArrayLike, limit: float) -> Budget:
     return Budget(jnp.asarray(checked), jnp.asarray(check_positive("limit of the budget", limit)))
 
 
+@follows_dtype
 def atom_budget(envs: Environments, atoms: float | Size) -> Budget:
     """Budget in atoms: a number of environments, or a fraction of all.
 
@@ -76,6 +79,7 @@ def atom_costs(envs: Environments) -> np.ndarray:
     return np.maximum(envs.counts, 1).astype(np.float64)
 
 
+@follows_dtype
 def budget_of_choice(
     n_structures: int, *, size: float | Size | None = None, budget: Budget | None = None
 ) -> Budget:

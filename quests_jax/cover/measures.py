@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.checks import InputError
+from quests_jax.base.precision import follows_dtype
 
 MASSES = np.concatenate([[0.0], np.geomspace(1e-6, 1e4, 61), np.linspace(0.9, 1.1, 21)])  # tried by the check
 STEPS = (1e-3, 0.1, 1.0, 10.0)  # σ of the steps that are tried
@@ -48,6 +49,7 @@ LOG_MASS = Measure(
 
 
 @cache
+@follows_dtype
 def check_measure(measure: Measure) -> None:
     """Try φ(m) ≤ θ m + ψ(θ) for θ = φ'(m) and for the θ of `step`, and that φ is concave and does not fall.
 
