@@ -126,14 +126,10 @@ def test_no_command_computes_kernels(folder: str) -> None:
         assert not below, f"{name} imports {below}"
 
 
-# Compiled rules form exponents pick by pick, and entropies of single structures are sums of a few rows.
-KERNELS = {"cover.rules.msc", "cover.rules.pareto", "cover.rules.structure_means"}
-
-
 def test_kernels_are_formed_by_the_engine() -> None:
     width = re.compile(r"\b(?:2(?:\.0)?|0\.5) ?[*/] ?\(?(?:bandwidth|h) ?\*\* ?2|/ ?\(2 \* bandwidth")
     for name, path in MODULES.items():
-        if not name.startswith("information.sums") and name not in KERNELS:
+        if not name.startswith("information.sums"):
             assert not width.search(_code(path)), name
 
 

@@ -13,7 +13,7 @@ from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
-from quests_jax.information import DEFAULT_BANDWIDTH, kernel_sum, structure_masses
+from quests_jax.information import DEFAULT_BANDWIDTH, entropy_from, kernel_sum, structure_masses
 
 BLOCK = 32  # structures whose masses are formed at a time
 
@@ -68,7 +68,7 @@ def prefix_metrics(
     for done, (structure, own) in enumerate(_masses(envs, order, bandwidth), start=1):
         mass, chosen = mass + own, chosen | (number == structure)
         p = mass[chosen]
-        entropy = np.log(len(p)) - np.log(p).mean() if len(p) else np.nan
+        entropy = entropy_from(len(p), np.log(p).mean()) if len(p) else np.nan
         diversity = np.log(np.sum(1 / p)) if len(p) else np.nan
         rows.append((len(p), entropy, diversity, np.mean(mass + known > np.exp(-tolerance))))
         advance("prefixes", done, len(order))

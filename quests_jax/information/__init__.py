@@ -23,6 +23,7 @@ from quests_jax.information.measures import (
     diversity,
     efficiency,
     entropy,
+    entropy_from,
     overlap,
     overlap_matrix,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "efficiency",
     "elbow_bandwidth",
     "entropy",
+    "entropy_from",
     "estimated_diversity",
     "estimated_entropy",
     "gaussian_rule",

@@ -7,6 +7,7 @@ differentiated in every argument; overlaps are counts, whose derivative is 0 whe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +57,16 @@ def entropy(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
 
 @jax.jit
 def _mean_surprise(p: jax.Array) -> jax.Array:
-    return jnp.log(p.shape[-1]).astype(p.dtype) - jnp.mean(jnp.log(p), axis=-1)
+    return entropy_from(jnp.asarray(p.shape[-1], p.dtype), jnp.mean(jnp.log(p), axis=-1))
+
+
+def entropy_from(n: Any, mean_log: Any) -> Any:
+    """H = ln n − ⟨ln p_i⟩ of n environments with the sums p_i = Σ_j K(x_i, x_j); in nats.
+
+    The one place where an entropy is formed. Arrays of JAX give one of JAX, all others one of NumPy.
+    """
+    log = jnp.log if isinstance(mean_log, jax.Array) else np.log
+    return log(n) - mean_log
 
 
 @follows_dtype

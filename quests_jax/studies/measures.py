@@ -14,6 +14,7 @@ from quests_jax.cover.posing import Posed
 from quests_jax.information import (
     Estimate,
     delta_entropy,
+    entropy_from,
     estimated_diversity,
     estimated_entropy,
     self_kernel_sum,
@@ -79,7 +80,7 @@ def entropy_and_diversity(x: Any, *, bandwidth: float) -> tuple[float, float]:
 def measures_of(p: np.ndarray) -> tuple[float, float]:
     """H and D in nats, from the kernel sums p_i = Σ_j K(x_i, x_j), shape [n]."""
     dH = -np.log(p)
-    return float(np.log(len(p)) + dH.mean()), float(np.logaddexp.reduce(dH))
+    return float(entropy_from(len(p), -dH.mean())), float(np.logaddexp.reduce(dH))
 
 
 def _sums(

@@ -80,6 +80,22 @@ def test_structures_without_environments_come_last():
     assert order.gains[-3:].tolist() == [0, 0, 0]
 
 
+def test_it_says_how_many_picks_bring_anything_new():
+    x, number = np.asarray(toy(4).x), np.asarray(toy(4).structure_id)
+    twice = make_environments(np.concatenate([x, x]), np.concatenate([number, number + S]))
+    answer = msc(twice, bandwidth=BANDWIDTH, size=1.0)
+    adding = answer.saturated
+    assert adding is not None
+    assert 0 < adding <= S
+    for done in range(1, 2 * S):
+        known = np.concatenate([x[number == s % S] for s in answer.selected[:done]])
+        of_next = x[number == answer.selected[done] % S]
+        newest = np.max(-np.asarray(logsumexp(log_kernels(of_next, known), axis=1)))
+        assert newest <= 1e-5 or done < adding
+    assert msc(twice, bandwidth=BANDWIDTH, size=3, reference=x).saturated == 0
+    assert msc(toy(4), bandwidth=BANDWIDTH, size=1).saturated is None
+
+
 def test_only_structures_without_environments():
     empty = make_environments(np.zeros((0, 2)), np.zeros(0, int), 3)
     assert msc(empty, bandwidth=BANDWIDTH, size=2).selected.tolist() == [0, 1]

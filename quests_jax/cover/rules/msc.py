@@ -20,33 +20,23 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import check_positive
-from quests_jax.base.environments import APART, Environments, apart
+from quests_jax.base.environments import APART, Environments
+from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.shapes import padded_size
 from quests_jax.base.sizes import Size
 from quests_jax.cover.budget import Budget, budget_of_choice, first_affordable, spending_limit
 from quests_jax.cover.reference import known_environments
+from quests_jax.cover.rules.structure_tiles import TILE, WIDTH, Rows, exponents, tiles_of
 from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum
 
 DEFAULT_SIZE = 0.1
-TILE = 32  # environments that are brought up to date together
-WIDTH = 16  # tiles brought up to date at a time
 BLOCK = 256  # rows of C per step
 SEGMENT = 64  # picks between two reports of progress
 SMALL = 1e-200  # sums above this have lost nothing to underflow
 TIE = 1e-10  # nats; scores closer than this are equal, whatever the order of their sums
-
-
-class Rows(NamedTuple):
-    """Environments of all structures as tiles; padding belongs to structure S, whose entropy is -inf."""
-
-    x: jax.Array  # [g, TILE, d], centered and in units of the bandwidth
-    structure: jax.Array  # [g, TILE] int32
-    start: jax.Array  # [S + 2] int32, first row of each structure
-    entropy: jax.Array  # [S + 1], H_S in nats; -inf without environments
-    cost: jax.Array  # [S + 1]
 
 
 class State(NamedTuple):
@@ -87,6 +77,8 @@ def msc(
 
     Returns:
       `Selection` whose gains are the scores in nats. Structures without environments come last, with gain 0.
+      Its `saturated` is the number of picks up to the last with an environment that those before it do not
+      cover; those that follow are the farthest of what is covered, by the rule itself.
 
     Raises:
       InputError: a size or budget out of range, a bandwidth that is not positive, or a reference that does
@@ -101,12 +93,19 @@ def msc(
     known = known_environments(reference, envs)
     size = DEFAULT_SIZE if size is None and budget is None else size
     limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
-    selected, scores = np.zeros(0, int), np.zeros(0)
+    selected, scores, novelty = np.zeros(0, int), np.zeros(0), np.zeros(0)
     if len(np.asarray(envs.x)):
-        selected, scores = _search(envs, bandwidth, limit, known)
+        selected, scores, novelty = _search(envs, bandwidth, limit, known)
     without = np.flatnonzero(envs.counts == 0)
     order = first_affordable(np.concatenate([selected, without]), limit)
-    return Selection(order, np.pad(scores, (0, len(order) - len(scores))), "msc")
+    novel = np.flatnonzero(novelty > overlap_tolerance(np.dtype(np.float64)))
+    adding = int(novel[-1]) + 1 if len(novel) else 0
+    return Selection(
+        order,
+        np.pad(scores, (0, len(order) - len(scores))),
+        "msc",
+        saturated=adding if adding < len(order) else None,
+    )
 
 
 # --- on the host: shapes ---------------------------------------------------------------------------------
@@ -114,9 +113,12 @@ def msc(
 
 def _search(
     envs: Environments, bandwidth: float, budget: Budget, known: Environments
-) -> tuple[np.ndarray, np.ndarray]:
-    """Picks among structures with environments and their scores; progress is reported between segments."""
-    rows = _rows(envs, bandwidth, budget)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Picks among structures with environments, their scores, and the largest δH of each when it was picked.
+
+    That is infinite for a first pick without a reference. Progress is reported between segments.
+    """
+    rows = tiles_of(envs, bandwidth, budget.cost)
     longest = padded_size(int(envs.counts.max()), smallest=TILE)
     log_mass = np.full(rows.structure.shape, -np.inf)
     if len(known):
@@ -130,7 +132,11 @@ def _search(
         state = _advance(rows, state, jnp.int32(stop), longest=longest)
         advance("selection", int(state.count), most)
     count = int(state.count)
-    return np.asarray(state.selected[:count], int), np.asarray(state.scores[:count])
+    selected, scores = np.asarray(state.selected[:count], int), np.asarray(state.scores[:count])
+    novelty = scores - np.asarray(rows.entropy)[selected]
+    if not len(known):
+        novelty[:1] = np.inf
+    return selected, scores, novelty
 
 
 def _most_picks(budget: Budget) -> int:
@@ -138,48 +144,7 @@ def _most_picks(budget: Budget) -> int:
     return int(np.sum(np.cumsum(np.sort(np.asarray(budget.cost))) <= spending_limit(budget)))
 
 
-def _rows(envs: Environments, bandwidth: float, budget: Budget) -> Rows:
-    x, counts = apart(envs, bandwidth), envs.counts
-    n, total = len(x), padded_size(envs.n_structures, smallest=64)
-    n_tiles = padded_size(-(-n // TILE), smallest=WIDTH)
-    tiles = np.zeros((n_tiles * TILE, x.shape[1]))
-    tiles[:n] = (x - x.mean(axis=0, keepdims=True)) / bandwidth
-    structure = np.full(n_tiles * TILE, total, np.int32)
-    structure[:n] = np.asarray(envs.structure_id)
-    start = np.full(total + 2, n, np.int32)
-    start[: len(counts) + 1] = np.concatenate([[0], np.cumsum(counts)])
-    cost = np.zeros(total + 1)
-    cost[: len(counts)] = np.asarray(budget.cost)
-    tiles, structure = jnp.asarray(tiles.reshape(n_tiles, TILE, -1)), jnp.asarray(structure.reshape(-1, TILE))
-    entropy = _entropies(tiles, structure, jnp.asarray(start))
-    return Rows(tiles, structure, jnp.asarray(start), entropy, jnp.asarray(cost))
-
-
 # --- on the device: the search ---------------------------------------------------------------------------
-
-
-@jax.jit
-def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Array:
-    """H_S = ln n_S − (1/n_S) Σ_i ln Σ_{j in S} K(x_i, x_j); a tile meets only the tiles of its structures."""
-
-    def log_sums(number):
-        own = structure[number]
-
-        def add(j, total):
-            itself = (number.astype(j.dtype) == j) & jnp.eye(
-                TILE, dtype=bool
-            )  # exactly 1, however far from the origin
-            kernel = jnp.exp(jnp.where(itself, 0.0, _exponents(x[number], x[j])))
-            return total + jnp.sum(jnp.where(own[:, None] == structure[j][None], kernel, 0.0), axis=1)
-
-        stop = jnp.minimum(-(-start[own[-1] + 1] // TILE), len(x))
-        return jnp.log(jax.lax.fori_loop(start[own[0]] // TILE, stop, add, jnp.zeros(TILE, x.dtype)))
-
-    real = jnp.arange(structure.size, dtype=jnp.int32) < start[-1]
-    logs = jnp.where(real, jax.lax.map(log_sums, jnp.arange(len(x))).reshape(-1), 0.0)
-    count = jnp.diff(start).astype(x.dtype)
-    mean = jax.ops.segment_sum(logs, structure.reshape(-1), len(count)) / jnp.maximum(count, 1.0)
-    return jnp.where(count > 0, jnp.log(jnp.maximum(count, 1.0)) - mean, -jnp.inf)
 
 
 @partial(jax.jit, static_argnames=("longest", "first"))
@@ -231,7 +196,7 @@ def _look(rows: Rows, state: State, tile: jax.Array) -> State:
 
     def absorb(block, log_mass):
         first = begin + block * BLOCK
-        exponent = _exponents(x, jax.lax.dynamic_slice_in_dim(state.cover, first, BLOCK))
+        exponent = exponents(x, jax.lax.dynamic_slice_in_dim(state.cover, first, BLOCK))
         real = first + jnp.arange(BLOCK, dtype=jnp.int32) < state.n_cover
         return jnp.logaddexp(log_mass, _log_sums(exponent, real))
 
@@ -286,10 +251,3 @@ def _log_sums(exponent: jax.Array, real: jax.Array) -> jax.Array:
         return jax.nn.logsumexp(jnp.where(real[None], exponent, -jnp.inf), axis=1)
 
     return jax.lax.cond(total.min() > SMALL, lambda _: jnp.log(total), shifted, exponent)
-
-
-def _exponents(x: jax.Array, y: jax.Array) -> jax.Array:
-    """−|x − y|²/2 of rows x [t, d] against rows y [s, d], shape [t, s], never above 0."""
-    inner = jnp.dot(x, y.T, precision="highest")
-    half = 0.5 * jnp.sum(x**2, -1)[:, None] + 0.5 * jnp.sum(y**2, -1)[None]
-    return jnp.minimum(inner - half, 0.0)

@@ -37,7 +37,8 @@ from quests_jax.cover.masses.stored import DENSE
 from quests_jax.cover.reference import known_environments, reference_mass
 from quests_jax.cover.rules.msc import msc
 from quests_jax.cover.selection import Selection
-from quests_jax.information import DEFAULT_BANDWIDTH
+from quests_jax.information import DEFAULT_BANDWIDTH, entropy_from
+from quests_jax.information.sums.exponents import plain_exponents
 
 WIDTHS = (8, 32)  # candidates of each kind; the wide look comes when the narrow one finds nothing
 SMALLEST_GAIN = 1e-3  # an exchange must add this much to Σ g
@@ -142,11 +143,10 @@ def _landscape(envs: Environments, bandwidth: float, reference: ArrayLike | Envi
 @partial(jax.jit, static_argnames="n_structures")
 def _all_masses(x: jax.Array, number: jax.Array, n_structures: int) -> jax.Array:
     """M_si for rows x [n, d] in units of the bandwidth, shape [S, n]; rows of structure S are padding."""
-    half = 0.5 * jnp.sum(x**2, axis=1)
 
     def add(total, tile):
         rows, structure = tile
-        exponent = jnp.minimum(rows @ x.T - 0.5 * jnp.sum(rows**2, axis=1)[:, None] - half[None], 0.0)
+        exponent = plain_exponents(rows[None], x[None])[0]
         return total.at[structure].add(jnp.exp(exponent), mode="drop"), None
 
     tiles = x.reshape(-1, TILE, x.shape[1]), number.reshape(-1, TILE)
@@ -180,7 +180,7 @@ def _measures(landscape: Landscape, chosen: jax.Array, mass: jax.Array) -> jax.A
     return jnp.stack(
         [
             jnp.log(jnp.mean(dH < overlap_tolerance(dH.dtype), dtype=dH.dtype) + 1.0 / len(dH)),
-            jnp.log(n_chosen) + jnp.sum(jnp.where(own, among, 0.0)) / n_chosen,
+            entropy_from(n_chosen, -jnp.sum(jnp.where(own, among, 0.0)) / n_chosen),
             jnp.log(jnp.sum(jnp.where(own, 1.0 / mass, 0.0))),
             -jnp.log1p(jnp.maximum(jnp.max(dH), 0.0)),
             jnp.log1p(jnp.sum(jnp.where(chosen, landscape.novelty, 0.0))),

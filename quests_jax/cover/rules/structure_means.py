@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import jax
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from quests_jax.base.defaults import key_or_default
-from quests_jax.base.environments import Environments, apart, elements_of
+from quests_jax.base.environments import Environments, elements_of
+from quests_jax.cover.rules.structure_tiles import tiles_of
 from quests_jax.cover.selection import Selection
 
 
@@ -28,13 +28,8 @@ def generator_of(key: jax.Array | None) -> np.random.Generator:
 
 def structure_entropies(envs: Environments, *, bandwidth: float) -> np.ndarray:
     """H_S of each structure in nats, shape [S]; -inf for one without environments."""
-    entropy = np.full(envs.n_structures, -np.inf)
-    blocks = np.split(apart(envs, bandwidth), np.cumsum(envs.counts)[:-1])
-    for s, x in enumerate(blocks):
-        if len(x):
-            kernel = np.exp(-cdist(x, x, "sqeuclidean") / (2 * bandwidth**2))
-            entropy[s] = np.log(len(x)) - np.log(kernel.sum(axis=1)).mean()
-    return entropy
+    rows = tiles_of(envs, bandwidth, np.ones(envs.n_structures))
+    return np.asarray(rows.entropy)[: envs.n_structures]
 
 
 def means_of(envs: Environments, known: Environments | None = None) -> tuple[np.ndarray, np.ndarray | None]:

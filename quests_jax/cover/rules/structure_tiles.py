@@ -1,0 +1,87 @@
+"""Environments as tiles in the order of structures, with the entropy of each structure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from quests_jax.base.environments import Environments, apart
+from quests_jax.base.shapes import padded_size
+from quests_jax.information import entropy_from
+from quests_jax.information.sums.exponents import exponents as careful_or_plain
+from quests_jax.information.sums.exponents import plain_exponents
+
+TILE = 32  # environments that are looked at together
+WIDTH = 16  # tiles that are looked at at a time
+
+
+class Rows(NamedTuple):
+    """Environments of all structures as tiles; padding belongs to structure S, whose entropy is -inf."""
+
+    x: jax.Array  # [g, TILE, d], centered and in units of the bandwidth
+    structure: jax.Array  # [g, TILE] int32
+    start: jax.Array  # [S + 2] int32, first row of each structure
+    entropy: jax.Array  # [S + 1], H_S in nats; -inf without environments
+    cost: jax.Array  # [S + 1]
+
+
+def tiles_of(envs: Environments, bandwidth: float, cost: ArrayLike) -> Rows:
+    """The environments of S structures as tiles, with costs [S]."""
+    x, counts = apart(envs, bandwidth), envs.counts
+    n, total = len(x), padded_size(envs.n_structures, smallest=64)
+    n_tiles = padded_size(-(-n // TILE), smallest=WIDTH)
+    tiles = np.zeros((n_tiles * TILE, x.shape[1]))
+    tiles[:n] = (x - x.mean(axis=0, keepdims=True)) / bandwidth
+    structure = np.full(n_tiles * TILE, total, np.int32)
+    structure[:n] = np.asarray(envs.structure_id)
+    start = np.full(total + 2, n, np.int32)
+    start[: len(counts) + 1] = np.concatenate([[0], np.cumsum(counts)])
+    costs = np.zeros(total + 1)
+    costs[: len(counts)] = np.asarray(cost)
+    tiles, structure = jnp.asarray(tiles.reshape(n_tiles, TILE, -1)), jnp.asarray(structure.reshape(-1, TILE))
+    entropy = _entropies(_centered(x, envs, n_tiles) / bandwidth, structure, jnp.asarray(start))
+    return Rows(tiles, structure, jnp.asarray(start), entropy, jnp.asarray(costs))
+
+
+def _centered(x: np.ndarray, envs: Environments, n_tiles: int) -> np.ndarray:
+    """Rows measured from the mean of their structure, [g, TILE, d]: only pairs within one will count."""
+    number, counts = np.asarray(envs.structure_id), np.maximum(envs.counts, 1)
+    means = np.zeros((envs.n_structures, x.shape[1]))
+    np.add.at(means, number, x)
+    centered = np.zeros((n_tiles * TILE, x.shape[1]))
+    centered[: len(x)] = x - (means / counts[:, None])[number]
+    return centered.reshape(n_tiles, TILE, -1)
+
+
+@jax.jit
+def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Array:
+    """H_S = ln n_S − (1/n_S) Σ_i ln Σ_{j in S} K(x_i, x_j); a tile meets only the tiles of its structures."""
+    origin, unit = jnp.zeros((1, 1, x.shape[2]), x.dtype), jnp.ones((), x.dtype)
+    radius = jnp.sqrt(jnp.max(jnp.sum(x**2, axis=-1)))
+
+    def log_sums(number):
+        own = structure[number]
+
+        def add(j, total):
+            itself = (number.astype(j.dtype) == j) & jnp.eye(TILE, dtype=bool)  # exactly 1, however far
+            exponent = careful_or_plain(x[number][None], x[j][None], origin, radius, unit)[0]
+            kernel = jnp.exp(jnp.where(itself, 0.0, exponent))
+            return total + jnp.sum(jnp.where(own[:, None] == structure[j][None], kernel, 0.0), axis=1)
+
+        stop = jnp.minimum(-(-start[own[-1] + 1] // TILE), len(x))
+        return jnp.log(jax.lax.fori_loop(start[own[0]] // TILE, stop, add, jnp.zeros(TILE, x.dtype)))
+
+    real = jnp.arange(structure.size, dtype=jnp.int32) < start[-1]
+    logs = jnp.where(real, jax.lax.map(log_sums, jnp.arange(len(x))).reshape(-1), 0.0)
+    count = jnp.diff(start).astype(x.dtype)
+    mean = jax.ops.segment_sum(logs, structure.reshape(-1), len(count)) / jnp.maximum(count, 1.0)
+    return jnp.where(count > 0, entropy_from(jnp.maximum(count, 1.0), mean), -jnp.inf)
+
+
+def exponents(x: jax.Array, y: jax.Array) -> jax.Array:
+    """−|x − y|²/2 of rows x [t, d] against rows y [s, d], shape [t, s], never above 0."""
+    return plain_exponents(x[None], y[None])[0]
