@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import check_finite_rows, check_matrix
-from quests_jax.base.environments import Environments, check_alike
+from quests_jax.base.environments import Environments, check_alike, rows_of
 from quests_jax.information import Rows, kernel_sum
 
 
@@ -35,5 +35,5 @@ def known_environments(reference: ArrayLike | Environments | None, envs: Environ
 def reference_mass(targets: Rows, known: Environments, bandwidth: float) -> jax.Array:
     """r_i = Σ_j K(t_i, k_j), shape [n]; 0 without a reference."""
     if not len(known):
-        return jnp.zeros(len(targets))
+        return jnp.zeros(len(rows_of(targets)))
     return kernel_sum(targets, known, bandwidth=bandwidth)

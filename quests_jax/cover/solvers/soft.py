@@ -63,6 +63,12 @@ def soft_weights(
     Raises:
       InputError: as `soft_cover`, or a temperature at which the solver does not converge. Where arguments are
         traced, weights that have not converged are NaN instead; `soft_cover` says so.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> w = qj.cover.soft_weights(envs, size=2, temperature=0.1, bandwidth=0.1)
+    >>> round(float(w.sum()), 3)
+    2.0
     """
     found = soft_cover(
         envs,
