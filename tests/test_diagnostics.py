@@ -13,7 +13,14 @@ from ase.build import bulk
 from command_line import STRUCTURES, Call, call, json_of
 
 from quests_jax.atoms.describe import environments
-from quests_jax.information import delta_entropy, diversity, entropy, gaussian_rule, overlap
+from quests_jax.information import (
+    delta_entropy,
+    delta_entropy_of_others,
+    diversity,
+    entropy,
+    gaussian_rule,
+    overlap,
+)
 
 __all__ = ["call"]  # the fixture
 
@@ -126,6 +133,40 @@ def test_a_trajectory_is_measured_frame_by_frame(call: Call) -> None:
     assert first["entropy"] == pytest.approx(float(entropy(x)), abs=1e-9)
     assert first["diversity"] == pytest.approx(float(diversity(x)), abs=1e-9)
     assert all(frame["novel"] == 0 for frame in found["frames"])
+
+
+def test_a_trajectory_says_where_it_leaves_what_a_reference_knows(planted: Call) -> None:
+    outcome = planted("trajectory", "planted.xyz", "-r", "data.xyz", "-o", "novel.xyz", "-o", "frames.png")
+    assert "Frame 8 of 9 is the first that leaves" in outcome.out
+    assert "atom 5 (Cu)" in outcome.out
+    novel = ase.io.read("novel.xyz", ":")
+    assert [len(atoms) for atoms in novel] == [32]
+    assert Path("planted.xyz").read_text().endswith(Path("novel.xyz").read_text())
+    found = json_of(planted("trajectory", "planted.xyz", "-r", "data.xyz", "--json"))
+    assert (found["first"], found["worst"], found["above"]) == (8, 8, [8])
+    assert found["frames"][8]["max_delta_entropy"] > found["threshold"]
+
+
+def test_the_threshold_of_a_trajectory_is_a_choice_and_a_script_can_ask(planted: Call) -> None:
+    frames = ("trajectory", "planted.xyz", "-r", "data.xyz")
+    worst = max(frame["max_delta_entropy"] for frame in json_of(planted(*frames, "--json"))["frames"])
+    calm = planted(*frames, "--above", str(worst + 1), "-o", "novel.xyz")
+    assert "nothing to write to novel.xyz" in calm.out
+    assert "All 9 frames stay below" in calm.out
+    assert not Path("novel.xyz").exists()
+    assert planted(*frames, "--fail-above", str(worst - 1), "--quiet").code == 1
+    assert planted(*frames, "--fail-above", str(worst + 1), "--quiet").code == 0
+    assert "training set" in planted("trajectory", "planted.xyz").out
+
+
+def test_overlaps_stand_beside_what_the_reference_covers_of_itself(planted: Call) -> None:
+    found = json_of(planted("overlap", "planted.xyz", "data.xyz", "--json"))
+    dH = delta_entropy_of_others(environments(STRUCTURES), np.repeat(np.arange(8), 4))
+    assert found["baseline"] == pytest.approx(float((np.asarray(dH) < 1e-5).mean()))
+    compared = planted("delta-entropy", "planted.xyz", "-r", "data.xyz", "-b", "0.05")
+    assert "the reference of itself" in compared.out
+    assert "quests-jax outliers planted.xyz -r data.xyz" in compared.out
+    assert "quests-jax" in planted("overlap", "planted.xyz", "data.xyz").out
 
 
 # ---- Overlap matrices ----

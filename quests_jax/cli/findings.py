@@ -100,7 +100,11 @@ def about_overlap(found: Comparison, test: str, reference: str) -> list[str]:
         ]
     sentence = f"overlap {found.overlap:.3f}; the reference of itself {own:.3f}: {found.verdict}."
     if found.verdict == "inside":
-        return [f"{sentence} {test} holds little that {reference} does not know."]
+        if not found.foreign:
+            return [f"{sentence} {test} holds little that {reference} does not know."]
+        names = f"quests-jax outliers {test} -r {reference}"
+        yet = f"Yet {found.foreign:,} environments are foreign to {reference}. To see which:"
+        return [f"{sentence} {yet}\n  {names}"]
     add = f"quests-jax compress {test} -r {reference} -s 50 -m cover -o added.xyz"
     return [f"{sentence} To choose what is missing:\n  {add}"]
 

@@ -13,7 +13,7 @@ from quests_jax.base.checks import InputError, check_count, located
 from quests_jax.base.plain import plain
 from quests_jax.base.progress import advance
 from quests_jax.cli.inputs import Inputs
-from quests_jax.cli.options import FILE, PLAIN_KERNEL, REFERENCE_OR_FILE, SEED
+from quests_jax.cli.options import AUTO, FILE, PLAIN_KERNEL, REFERENCE_OR_FILE, SEED
 from quests_jax.cli.run import Given, Report, Run
 from quests_jax.cli.shell import command
 from quests_jax.datasets import generate as simulate
@@ -136,6 +136,8 @@ def _starts(given: Given, asked: Asked) -> list[int]:
 
 
 def _known(run: Run, given: Given, smooth: bool) -> Known:
+    if run.parameters["bandwidth"] == AUTO:
+        run.describe(given)  # which settles it
     if given.described is None:
         with run.stage("descriptors"), located(given.name):
             return known_environments(given.structures, **run.parameters, smooth=smooth)

@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 from scipy.spatial.distance import jensenshannon
 
+from quests_jax.atoms.labels import find_labels
 from quests_jax.base.checks import InputError
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
@@ -16,9 +17,13 @@ BINS = 50
 
 
 def force_norms(structures: Sequence[Atoms]) -> np.ndarray | None:
-    """|F| of every atom in eV/Å, structure after structure; None if a structure has no forces."""
-    forces = [atoms.calc.results.get("forces") if atoms.calc else None for atoms in structures]
-    norms = [np.linalg.norm(force, axis=1) for force in forces if force is not None]
+    """|F| of every atom in eV/Å, structure after structure; None if a structure has no forces.
+
+    Forces are found under any usual name (see `find_labels`).
+    """
+    norms = [
+        np.linalg.norm(forces, axis=1) for forces in find_labels(structures).forces if forces is not None
+    ]
     return np.concatenate(norms) if norms and len(norms) == len(structures) else None
 
 

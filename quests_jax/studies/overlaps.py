@@ -12,6 +12,7 @@ from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy, entropy, overlap_matrix
 from quests_jax.studies.baselines import baseline
+from quests_jax.studies.outliers import QUANTILE
 
 INSIDE, PARTLY = 0.9, 0.5  # shares of the reference's own coverage: at least this is inside, or partly inside
 
@@ -22,6 +23,12 @@ class Comparison(NamedTuple):
     delta_entropy: np.ndarray  # [m] nats, of each environment against the reference
     tolerance: float  # nats, below which an environment is covered
     baseline: float  # share of the reference that its other structures cover; NaN for one structure
+    threshold: float  # nats, that nearly all of the reference stays below to its other structures
+
+    @property
+    def foreign(self) -> int:
+        """Number of environments that are more foreign than nearly all of the reference is to itself."""
+        return int((self.delta_entropy > self.threshold).sum())
 
     @property
     def overlap(self) -> float:
@@ -77,7 +84,7 @@ def compare_with_reference(
     """
     dH = np.asarray(delta_entropy(envs, reference, bandwidth=bandwidth))
     own = baseline(reference, bandwidth=bandwidth)
-    return Comparison(dH, overlap_tolerance(dH.dtype), own.covered)
+    return Comparison(dH, overlap_tolerance(dH.dtype), own.covered, own.threshold(QUANTILE))
 
 
 @follows_dtype
