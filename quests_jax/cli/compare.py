@@ -11,9 +11,12 @@ from quests_jax.base.sizes import Size
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, parse_sizes
 from quests_jax.cli.run import Report, Run
+from quests_jax.cli.sentences import about_rules, rules_in_lines
 from quests_jax.cli.shell import command
 from quests_jax.output.figures import draw_comparison
 from quests_jax.studies.comparison import compare_environments, config_types, find_rules, force_tail, table
+
+SEEDS = 5  # of random choices
 
 
 @command(
@@ -29,28 +32,47 @@ from quests_jax.studies.comparison import compare_environments, config_types, fi
     click.option(
         "-m", "--method", "methods", multiple=True, help="Rule of choice, may be repeated.  [default: all]"
     ),
+    click.option(
+        "--equal",
+        type=click.Choice(["structures", "atoms"]),
+        default="structures",
+        show_default=True,
+        help="What sizes count: structures, or the atoms in them.",
+    ),
     *KERNEL,
     kind="figures",
     examples=(
         "compare data.xyz -o compare.json -o compare.png",
-        "compare data.xyz -s 0.1 -s 100 -m msc -m cover -m random",
+        "compare data.xyz -s 10% --equal atoms -m msc -m cover -m random",
+        "compare data.xyz -s 0.1 -s 20 -m msc -m cover -m random",
     ),
+    notes=rules_in_lines(),
 )
-def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]) -> Report:
+def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...], equal: str) -> Report:
     """Compare rules of choice on FILE at several sizes.
 
-    Overlap, ratio of the coverage to a bound that no choice can exceed, entropy H, diversity D, largest
-    delta entropy, share of the force tail that is kept, and time; the outputs hold more.
+    Structures and atoms kept, overlap, ratio of the coverage to a bound that no choice can exceed, entropy H,
+    diversity D, largest delta entropy, share of the force tail that is kept, and time; the outputs hold more.
+    Random choices are the mean of 5 seeds, ± their standard deviation.
     """
     run.refuse_bare_matrix(files)
     given = run.load(files)
     tail, labels = force_tail(given.structures), config_types(given.structures)
-    find_rules(methods, labels)
+    rules = find_rules(methods, labels)
     run.judge_bandwidth(given.envs)
     with located(given.name), run.stage("comparison"):
-        known = {"bandwidth": run.bandwidth, "tail": tail, "labels": labels}
+        known = {"bandwidth": run.bandwidth, "tail": tail, "labels": labels, "equal": equal, "seeds": SEEDS}
         rows = compare_environments(given.envs, sizes=sizes, methods=methods or None, **known)
-    data = {"n_structures": given.envs.n_structures, "n_environments": len(given.x), "rows": rows}
+    data = {
+        "n_structures": given.envs.n_structures,
+        "n_environments": len(given.x),
+        "equal": equal,
+        "rows": rows,
+    }
     header, cells = table(rows)
     draw = partial(draw_comparison, rows, title=f"{given.name}: {run.caption()}")
-    return Report(data, cells, header, draw=draw)
+    advice = about_rules(rows, name=given.name, equal=equal)
+    left_out = set(rules) - {row["method"] for row in rows}
+    if left_out:
+        advice.append(f"Left out, as they cannot keep a number of atoms: {', '.join(sorted(left_out))}.")
+    return Report(data, cells, header, draw=draw, advice=advice)

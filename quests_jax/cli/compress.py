@@ -16,10 +16,10 @@ from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.measures import advise
 from quests_jax.cli.options import CHOICE, FILES, KERNEL, QUOTAS, REFERENCE, SEED, WORK
 from quests_jax.cli.run import Data, Given, Report, Run
-from quests_jax.cli.sentences import about_choice
+from quests_jax.cli.sentences import about_choice, rules_in_lines
 from quests_jax.cli.shell import command
 from quests_jax.cover import prefix_metrics
-from quests_jax.cover.rules.registry import RULES, find_rule
+from quests_jax.cover.rules.registry import find_rule
 from quests_jax.disk import Work, compress_shards, rerun_after_repairs
 from quests_jax.studies.candidates import (
     Candidates,
@@ -58,13 +58,6 @@ class Asked(NamedTuple):
     seed: int
 
 
-def rules_in_lines() -> tuple[str, ...]:
-    """Every rule with what it does, for --help."""
-    by_label = "structures at random, of each label of --by in proportion"
-    summaries = {name: rule.summary for name, rule in RULES.items()} | {STRATIFIED: by_label}
-    return ("Rules:", *(f"  {name:<11} {summary}" for name, summary in summaries.items()))
-
-
 @command(
     FILES,
     *CHOICE,
@@ -100,8 +93,8 @@ def rules_in_lines() -> tuple[str, ...]:
         "compress data.xyz -s 0.1 -o small.xyz -o small.json",
         "compress data.xyz --coverage 0.99 -o covering.xyz -o picks.csv",
         "compress data.xyz --atoms 20% -m cover -o small.xyz --rest others.xyz",
-        "compress new.xyz -r known.xyz -s 100 -m cover -o added.xyz",
-        "compress data.xyz -s 50 --by config_type --keep 'config_type=surface*' --drop 'max_force>50'",
+        "compress new.xyz -r known.xyz -s 20 -m cover -o added.xyz",
+        "compress data.xyz -s 20 --by config_type --keep 'config_type=surface*' --drop 'max_force>50'",
         "compress 'runs/*.xyz' md.traj@::10 -s 5% -m cover --order original -o small.xyz",
         "compress data.xyz -s 1.0 -m cover --prefixes -o curve.json",
         "compress large.xyz.gz -s 0.05 -m cover --work folder -o small.xyz",

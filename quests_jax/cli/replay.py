@@ -60,9 +60,9 @@ WEIGHT = "config_weight"
     *KERNEL,
     kind="structures",
     examples=(
-        "replay pool.xyz -r finetune.xyz -s 50 -o replay.xyz",
+        "replay pool.xyz -r finetune.xyz -s 20 -o replay.xyz",
         "replay pool.xyz -r finetune.xyz -s 10% --weighting towards -o replay.xyz --combined all.xyz",
-        "replay 'runs/*.xyz' -r finetune.xyz -s 50 --filter inclusive --config-weight 0.5 -o replay.xyz",
+        "replay 'runs/*.xyz' -r finetune.xyz -s 20 --filter inclusive --config-weight 0.5 -o replay.xyz",
     ),
     notes=("Filters:", *(f"  {name:<13} {meaning}" for name, meaning in FILTERS.items())),
 )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from quests_jax.cover.rules.registry import RULES
+from quests_jax.studies.choosing import STRATIFIED
 
 ENOUGH = 0.99  # coverage above which nothing more is advised
 CLOSE = 0.95  # certified ratio above which no other choice of the size is worth a try
@@ -58,6 +62,50 @@ def _about_saturation(summary: dict[str, Any], count: int) -> str:
     if not others:
         return f"{words}; more would add nothing."
     return f"{words}; the other {others} add nothing and are the farthest from what is chosen already."
+
+
+def about_rules(rows: Sequence[dict[str, Any]], *, name: str, equal: str) -> list[str]:
+    """Which rule is best for what at the largest size of a comparison, and how to use one."""
+    largest = max(row["asked"] for row in rows)
+    last = [row for row in rows if row["asked"] == largest]
+    if len(last) < 2:
+        return []
+    best = max(last, key=lambda row: row["coverage"])
+    closest = min(last, key=lambda row: row["max_delta_entropy"])
+    sentences = [
+        f"At {largest:,} {equal}: most environments covered by {best['method']} "
+        f"({percent(best['overlap'])} in full, {best['environments']:,} atoms); nothing is left further away than by {closest['method']} "
+        f"(δH at most {closest['max_delta_entropy']:.1f} nats)."
+    ]
+    tails = [row for row in last if row["force_tail"] is not None]
+    if tails and max(row["force_tail"] for row in tails) > 0:
+        tail = max(tails, key=lambda row: row["force_tail"])
+        sentences.append(
+            f"Large forces: {tail['method']} keeps {percent(tail['force_tail'])} of their structures."
+        )
+    chance = [row for row in last if row["method"] == "random"]
+    if chance and (spread := (chance[0]["spread"] or {}).get("overlap")) is not None:
+        level = chance[0]["overlap"] + 2 * spread
+        below = [row["method"] for row in last if row["overlap"] <= level and row["method"] != "random"]
+        if below:
+            sentences.append(
+                f"Not better than chance in overlap (random + 2 deviations): {', '.join(below)}."
+            )
+    option = "-s" if equal == "structures" else "--atoms"
+    sentences.append(
+        f"To choose: quests-jax compress {name} {option} {largest} -m {best['method']}"
+        f"{' --by config_type' if best['method'] == STRATIFIED else ''}\n"
+        "Energies are fitted better with random or cover than with msc, which keeps outliers; the page "
+        "on choosing a rule has the measurements."
+    )
+    return sentences
+
+
+def rules_in_lines() -> tuple[str, ...]:
+    """Every rule with what it does, for --help."""
+    by_label = "structures at random, of each label of --by in proportion"
+    summaries = {name: rule.summary for name, rule in RULES.items()} | {STRATIFIED: by_label}
+    return ("Rules:", *(f"  {name:<11} {summary}" for name, summary in summaries.items()))
 
 
 def percent(share: float) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 from ase import Atoms
 from scipy.special import logsumexp
@@ -19,8 +20,9 @@ from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
-from quests_jax.base.sizes import Size, check_size
-from quests_jax.cover import CoverProblem, Selection, certify, cover_problem, greedy_cover
+from quests_jax.base.sizes import Size, as_size
+from quests_jax.cover import CoverProblem, Selection, certify, cover_problem, greedy_cover, make_budget, relax
+from quests_jax.cover.budget import atom_costs, cost_budget
 from quests_jax.cover.problem import coverage, indicator
 from quests_jax.cover.rules.baselines import stratified
 from quests_jax.cover.rules.registry import RULES, Rule, find_rule
@@ -32,8 +34,13 @@ CUTOFF = 1e-12  # what the masses of a problem may lack, besides what pruning dr
 TRUSTED = 1e3  # a mass this many times larger is right to 0.001 nats; smaller ones are summed again
 ROWS = 1024  # environments whose masses are summed again at a time
 
+REPEATED = ("random", "stratified")  # rules that are repeated with several seeds
+STEPS = 500  # of the solver, for each bound
+WITH_SPREAD = ("overlap",)
+
 COLUMNS = {  # of the table: heading and digits
     "size": ("size", 0),
+    "environments": ("atoms", 0),
     "overlap": ("overlap", 3),
     "certified_ratio": ("ratio", 3),
     "entropy": ("H", 2),
@@ -97,30 +104,58 @@ def compare_environments(
     tail: np.ndarray | None = None,
     labels: Sequence[str] | None = None,
     bounds: bool = True,
+    equal: str = "structures",
+    seeds: int = 1,
 ) -> list[dict[str, Any]]:
     """`compare` for environments, with what is known of their structures: `force_tail`, `config_types`.
 
-    Without `bounds`, which take longest, `upper_bound` and `certified_ratio` are None.
+    Without `bounds`, which take longest, `upper_bound` and `certified_ratio` are None. With `equal` "atoms",
+    sizes are of the atoms, and rules that cannot keep such a budget are left out. Random choices are repeated
+    with `seeds` seeds: rows hold means, and standard deviations in `spread`.
     """
-    rules, counts = (
-        find_rules(methods, labels),
-        sorted({check_size(size, envs.n_structures) for size in sizes}),
-    )
-    problem = cover_problem(envs, bandwidth=bandwidth)
-    limits = _bounds(problem, counts) if bounds else {}
+    rules = find_rules(methods, labels)
+    if equal == "atoms":
+        rules = {name: rule for name, rule in rules.items() if rule.budgeted}
+    total = envs.n_structures if equal == "structures" else int(envs.counts.sum())
+    limits = sorted({as_size(size).of(total, equal) for size in sizes})
+    cost = None if equal == "structures" else atom_costs(envs)
+    problem = cover_problem(envs, bandwidth=bandwidth, cost=cost)
+    bound_of = _bounds(problem, limits, equal) if bounds else {}
     rows = []
     for name, rule in rules.items():
-        choose = partial(rule.choose, envs, bandwidth=bandwidth, reference=None)
-        for count, selection, seconds in _choices(choose, counts, rule.nested):
-            found = measure(problem, envs, selection.selected)
-            bound = min(limits[count], selection.upper_bound or 1.0) if bounds else None
-            row = {"method": name, "size": count, "fraction": count / envs.n_structures} | found
-            row |= {"force_tail": _kept(tail, selection.selected), "upper_bound": bound}
-            ratio = None if bound is None else min(1.0, found["coverage"] / bound)
-            row |= {"certified_ratio": ratio, "seconds": seconds}
-            rows.append(plain(row))
-            advance("comparison", len(rows), len(rules) * len(counts))
-    return sorted(rows, key=lambda row: row["size"])
+        repeats = seeds if name in REPEATED else 1
+        found: dict[int, list[dict[str, Any]]] = {limit: [] for limit in limits}
+        for seed in range(repeats):
+            choose = partial(rule.choose, envs, bandwidth=bandwidth, reference=None)
+            if repeats > 1:
+                choose = partial(choose, key=jax.random.key(seed))
+            for limit, selection, seconds in _choices(choose, limits, cost, rule.nested):
+                row = measure(problem, envs, selection.selected)
+                row |= {"chosen": len(selection.selected), "force_tail": _kept(tail, selection.selected)}
+                row["upper_bound"] = _smaller(bound_of.get(limit), selection.upper_bound)
+                row["seconds"] = seconds
+                found[limit].append(row)
+        for limit, each in found.items():
+            rows.append(plain(_row(name, limit, total, each)))
+        advance("comparison", len(rows), len(rules) * len(limits))
+    return sorted(rows, key=lambda row: row["asked"])
+
+
+def _row(name: str, limit: int, total: int, found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Means of what a rule keeps over its repetitions, and their spread."""
+    known = [key for key, value in found[0].items() if value is not None]
+    means = {key: float(np.mean([row[key] for row in found])) for key in known}
+    spread = {key: float(np.std([row[key] for row in found], ddof=1)) for key in known if len(found) > 1}
+    row: dict[str, Any] = dict.fromkeys(found[0]) | means | {"spread": spread or None, "repeats": len(found)}
+    size, bound = round(row.pop("chosen")), row["upper_bound"]
+    row["environments"] = round(row["environments"])
+    ratio = None if bound is None else min(1.0, row["coverage"] / bound)
+    head = {"method": name, "asked": limit, "size": size, "fraction": limit / total}
+    return head | row | {"certified_ratio": ratio}
+
+
+def _smaller(first: float | None, second: float | None) -> float | None:
+    return first if first is None or second is None else min(first, second)
 
 
 def find_rules(methods: Sequence[str] | None, labels: Sequence[str] | None) -> dict[str, Rule]:
@@ -164,11 +199,14 @@ def measure(problem: CoverProblem, envs: Environments, selected: np.ndarray) -> 
 def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Heading and cells of a table that fits a terminal; the rows hold more."""
 
-    def cell(value: float | None, digits: int) -> str:
-        return "-" if value is None else f"{value:.{digits}f}"
+    def cell(row: dict[str, Any], name: str, digits: int) -> str:
+        if row[name] is None:
+            return "-"
+        spread = (row["spread"] or {}).get(name) if name in WITH_SPREAD else None
+        return f"{row[name]:.{digits}f}" + ("" if spread is None else f"±{spread:.{digits}f}")
 
     cells = [
-        [row["method"], *(cell(row[name], digits) for name, (_, digits) in COLUMNS.items())] for row in rows
+        [row["method"], *(cell(row, name, digits) for name, (_, digits) in COLUMNS.items())] for row in rows
     ]
     return ["method", *(heading for heading, _ in COLUMNS.values())], cells
 
@@ -193,23 +231,32 @@ def config_types(structures: Sequence[Atoms]) -> list[str] | None:
 
 
 def _choices(
-    choose: Callable[..., Selection], counts: Sequence[int], nested: bool
+    choose: Callable[..., Selection], limits: Sequence[int], cost: np.ndarray | None, nested: bool
 ) -> Iterator[tuple[int, Selection, float]]:
-    """Size, choice and seconds, for each size."""
+    """Limit, choice and seconds, for each limit; smaller sizes of nested rules are prefixes of the largest."""
     selection, seconds = None, 0.0
-    for count in sorted(counts, reverse=nested):
-        if selection is None or not nested:
+    for limit in sorted(limits, reverse=nested):
+        if selection is None or not nested or cost is not None:
             start = time.perf_counter()
-            selection = choose(size=count)
+            selection = choose(size=limit) if cost is None else choose(budget=cost_budget(cost, limit))
             seconds = round(time.perf_counter() - start, 3)
-        yield count, selection._replace(selected=selection.selected[:count]), seconds
+        if cost is None:
+            yield limit, selection._replace(selected=selection.selected[:limit]), seconds
+        else:
+            yield limit, selection, seconds
 
 
-def _bounds(problem: CoverProblem, counts: Sequence[int]) -> dict[int, float]:
-    """What no choice of each size can cover more than."""
-    greedy = greedy_cover(problem, size=max(counts))
-    prefixes = {count: greedy._replace(selected=greedy.selected[:count]) for count in counts}
-    return {count: certify(problem, prefix).upper_bound or 1.0 for count, prefix in prefixes.items()}
+def _bounds(problem: CoverProblem, limits: Sequence[int], equal: str) -> dict[int, float]:
+    """What no choice within each limit can cover more than."""
+    if equal == "atoms":
+        budgets = {limit: make_budget(problem, cost_budget=float(limit)) for limit in limits}
+        bounds = {limit: relax(problem, budget, max_steps=STEPS) for limit, budget in budgets.items()}
+        return {
+            limit: min(1.0, float(found.upper_bound + problem.dropped)) for limit, found in bounds.items()
+        }
+    greedy = greedy_cover(problem, size=max(limits))
+    prefixes = {limit: greedy._replace(selected=greedy.selected[:limit]) for limit in limits}
+    return {limit: certify(problem, prefix).upper_bound or 1.0 for limit, prefix in prefixes.items()}
 
 
 def _delta_entropy(y: np.ndarray, x: np.ndarray, bandwidth: float) -> np.ndarray:
