@@ -74,8 +74,8 @@ def about_rules(rows: Sequence[dict[str, Any]], *, name: str, equal: str) -> lis
     closest = min(last, key=lambda row: row["max_delta_entropy"])
     sentences = [
         f"At {largest:,} {equal}: most environments covered by {best['method']} "
-        f"({percent(best['overlap'])} in full, {best['environments']:,} atoms); nothing is left further away than by {closest['method']} "
-        f"(δH at most {closest['max_delta_entropy']:.1f} nats)."
+        f"({percent(best['overlap'])} in full, {best['environments']:,} atoms); nothing is left further away "
+        f"than by {closest['method']} (δH at most {closest['max_delta_entropy']:.1f} nats)."
     ]
     tails = [row for row in last if row["force_tail"] is not None]
     if tails and max(row["force_tail"] for row in tails) > 0:

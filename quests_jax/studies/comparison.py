@@ -233,7 +233,7 @@ def config_types(structures: Sequence[Atoms]) -> list[str] | None:
 def _choices(
     choose: Callable[..., Selection], limits: Sequence[int], cost: np.ndarray | None, nested: bool
 ) -> Iterator[tuple[int, Selection, float]]:
-    """Limit, choice and seconds, for each limit; smaller sizes of nested rules are prefixes of the largest."""
+    """Limit, choice and seconds for each; smaller sizes of nested rules are prefixes of the largest."""
     selection, seconds = None, 0.0
     for limit in sorted(limits, reverse=nested):
         if selection is None or not nested or cost is not None:
