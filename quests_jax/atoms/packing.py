@@ -16,7 +16,7 @@ from quests_jax.base.checks import InputError
 
 PIECE = 1 << 20  # bytes
 MOST = 200  # times its size that a packed file may hold
-FREE = 64 << 20  # bytes that any packed file may hold
+FREE = 32 << 20  # bytes that any packed file may hold
 SUFFIXES = (".gz", ".xz", ".bz2")
 UNPACKERS = {  # by the first bytes; zlib with 31 expects a gzip header
     b"\x1f\x8b": ("gzip", lambda: zlib.decompressobj(31)),
