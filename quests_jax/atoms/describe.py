@@ -30,9 +30,10 @@ from quests_jax.atoms.elements import (
     check_species,
     numbers_of,
 )
+from quests_jax.atoms.learned.protocol import Descriptor, describe_all
 from quests_jax.atoms.neighbors import find_pairs, nearest, only
 from quests_jax.atoms.validation import check_structures, validate
-from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
+from quests_jax.base.checks import InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.base.precision import double_precision, follows_dtype
@@ -61,7 +62,7 @@ def environments(
     cutoff: float = DEFAULT_CUTOFF,
     elements: str | None = None,
     species: Sequence[str] | None = None,
-    descriptor: Callable[[ase.Atoms], np.ndarray] | None = None,
+    descriptor: Descriptor | Callable[[ase.Atoms], np.ndarray] | None = None,
 ) -> Environments:
     """Turn every atom of every structure into an environment (see `quests_descriptor`).
 
@@ -73,8 +74,8 @@ def environments(
         that and by the properties of the elements of the "neighbors" too. "ignore" where not given, "center"
         with species.
       species: chemical symbols of neighbors to be told apart one by one, see `get_descriptors`.
-      descriptor: a function of one structure to use instead, one row per atom; k, cutoff, species and the
-        elements of neighbors are then left alone.
+      descriptor: one of `learned` to use instead, or a function of one structure that gives a row per atom;
+        k, cutoff, species and the elements of neighbors are then left alone.
 
     Returns:
       `Environments` with x as `get_descriptors` makes it, in float64, rows in the order of structures and
@@ -193,18 +194,13 @@ def _run_size(total: int, workers: int) -> int:
 
 
 def _described_by(
-    descriptor: Callable[[ase.Atoms], np.ndarray], structures: Sequence[ase.Atoms]
+    descriptor: Descriptor | Callable[[ase.Atoms], np.ndarray], structures: Sequence[ase.Atoms]
 ) -> np.ndarray:
     validate(structures)
-    rows = []
-    for number, atoms in enumerate(structures):
-        x = np.asarray(descriptor(atoms))
-        if x.ndim != 2 or len(x) != len(atoms):
-            flaw = f": the descriptor has shape {x.shape} for {len(atoms)} atoms; give one row per atom."
-            raise FlawedStructure(number, flaw)
-        rows.append(x)
-        advance("descriptors", number + 1, len(structures))
-    return np.concatenate(rows)
+    if not isinstance(descriptor, Descriptor):
+        of_one = descriptor
+        descriptor = Descriptor("function", lambda structures: [of_one(atoms) for atoms in structures])
+    return describe_all(descriptor, structures)
 
 
 def _describe(

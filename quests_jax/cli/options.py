@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from quests_jax.atoms.elements import CENTER, MODES
+from quests_jax.atoms.learned import SCALES
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.sizes import Size, parse_size
 from quests_jax.cli.inputs import parse_inputs
@@ -63,6 +64,18 @@ DESCRIPTOR = (
         "--species",
         callback=_parse_species,
         help="Elements of neighbors to tell apart one by one, as Na,Cl.  [default: none]",
+    ),
+    click.option(
+        "--descriptor",
+        help="Another descriptor: array:KEY of the structures, FILE.npz, nequix:FILE.nqx, mace:FILE, or "
+        "soap:species=Si+O.  [default: QUESTS]",
+    ),
+    click.option(
+        "--scale",
+        type=click.Choice(SCALES),
+        default=SCALES[0],
+        show_default=True,
+        help="Scale of the columns of --descriptor.",
     ),
 )
 BANDWIDTH = click.option(

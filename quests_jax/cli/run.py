@@ -17,6 +17,7 @@ from ase.data import chemical_symbols
 from quests_jax.atoms.describe import environments
 from quests_jax.atoms.elements import CENTER, IGNORE, NEIGHBORS, numbers_of
 from quests_jax.atoms.formats import XYZ_SUFFIXES, structure_suffix
+from quests_jax.atoms.learned import SCALES, Scaling, find_descriptor, fit_scaling
 from quests_jax.atoms.reading import read
 from quests_jax.atoms.writing import refuse_unsupported
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
@@ -42,7 +43,8 @@ from quests_jax.studies.bandwidths import (
 )
 
 PIECE = 512  # structures on disk that are looked at together
-OF_DESCRIPTORS = ("k", "cutoff", "elements", "species")  # parameters that descriptors depend on
+OF_QUESTS = ("k", "cutoff", "elements", "species")  # parameters that our own descriptors depend on
+OF_DESCRIPTORS = (*OF_QUESTS, "descriptor", "scale")  # and all that any depend on
 
 
 class Report(NamedTuple):
@@ -132,11 +134,20 @@ class Run:
     warnings: list[str] = dataclasses.field(default_factory=list)
     writing: Writing = Writing()
     noted: list[str] = dataclasses.field(default_factory=list)  # what has been said on stderr once
+    scalings: list[Scaling | None] = dataclasses.field(default_factory=list)  # of --scale, once it is known
 
     def check(self) -> None:
-        """Raise `InputError` for parameters out of range."""
+        """Raise `InputError` for parameters out of range; None stands for those that mean nothing."""
+        if self.parameters.get("descriptor") is not None:
+            if self.parameters["species"] is not None:
+                raise InputError("--species is of our own descriptor; leave it out, or --descriptor.")
+            self.parameters.update(dict.fromkeys(("k", "cutoff")))
+        elif self.parameters.get("scale") is not None:
+            if self.parameters["scale"] != SCALES[0]:
+                raise InputError("--scale is of --descriptor; our own descriptors have one scale.")
+            self.parameters["scale"] = None
         for name, value in self.parameters.items():
-            if name not in ("elements", "species") and value != AUTO:
+            if name in ("k", "cutoff", "bandwidth") and value not in (None, AUTO):
                 check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
 
     def load(self, inputs: Inputs) -> Data:
@@ -164,12 +175,11 @@ class Run:
         if given.described is not None:
             self._settle_bandwidth(given.described, None)
             return Data(given.name, [], given.places, given.described)
-        asked = {name: self.parameters[name] for name in OF_DESCRIPTORS if name in self.parameters}
         with self.stage("descriptors"):
             if not any(map(len, given.structures)):
                 raise InputError(f"{given.name}: holds no atoms; give structures with at least one.")
             try:
-                envs = environments(given.structures, **asked)
+                envs = self._environments(given.structures)
             except FlawedStructure as error:
                 file, index = given.places[error.number]
                 raise InputError(f"{file}: structure {index}{error.flaw}") from None
@@ -187,6 +197,8 @@ class Run:
         envs, made_with = read_descriptors(Path(file.path))
         if file.part is not None:
             raise InputError(f"{file.path}: holds descriptors; a part of it cannot be taken.")
+        if made_with.get("descriptor") is not None and self.parameters.get("descriptor") is None:
+            self.parameters |= {name: made_with[name] for name in OF_DESCRIPTORS if name in self.parameters}
         for name in made_with.keys() & set(OF_DESCRIPTORS):
             if made_with[name] != self.parameters.get(name):
                 value = _in_words(made_with[name])
@@ -196,6 +208,19 @@ class Run:
         if envs.elements is None and "elements" in self.parameters:
             self.parameters["elements"] = IGNORE  # nobody knows them
         return Given(file.path, [], [(file.path, number) for number in range(envs.n_structures)], envs)
+
+    def _environments(self, structures: Sequence[Atoms]) -> Environments:
+        """Environments by the descriptor that was asked for, on the scale of the data described first."""
+        name = self.parameters.get("descriptor")
+        if name is None:
+            asked = {name: self.parameters.get(name) for name in OF_QUESTS if name in self.parameters}
+            return environments(structures, **asked)
+        found = find_descriptor(name)
+        envs = environments(structures, elements=self.parameters["elements"], descriptor=found)
+        if not self.scalings:
+            self.scalings.append(fit_scaling(np.asarray(envs.x), self.parameters["scale"]))
+        scaling = self.scalings[0]
+        return envs if scaling is None else dataclasses.replace(envs, x=scaling.apply(np.asarray(envs.x)))
 
     def _judge_species(self, given: Given) -> None:
         """Say which elements of the data --species leaves out, and which it names that are not there."""
@@ -242,6 +267,8 @@ class Run:
     def shards(self, inputs: Inputs, work: Work) -> Shards:
         """Environments on disk, for data past memory."""
         file = inputs.only
+        if self.parameters.get("descriptor") is not None:
+            raise InputError("--descriptor needs the data in memory; leave out --work.")
         if not file.is_file and file.path != BUNDLED:
             raise InputError(f"{file.path}: data past memory must be a file; load and write it first.")
         with self.stage("descriptors"):
@@ -250,7 +277,7 @@ class Run:
                 frames = open_frames(work, path, digest(path))
                 for first in range(0, len(frames.counts), PIECE):
                     self.writing.check(frames.read(range(first, min(first + PIECE, len(frames.counts)))))
-            return describe_file(work, path, **{name: self.parameters[name] for name in OF_DESCRIPTORS})
+            return describe_file(work, path, **{name: self.parameters[name] for name in OF_QUESTS})
 
     def known(self, inputs: Inputs, work: Work) -> Environments:
         """Environments of a reference, described by one process for all that share the folder."""
@@ -297,7 +324,9 @@ class Run:
 
     def caption(self) -> str:
         """The parameters in words."""
-        units = {"cutoff": " Å", "bandwidth": " Å⁻¹"}
+        units = {"cutoff": " Å"}
+        if self.parameters.get("descriptor") is None:
+            units["bandwidth"] = " Å⁻¹"
         known = {name: value for name, value in self.stated().items() if value is not None}
         told = {IGNORE: "elements ignored", CENTER: "elements: told apart by center"}
         told[NEIGHBORS] = f"{told[CENTER]} and neighbors"

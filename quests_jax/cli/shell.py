@@ -22,7 +22,7 @@ from quests_jax.base.precision import double_precision
 from quests_jax.base.text import spell_on_terminals
 from quests_jax.cli.help import Grouped, Spelled
 from quests_jax.cli.inputs import Inputs
-from quests_jax.cli.options import OUTPUT
+from quests_jax.cli.options import AUTO, OUTPUT
 
 if TYPE_CHECKING:
     from quests_jax.cli.run import Report
@@ -32,7 +32,7 @@ Body = Callable[..., "Report"]
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 NAME = "quests-jax"
-PARAMETERS = ("k", "cutoff", "elements", "species", "bandwidth")
+PARAMETERS = ("k", "cutoff", "elements", "species", "descriptor", "scale", "bandwidth")
 SHARING = ("work", "coordinator", "num_processes", "process_id")
 FOUND = 1  # exit code of a check that found what it looks for
 APART = ("rest", "combined")  # options that name a file of structures to write
@@ -95,6 +95,8 @@ def command(
             typed = shlex.join([NAME, *click.get_current_context().obj])
             work = _work_in(**{name: given.pop(name) for name in SHARING if name in given})
             parameters = {name: given.pop(name) for name in PARAMETERS if name in given}
+            if parameters.get("descriptor") is not None and _is_default("bandwidth"):
+                parameters["bandwidth"] = AUTO  # the default is that of our own descriptors
             writing = Writing(outputs, given.get("files") or given.get("file"), kind, drop_unsupported)
             inputs = [
                 file.path for value in given.values() if isinstance(value, Inputs) for file in value.files
@@ -119,6 +121,11 @@ def command(
         return cli.command(body.__name__.replace("_", "-"), cls=Spelled, epilog=epilog)(decorated)
 
     return decorate
+
+
+def _is_default(name: str) -> bool:
+    """Whether nobody typed this option of the command that runs."""
+    return click.get_current_context().get_parameter_source(name) is click.core.ParameterSource.DEFAULT
 
 
 def _work_in(

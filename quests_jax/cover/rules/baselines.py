@@ -33,7 +33,7 @@ from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH
 
 BLOCK = 64  # rows of a structure whose distances to all environments are formed at a time
-DECIMALS = 9  # mean distances (Å⁻¹) that agree to this many are equal; ties go to the lowest number
+DECIMALS = 9  # scores that agree to this many, relative to the largest, are equal; the lowest number wins
 
 
 @follows_dtype
@@ -224,12 +224,18 @@ def _farthest(
     cost, left = np.asarray(budget.cost), spending_limit(budget)
     selected, gains, nearest = [], [], start
     while len(open_ := np.setdiff1d(_open(budget, left), selected)):
-        s = int(open_[np.argmax(np.round(nearest[open_], DECIMALS))])
+        s = int(open_[np.argmax(_rounded(nearest[open_]))])
         gains.append(float(nearest[s]) if known or selected else 0.0)
         nearest = np.minimum(nearest, to_structure(s)) if known or selected else to_structure(s)
         selected.append(s)
         left -= cost[s]
     return listed(selected, method, gains)
+
+
+def _rounded(scores: np.ndarray) -> np.ndarray:
+    """Scores in units of the largest, with rounding errors taken away."""
+    largest = np.abs(scores[np.isfinite(scores)]).max(initial=0.0)
+    return np.round(scores / largest if largest > 0 else scores, DECIMALS)
 
 
 def _open(budget: Budget, left: float) -> np.ndarray:
