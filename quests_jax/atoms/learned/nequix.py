@@ -72,7 +72,8 @@ def load(path: Path) -> tuple[Any, dict[str, Any]]:
         from nequix.model import load_model
     except ImportError as reason:
         raise missing("nequix", INSTALL)(reason) from None
-    return load_model(path)
+    with jax.enable_x64(False):  # the weights on disk are float32
+        return load_model(path)
 
 
 def make_graph(structures: Sequence[ase.Atoms], config: dict[str, Any], *, padded: bool = False) -> Graph:
