@@ -12,17 +12,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 
-from quests_jax.atoms.describe import environments
-from quests_jax.atoms.elements import CENTER, IGNORE, NEIGHBORS, numbers_of
+from quests_jax.atoms.elements import IGNORE
 from quests_jax.atoms.formats import XYZ_SUFFIXES, structure_suffix
-from quests_jax.atoms.learned import SCALES, Scaling, find_descriptor, fit_scaling
+from quests_jax.atoms.learned import Scaling
 from quests_jax.atoms.reading import read
 from quests_jax.atoms.writing import refuse_unsupported
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, from_arrays, joined
 from quests_jax.base.progress import timed
+from quests_jax.cli.describing import (
+    OF_DESCRIPTORS,
+    OF_QUESTS,
+    as_typed,
+    described,
+    in_words,
+    note_elements,
+    note_species,
+    settle,
+)
 from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
 from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
@@ -43,8 +51,6 @@ from quests_jax.studies.bandwidths import (
 )
 
 PIECE = 512  # structures on disk that are looked at together
-OF_QUESTS = ("k", "cutoff", "elements", "species")  # parameters that our own descriptors depend on
-OF_DESCRIPTORS = (*OF_QUESTS, "descriptor", "scale")  # and all that any depend on
 
 
 class Report(NamedTuple):
@@ -133,19 +139,11 @@ class Run:
     automatic: list[Recommendation] = dataclasses.field(default_factory=list)  # of --bandwidth auto
     warnings: list[str] = dataclasses.field(default_factory=list)
     writing: Writing = Writing()
-    noted: list[str] = dataclasses.field(default_factory=list)  # what has been said on stderr once
     scalings: list[Scaling | None] = dataclasses.field(default_factory=list)  # of --scale, once it is known
 
     def check(self) -> None:
         """Raise `InputError` for parameters out of range; None stands for those that mean nothing."""
-        if self.parameters.get("descriptor") is not None:
-            if self.parameters["species"] is not None:
-                raise InputError("--species is of our own descriptor; leave it out, or --descriptor.")
-            self.parameters.update(dict.fromkeys(("k", "cutoff")))
-        elif self.parameters.get("scale") is not None:
-            if self.parameters["scale"] != SCALES[0]:
-                raise InputError("--scale is of --descriptor; our own descriptors have one scale.")
-            self.parameters["scale"] = None
+        settle(self.parameters)
         for name, value in self.parameters.items():
             if name in ("k", "cutoff", "bandwidth") and value not in (None, AUTO):
                 check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
@@ -179,12 +177,12 @@ class Run:
             if not any(map(len, given.structures)):
                 raise InputError(f"{given.name}: holds no atoms; give structures with at least one.")
             try:
-                envs = self._environments(given.structures)
+                envs = described(given.structures, self.parameters, self.scalings)
             except FlawedStructure as error:
                 file, index = given.places[error.number]
                 raise InputError(f"{file}: structure {index}{error.flaw}") from None
-        self._judge_species(given)
-        self._note_elements(given.structures)
+        note_species(given.name, given.structures, self.parameters.get("species"))
+        note_elements(given.structures, self.parameters)
         self._settle_bandwidth(envs, typical_volume(given.structures))
         return Data(given.name, given.structures, given.places, envs)
 
@@ -201,51 +199,13 @@ class Run:
             self.parameters |= {name: made_with[name] for name in OF_DESCRIPTORS if name in self.parameters}
         for name in made_with.keys() & set(OF_DESCRIPTORS):
             if made_with[name] != self.parameters.get(name):
-                value = _in_words(made_with[name])
+                value = as_typed(made_with[name])
                 raise InputError(f"{file.path}: made with {name} {value}; add --{name} {value}.")
         if not made_with:
             self.anonymous.append(file.path)
         if envs.elements is None and "elements" in self.parameters:
             self.parameters["elements"] = IGNORE  # nobody knows them
         return Given(file.path, [], [(file.path, number) for number in range(envs.n_structures)], envs)
-
-    def _environments(self, structures: Sequence[Atoms]) -> Environments:
-        """Environments by the descriptor that was asked for, on the scale of the data described first."""
-        name = self.parameters.get("descriptor")
-        if name is None:
-            asked = {name: self.parameters.get(name) for name in OF_QUESTS if name in self.parameters}
-            return environments(structures, **asked)
-        found = find_descriptor(name)
-        envs = environments(structures, elements=self.parameters["elements"], descriptor=found)
-        if not self.scalings:
-            self.scalings.append(fit_scaling(np.asarray(envs.x), self.parameters["scale"]))
-        scaling = self.scalings[0]
-        return envs if scaling is None else dataclasses.replace(envs, x=scaling.apply(np.asarray(envs.x)))
-
-    def _judge_species(self, given: Given) -> None:
-        """Say which elements of the data --species leaves out, and which it names that are not there."""
-        named_elements = self.parameters.get("species")
-        if not named_elements:
-            return
-        present = {symbol for atoms in given.structures for symbol in set(atoms.get_chemical_symbols())}
-        for words, symbols in (
-            (
-                "holds elements that --species leaves out",
-                present - {*named_elements},
-            ),
-            ("lacks elements that --species names", {*named_elements} - present),
-        ):
-            if symbols:
-                warnings.warn(f"{given.name} {words}: {', '.join(sorted(symbols))}.", stacklevel=2)
-
-    def _note_elements(self, structures: Sequence[Atoms]) -> None:
-        """Say on stderr that several elements are ignored."""
-        present = np.unique(numbers_of(structures))
-        if self.parameters.get("elements") == IGNORE and len(present) > 1 and not self.noted:
-            self.noted.append("elements")
-            symbols = ", ".join(chemical_symbols[Z] for Z in present)
-            text = f"the elements {symbols} are not told apart; --elements {CENTER} or {NEIGHBORS} does that."
-            warnings.warn(text, stacklevel=2)
 
     def _settle_bandwidth(self, envs: Environments, volume: float | None) -> None:
         """With --bandwidth auto, take what fits the first data of several structures."""
@@ -324,17 +284,8 @@ class Run:
 
     def caption(self) -> str:
         """The parameters in words."""
-        units = {"cutoff": " Å"}
-        if self.parameters.get("descriptor") is None:
-            units["bandwidth"] = " Å⁻¹"
-        known = {name: value for name, value in self.stated().items() if value is not None}
-        told = {IGNORE: "elements ignored", CENTER: "elements: told apart by center"}
-        told[NEIGHBORS] = f"{told[CENTER]} and neighbors"
-        words = ", ".join(
-            told[value] if name == "elements" else f"{name} {_in_words(value)}{units.get(name, '')}"
-            for name, value in known.items()
-        )
-        return words + "".join(f" ({recommendation_text(found)})" for found in self.automatic)
+        automatic = "".join(f" ({recommendation_text(found)})" for found in self.automatic)
+        return in_words(self.stated()) + automatic
 
     def stated(self) -> dict[str, Any]:
         """The parameters as far as they are known to hold for all the data."""
@@ -360,12 +311,3 @@ def _part_of(file: Input, structures: Sequence[Atoms]) -> Given:
     if not len(numbers):
         raise InputError(f"{file.path}: holds {len(structures)} structures and none of those asked for.")
     return Given(file.path, [structures[i] for i in numbers], [(file.path, i) for i in numbers])
-
-
-def _in_words(value: Any) -> str:
-    """A parameter as it is typed."""
-    if value is None:
-        return "none"
-    if isinstance(value, str):
-        return value
-    return ",".join(value) if isinstance(value, list) else f"{value:g}"

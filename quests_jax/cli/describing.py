@@ -1,0 +1,98 @@
+"""Which descriptor a command uses, its parameters in words, and what is said about elements."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from quests_jax.atoms.describe import environments
+from quests_jax.atoms.elements import CENTER, IGNORE, NEIGHBORS, numbers_of
+from quests_jax.atoms.learned import SCALES, Scaling, find_descriptor, fit_scaling
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments
+
+OF_QUESTS = ("k", "cutoff", "elements", "species")  # parameters that our own descriptors depend on
+OF_DESCRIPTORS = (*OF_QUESTS, "descriptor", "scale")  # and all that any depend on
+TOLD = {
+    IGNORE: "elements ignored",
+    CENTER: "elements: told apart by center",
+    NEIGHBORS: "elements: told apart by center and neighbors",
+}
+
+Parameters = dict[str, Any]
+
+
+def settle(parameters: Parameters) -> None:
+    """Set parameters that mean nothing beside the others to None; raise `InputError` if one was asked for."""
+    if parameters.get("descriptor") is not None:
+        if parameters["species"] is not None:
+            raise InputError("--species is of our own descriptor; leave it out, or --descriptor.")
+        parameters.update(dict.fromkeys(("k", "cutoff")))
+    elif parameters.get("scale") is not None:
+        if parameters["scale"] != SCALES[0]:
+            raise InputError("--scale is of --descriptor; our own descriptors have one scale.")
+        parameters["scale"] = None
+
+
+def described(
+    structures: Sequence[Atoms], parameters: Parameters, scalings: list[Scaling | None]
+) -> Environments:
+    """Environments by the descriptor that was asked for, on the scale of the data that came first."""
+    if parameters.get("descriptor") is None:
+        return environments(
+            structures, **{name: parameters[name] for name in OF_QUESTS if name in parameters}
+        )
+    found = find_descriptor(parameters["descriptor"])
+    envs = environments(structures, elements=parameters["elements"], descriptor=found)
+    if not scalings:
+        scalings.append(fit_scaling(np.asarray(envs.x), parameters["scale"]))
+    scaling = scalings[0]
+    return envs if scaling is None else dataclasses.replace(envs, x=scaling.apply(np.asarray(envs.x)))
+
+
+def note_elements(structures: Sequence[Atoms], parameters: Parameters) -> None:
+    """Say on stderr that several elements are ignored."""
+    present = np.unique(numbers_of(structures))
+    if parameters.get("elements") == IGNORE and len(present) > 1:
+        symbols = ", ".join(chemical_symbols[Z] for Z in present)
+        text = f"the elements {symbols} are not told apart; --elements {CENTER} or {NEIGHBORS} does that."
+        warnings.warn(text, stacklevel=2)
+
+
+def note_species(name: str, structures: Sequence[Atoms], species: Sequence[str] | None) -> None:
+    """Say which elements of the data --species leaves out, and which it names that are not there."""
+    if not species:
+        return
+    present = {chemical_symbols[Z] for Z in np.unique(numbers_of(structures))}
+    left_out, absent = present - {*species}, {*species} - present
+    for words, symbols in (
+        ("holds elements that --species leaves out", left_out),
+        ("lacks elements that --species names", absent),
+    ):
+        if symbols:
+            warnings.warn(f"{name} {words}: {', '.join(sorted(symbols))}.", stacklevel=2)
+
+
+def in_words(parameters: Parameters) -> str:
+    """The parameters that mean something, as a caption."""
+    units = {"cutoff": " Å"} | ({} if parameters.get("descriptor") else {"bandwidth": " Å⁻¹"})
+    return ", ".join(
+        TOLD[value] if name == "elements" else f"{name} {as_typed(value)}{units.get(name, '')}"
+        for name, value in parameters.items()
+        if value is not None
+    )
+
+
+def as_typed(value: Any) -> str:
+    """A parameter as it is typed."""
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return value
+    return ",".join(value) if isinstance(value, list) else f"{value:g}"
