@@ -119,7 +119,7 @@ def design(one: Features, basis: Basis) -> tuple[np.ndarray, np.ndarray]:
         own = np.flatnonzero(one.species[one.center] == z)
         ends, signs = np.concatenate([one.center[own], one.neighbor[own]]), np.repeat([1.0, -1.0], len(own))
         scatter = csr_array((signs, (ends, np.tile(np.arange(len(own)), 2))), shape=(n, len(own)))
-        force[:, z] = (scatter @ slopes[own].reshape(len(own), -1)).reshape(3 * n, width)
+        force[:, z] = (scatter @ slopes[own].reshape(len(own), 3 * width)).reshape(3 * n, width)
     return row.reshape(-1), force.reshape(3 * n, -1)
 
 

@@ -113,8 +113,7 @@ def _information(found: Redundancy, n: int, apart: bool, elements: Sequence[str]
         ("bandwidth", "fits" if fit.fits else "too small for these data, see the warning"),
     ]
     if len(elements) > 1:
-        names = ",".join(elements)
-        rows.append(("elements", "told apart" if apart else f"not told apart: add --species {names}"))
+        rows.append(("elements", "told apart" if apart else "not told apart: add --elements center"))
     return rows
 
 
