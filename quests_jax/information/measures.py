@@ -64,6 +64,9 @@ def entropy_from(n: Any, mean_log: Any) -> Any:
     """H = ln n − ⟨ln p_i⟩ of n environments with the sums p_i = Σ_j K(x_i, x_j); in nats.
 
     The one place where an entropy is formed. Arrays of JAX give one of JAX, all others one of NumPy.
+
+    >>> float(entropy_from(4, 0.0)) == float(np.log(4))  # no environment is like another
+    True
     """
     log = jnp.log if isinstance(mean_log, jax.Array) else np.log
     return log(n) - mean_log
