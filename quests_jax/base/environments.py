@@ -175,7 +175,9 @@ def rows_of(x: Environments | ArrayLike) -> ArrayLike:
 
 def some_rows(x: Environments | ArrayLike, rows: ArrayLike | slice) -> Environments | ArrayLike:
     """`Environments.take` of environments, the same rows of an array that holds nothing else."""
-    return x.take(rows) if isinstance(x, Environments) else np.asarray(x)[rows]
+    if isinstance(x, Environments):
+        return x.take(rows)
+    return np.asarray(x)[rows if isinstance(rows, slice) else np.asarray(rows)]
 
 
 def make_environments(

@@ -231,8 +231,9 @@ def overlap_matrix(
 
 
 def _together(parts: Sequence[Rows]) -> Rows:
-    if all(isinstance(part, Environments) for part in parts):
-        return joined(parts)
+    sets = [part for part in parts if isinstance(part, Environments)]
+    if len(sets) == len(parts):
+        return joined(sets)
     return np.concatenate([rows_of(part) for part in parts])
 
 

@@ -27,9 +27,9 @@ from quests_jax.information.sums import dense, kernels, tiles
 
 LONG = np.longdouble
 ROWS, TILE = 64, 16
-WIDTHS = (1, 3, 17, 63, 2000)
-SHARES = (0.25, 0.3, 0.2, 0.2, 0.05)
-DTYPES = ("float64", "float32", "float16", "bfloat16")
+SIZES = (1, 15, 16, 17, 64)
+WIDTHS = {1: 0.2, 3: 0.35, 63: 0.4, 2000: 0.05}  # with the share of calls of each
+DTYPES = {"float64": 0.5, "float32": 0.4, "float16": 0.05, "bfloat16": 0.05}
 RELATIVE = {"float64": 2e-12, "float32": 2e-5}  # promised error of a sum
 SKIPPED = 1e-12
 
@@ -76,11 +76,11 @@ def small_tiles() -> Callable[[], None]:
     return undo
 
 
-def draw(rng: np.random.Generator) -> Call:
+def draw(rng: np.random.Generator, widths: dict[int, float], dtypes: dict[str, float]) -> Call:
     """Arguments, all of them finite."""
-    d = int(rng.choice(WIDTHS, p=SHARES))
-    dtype = str(rng.choice(DTYPES, p=(0.5, 0.34, 0.08, 0.08)))
-    m, n = (int(rng.choice((1, 2, 3, 15, 16, 17, 31, 33, 48, 63, 64))) for _ in range(2))
+    d = int(rng.choice(list(widths), p=list(widths.values())))
+    dtype = str(rng.choice(list(dtypes), p=list(dtypes.values())))
+    m, n = (int(rng.choice(SIZES)) for _ in range(2))
     half = dtype in ("float16", "bfloat16")
     scale = 10 ** rng.uniform(-1, 1) if half else 10 ** rng.uniform(-8, 8)
     h = float(scale * np.sqrt(d) * 10 ** rng.uniform(-2.5, 1.5))
@@ -228,31 +228,6 @@ def structure_masses(call: Call) -> Judged:
     return Judged(found, M, sum_error(call, M))
 
 
-def gradient(call: Call) -> Judged:
-    """Derivatives of Σ_i ln Σ_j w_j K_ij by the weights and by ln h."""
-    w = weights_of(call)
-    s = exponents(call.y, call.x, call.h, call.working)
-    L = log_sums(s, w)
-    share = np.exp(s - L[:, None])
-    by_w, q = share.sum(axis=0), -2 * s
-    by_h = (share * w[None] * q).sum()
-    f = lambda w, log_h: qi.log_kernel_sum(  # noqa: E731
-        call.y, call.x, bandwidth=jnp.exp(log_h), weights=w
-    ).sum()
-    log_h = np.log(np.asarray(call.h, call.working))
-    found_w, found_h = jax.grad(f, (0, 1))(jnp.asarray(w), jnp.asarray(log_h, call.working))
-    finite = np.isfinite(by_w.astype(call.working))
-    near = (RELATIVE[call.working] + 64 * call.eps * (1 + np.abs(L[:, None] - s) + np.abs(s))).astype(float)
-    near = near + 64 * call.eps * np.abs(log_h)
-    error_w = (share * near).sum(axis=0).astype(float) * 4
-    error_h = float((share * w[None] * (1 + q) * near).sum() * 4) + 8 * call.eps * np.abs(float(by_h))
-    spread = q.max() * 2 * call.eps * (1 + np.abs(log_h))  # of the bandwidth, rounded once more
-    error_h, error_w = error_h * (1 + float(spread)), error_w * (1 + float(spread))
-    found = np.append(np.where(finite, long(found_w), 0), long(found_h))
-    error = np.append(np.where(finite, error_w, np.inf), error_h)
-    return Judged(found, np.append(np.where(finite, by_w, 0), by_h), error)
-
-
 FUNCTIONS: dict[str, Callable[[Call], Judged]] = {
     each.__name__: each
     for each in (log_kernel_sum, delta_entropy, several_bandwidths, kernel_sum, overlap, others)
@@ -302,11 +277,13 @@ def judge(name: str, call: Call) -> str:
     return f"wrong by {worst:.3g} times what is promised"
 
 
-def one(seed: int) -> tuple[str, str, str]:
+def one(
+    seed: int, widths: dict[int, float] = WIDTHS, dtypes: dict[str, float] = DTYPES
+) -> tuple[str, str, str]:
     """Name of the function, what came of it, and the arguments in words."""
     rng = np.random.default_rng(seed)
     name = str(rng.choice(list(FUNCTIONS)))
-    call = draw(rng)
+    call = draw(rng, widths, dtypes)
     bad = str(rng.choice(list(BAD[name]))) if rng.random() < 0.2 else ""
     if bad:
         call = spoilt(call, bad, rng)
@@ -320,7 +297,12 @@ def one(seed: int) -> tuple[str, str, str]:
     return name, f"silent about a bad {bad}" if bad else verdict, words
 
 
-def campaign(seeds: range, tell: Callable[[str], None] = print) -> Counter[str]:
+def campaign(
+    seeds: range,
+    tell: Callable[[str], None] = print,
+    widths: dict[int, float] = WIDTHS,
+    dtypes: dict[str, float] = DTYPES,
+) -> Counter[str]:
     """Counts of what came of the calls; whatever is wrong is told at once."""
     undo, count = small_tiles(), Counter()
     try:
@@ -331,7 +313,7 @@ def campaign(seeds: range, tell: Callable[[str], None] = print) -> Counter[str]:
                 if seed % 2 != (largest > 0):
                     continue
                 with np.errstate(all="ignore"):
-                    name, verdict, words = one(seed)
+                    name, verdict, words = one(seed, widths, dtypes)
                 right = verdict in ("right", "refused")
                 count[verdict if right else "wrong"] += 1
                 if not right:

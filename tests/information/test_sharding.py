@@ -19,6 +19,8 @@ rng = np.random.default_rng(0)
 x, y = rng.normal(size=(1500, 12)) * 0.02, rng.normal(size=(1003, 12)) * 0.02
 spread = over_devices(delta_entropy)
 np.testing.assert_allclose(spread(y, x, bandwidth=0.02), delta_entropy(y, x, bandwidth=0.02), atol=1e-12)
+several = {"bandwidth": np.array([0.01, 0.02])}
+np.testing.assert_allclose(spread(y, x, **several), delta_entropy(y, x, **several), atol=1e-12)
 v = rng.normal(size=(1500, 2))
 np.testing.assert_allclose(over_devices(kernel_product)(y, x, v), kernel_product(y, x, v), atol=1e-12)
 small, few = y[:40], x[:50]

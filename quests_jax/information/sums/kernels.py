@@ -209,9 +209,10 @@ def _guarded_masses(n_structures, error, counts, y, x, number, h):
 
 @_guarded_masses.defjvp
 def _masses_jvp(n_structures, error, primals, tangents):
+    counts, y, x, number, h = primals
     _, dy, dx, _, dh = tangents
-    change = masses.tangent(*primals, dy, dx, dh, n_structures=n_structures)
-    return _guarded_masses(n_structures, error, *primals), change
+    change = masses.tangent(counts, y, x, number, h, dy, dx, dh, n_structures=n_structures)
+    return _guarded_masses(n_structures, error, counts, y, x, number, h), change
 
 
 def _guarded_cross(counts, y, x, h):

@@ -20,7 +20,7 @@ def over_devices(f: Callable[..., jax.Array], mesh: Mesh | None = None) -> Calla
 
     For any f whose row i depends on row i of y alone: `log_kernel_sum`, `kernel_sum`, `delta_entropy`,
     `kernel_product`. The result is that of f up to rounding, and can be differentiated like f. It is compiled
-    once for each shape and set of options.
+    once for each shape and set of options. In a `jax.shard_map` of your own, sums need `check_vma=False`.
 
     Args:
       f: function of queries y [m, d] and a reference x [n, d] that returns shape [m, ...], or [H, m] for
