@@ -61,6 +61,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for word in shlex.split(re.sub(r"(-o|--rest) \S+", "", example)):
             path = folder / word.partition("@")[0].replace("*", "1")
             if path.name.endswith((".xyz", ".xyz.gz", ".traj")) and not path.exists():
+                path.parent.mkdir(exist_ok=True, parents=True)
                 ase.io.write(path, structures(number))
     return folder
 

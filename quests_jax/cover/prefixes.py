@@ -80,8 +80,9 @@ def _masses(envs: Environments, order: np.ndarray, bandwidth: float) -> Iterator
     number = np.asarray(envs.structure_id)
     starts = np.searchsorted(number, np.arange(envs.n_structures + 1)).tolist()
     for first in range(0, len(order), BLOCK):
-        block = order[first : first + BLOCK].tolist()
+        block = np.sort(order[first : first + BLOCK])
         rows = np.concatenate([np.arange(starts[s], starts[s + 1]) for s in block])
         place = np.repeat(np.arange(len(block)), envs.counts[block])
-        masses = structure_masses(envs, envs.take(rows), place, len(block), bandwidth=bandwidth)
-        yield from zip(block, np.asarray(masses), strict=True)
+        masses = np.asarray(structure_masses(envs, envs.take(rows), place, len(block), bandwidth=bandwidth))
+        for structure in order[first : first + BLOCK].tolist():
+            yield structure, masses[np.searchsorted(block, structure)]
