@@ -35,5 +35,5 @@ def known_environments(reference: ArrayLike | Environments | None, envs: Environ
 def reference_mass(targets: Rows, known: Environments, bandwidth: float) -> jax.Array:
     """r_i = Σ_j K(t_i, k_j), shape [n]; 0 without a reference."""
     if not len(known):
-        return jnp.zeros(len(rows_of(targets)))
+        return jnp.zeros(np.shape(rows_of(targets))[0])
     return kernel_sum(targets, known, bandwidth=bandwidth)

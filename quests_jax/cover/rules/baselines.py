@@ -155,7 +155,7 @@ def mean_farthest_point(
     def to_structure(s: int) -> np.ndarray:
         return distances(means, means[s])
 
-    if not len(known):
+    if known_mean is None:
         open_ = _open(limit, spending_limit(limit))
         drawn = np.zeros(len(means))
         drawn[open_[generator_of(key).integers(len(open_))]] = 1.0
@@ -184,7 +184,7 @@ def facility_location(
     means, known_mean = means_of(envs, known)
     limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
     nearest = np.full(len(means), 2.0 * distances(means, means.mean(axis=0)).max())
-    if len(known):
+    if known_mean is not None:
         nearest = np.minimum(nearest, distances(means, known_mean))
     cost, left = np.asarray(limit.cost), spending_limit(limit)
     queue = [(-np.inf, s, -1) for s in range(len(means))]  # −gain, structure, picks it was computed for

@@ -38,12 +38,14 @@ def means_of(envs: Environments, known: Environments | None = None) -> tuple[np.
     Where a structure has no environments, that of all. With elements told apart, see `_by_element`.
     """
     parts = [envs] if known is None or not len(known) else [envs, known]
-    present = [elements_of(part) for part in parts if part.elements is not None]
+    present = [labels for part in parts if (labels := elements_of(part)) is not None]
     x, counts = _by_element(envs, present), envs.counts
     sums = np.zeros((envs.n_structures, x.shape[1]))
     np.add.at(sums, np.asarray(envs.structure_id), x)
     means = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], x.mean(axis=0)[None])
-    return means, _by_element(known, present).mean(axis=0) if len(parts) > 1 else None
+    if known is None or not len(known):
+        return means, None
+    return means, _by_element(known, present).mean(axis=0)
 
 
 def _by_element(envs: Environments, present: Sequence[np.ndarray]) -> np.ndarray:
