@@ -241,11 +241,11 @@ def _report(run: Run, summary: dict[str, Any], name: str, kept: str) -> Report:
     rows = [
         ("structures", summary["n_structures"], size, _percent(size / summary["n_structures"])),
         ("atoms", summary["n_environments"], atoms, _percent(atoms / summary["n_environments"])),
-        ("entropy (nats)", summary["entropy_full"], summary["entropy"], ""),
-        ("diversity (nats)", summary["diversity_full"], summary["diversity"], ""),
+        ("entropy (nats)", _estimated(summary, "entropy_full"), summary["entropy"], ""),
+        ("diversity (nats)", _estimated(summary, "diversity_full"), summary["diversity"], ""),
         ("overlap", 1.0, summary["overlap"], ""),
         ("largest delta entropy (nats)", "", summary["max_delta_entropy"], ""),
-        ("certified ratio", "", summary["certified_ratio"], ""),
+        (f"certified ratio{_chance(summary)}", "", summary["certified_ratio"], ""),
     ]
     if summary.get("overlap_before") is not None:
         rows.insert(4, ("overlap of the reference alone", "", summary["overlap_before"], ""))
@@ -255,6 +255,18 @@ def _report(run: Run, summary: dict[str, Any], name: str, kept: str) -> Report:
         ("", "all", summary["method"], "share"),
         advice=about_choice(summary, name=name, kept=kept),
     )
+
+
+def _estimated(summary: dict[str, Any], name: str) -> float | str:
+    """A measure of all environments, with half of its 95 % confidence interval where it is an estimate."""
+    half_width = summary.get(f"{name}_half_width")
+    return f"{summary[name]:.4f} ± {half_width:.4f}" if half_width else summary[name]
+
+
+def _chance(summary: dict[str, Any]) -> str:
+    """Whether the bound behind the ratio may fail, and how rarely."""
+    chance = summary.get("bound_failure_probability")
+    return f" (but for a chance of {chance:.0e})" if chance else ""
 
 
 def _percent(share: float) -> str:

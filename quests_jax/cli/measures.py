@@ -23,7 +23,7 @@ from quests_jax.disk import Shards, Work, estimate, rerun_after_repairs, self_su
 from quests_jax.studies.measures import entropy_and_diversity, measures_of
 from quests_jax.studies.overlaps import Comparison, compare_with_reference
 
-MANY = 200_000  # environments of which pairs take minutes and masses gigabytes
+MANY = 1_000_000  # environments of which pairs take minutes and masses gigabytes
 HALF_WIDTH = "_half_width"  # of a 95 % confidence interval: end of its name in JSON
 LABELS = {
     "n_structures": "structures",
