@@ -53,16 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     output = Path(__file__).parent / ("smoke" if options.smoke else "") / "results.json"
     output.parent.mkdir(exist_ok=True)
-    known = json.loads(output.read_text(encoding="utf-8"))["rows"] if output.exists() else []
-    rows = [] if options.smoke else known
+    rows = json.loads(output.read_text(encoding="utf-8"))["rows"] if output.exists() else []
     descriptors = _descriptors(options.nequix)
     for name, files in ({"salt": []} if options.smoke else SETS).items():
         if options.only and name not in options.only:
             continue
         done = [row["descriptor"] for row in rows if row["set"] == name]
         missing = [each for each in descriptors if each not in done]
-        if not missing:
-            continue
         paths = [options.data / f"{file}.xyz.gz" for file in files]
         structures = _salt() if options.smoke else sample(paths, ATOMS[name in LARGE], SEED)
         usual = None

@@ -21,7 +21,7 @@ from quests_jax.base.environments import Environments, check_alike, elements_of,
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information.sums import kernels
 
-Rows = ArrayLike | Environments  # [n, d], with or without elements
+Rows = np.ndarray | jax.Array | Environments  # [n, d], with or without elements
 
 
 @follows_dtype
