@@ -174,10 +174,13 @@ def rows_of(x: Environments | ArrayLike) -> ArrayLike:
 
 
 def some_rows(x: Environments | ArrayLike, rows: ArrayLike | slice) -> Environments | ArrayLike:
-    """`Environments.take` of environments, the same rows of an array that holds nothing else."""
-    if isinstance(x, Environments):
-        return x.take(rows)
-    return np.asarray(x)[rows if isinstance(rows, slice) else np.asarray(rows)]
+    """Rows in any order for sums, which know no structures: environments of one structure, or an array."""
+    rows = rows if isinstance(rows, slice) else np.asarray(rows)
+    if not isinstance(x, Environments):
+        return np.asarray(x)[rows]
+    picked = np.asarray(x.x)[rows]
+    elements = None if x.elements is None else np.asarray(x.elements)[rows]
+    return Environments(picked, np.zeros(len(picked), np.int32), 1, elements)
 
 
 def make_environments(
