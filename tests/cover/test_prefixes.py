@@ -49,3 +49,12 @@ def test_more_structures_than_a_block_and_one_without_atoms() -> None:
 def test_bad_numbers_are_refused(selected: list[int]) -> None:
     with pytest.raises(InputError, match="selected"):
         prefix_metrics(toy(0), selected, bandwidth=BANDWIDTH)
+
+
+def test_any_order_of_choice_with_elements_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    number, elements = np.repeat(np.arange(4), 3), np.tile([1, 8, 8], 4)
+    envs = make_environments(rng.normal(size=(12, 2)), number, elements=elements)
+    found = prefix_metrics(envs, [2, 0, 3, 1], bandwidth=1.0)
+    kernel = np.exp(-0.5 * ((envs.x[:, None] - envs.x[None]) ** 2).sum(-1)) * (elements[:, None] == elements)
+    assert found.overlap[0] == pytest.approx((kernel[:, number == 2].sum(axis=1) >= 1 - 1e-5).mean())
