@@ -36,7 +36,7 @@ def structures(seed: int) -> list[Atoms]:
     for number in range(24):
         atoms = bulk("NaCl", "rocksalt", a=5.6 + 0.01 * (number % 5))
         atoms.rattle(0.02 * (1 + number % 4), seed=1000 * seed + number)
-        atoms.info |= {"config_type": KINDS[number % 3], "step": number}
+        atoms.info |= {"config_type": KINDS[number % 3], "step": number, "run": number // 6}
         forces = generator.normal(size=(len(atoms), 3))
         atoms.calc = SinglePointCalculator(
             atoms, energy=float(-3 * len(atoms)), forces=forces - forces.mean(axis=0)
@@ -71,6 +71,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_example_runs(
     call: Call, example: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if "OUTCAR" in example:
+        pytest.skip("needs a calculation of VASP")
     if "chemiscope" in example:
         pytest.importorskip("chemiscope")
     monkeypatch.setattr(generation, "simulate", lambda *_, **__: structures(0)[:2])
