@@ -33,10 +33,15 @@ def structures(seed: int) -> list[Atoms]:
     """Small structures of three kinds with energies and forces, and copies that are never exact."""
     generator = np.random.default_rng(seed)
     made = []
-    for number in range(24):
+    for number in range(36):
         atoms = bulk("NaCl", "rocksalt", a=5.6 + 0.01 * (number % 5))
         atoms.rattle(0.02 * (1 + number % 4), seed=1000 * seed + number)
-        atoms.info |= {"config_type": KINDS[number % 3], "step": number, "run": number // 6}
+        atoms.info |= {
+            "config_type": KINDS[number % 3],
+            "step": number,
+            "run": number // 6,
+            "REF_energy": -6.0,
+        }
         forces = generator.normal(size=(len(atoms), 3))
         atoms.calc = SinglePointCalculator(
             atoms, energy=float(-3 * len(atoms)), forces=forces - forces.mean(axis=0)
