@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.arrays import check_rows, check_structure_id
+from quests_jax.base.arrays import Rows, check_rows, check_structure_id
 from quests_jax.base.checks import InputError, check_count, check_matrix
 
 APART = 64.0  # bandwidths between the elements that `apart` sets apart
@@ -33,7 +33,7 @@ class Environments:
         are not below `n_structures`, or no atomic numbers.
     """
 
-    x: ArrayLike  # [n, d] float, Å⁻¹ for QUESTS descriptors
+    x: Rows  # [n, d] float, Å⁻¹ for QUESTS descriptors
     structure_id: ArrayLike  # [n] int32, ascending
     n_structures: int
     elements: ArrayLike | None = None  # [n] int32, atomic number of each center; None: not told apart
@@ -145,7 +145,7 @@ def apart(envs: Environments, bandwidth: float) -> np.ndarray:
     return np.concatenate([x, APART * bandwidth * sites], axis=1)
 
 
-def check_alike(y: Environments | ArrayLike, x: Environments | ArrayLike) -> None:
+def check_alike(y: Environments | Rows, x: Environments | Rows) -> None:
     """Raise `InputError` where one of two sets tells its elements apart and the other does not."""
     if (elements_of(y) is None) != (elements_of(x) is None):
         raise InputError(
@@ -154,7 +154,7 @@ def check_alike(y: Environments | ArrayLike, x: Environments | ArrayLike) -> Non
         )
 
 
-def elements_of(x: Environments | ArrayLike) -> np.ndarray | None:
+def elements_of(x: Environments | Rows) -> np.ndarray | None:
     """Atomic number of each environment, shape [n]; None for rows that are not told apart."""
     if not isinstance(x, Environments) or x.elements is None:
         return None
@@ -168,12 +168,12 @@ def lacking(y: Environments, x: Environments) -> np.ndarray:
     return ~np.isin(np.asarray(y.elements), np.asarray(x.elements))
 
 
-def rows_of(x: Environments | ArrayLike) -> ArrayLike:
+def rows_of(x: Environments | Rows) -> Rows:
     """The descriptors [n, d] of environments, or of an array that holds nothing else."""
     return x.x if isinstance(x, Environments) else x
 
 
-def some_rows(x: Environments | ArrayLike, rows: ArrayLike | slice) -> Environments | ArrayLike:
+def some_rows(x: Environments | Rows, rows: ArrayLike | slice) -> Environments | Rows:
     """Rows in any order for sums, which know no structures: environments of one structure, or an array."""
     rows = rows if isinstance(rows, slice) else np.asarray(rows)
     if not isinstance(x, Environments):

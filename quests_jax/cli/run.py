@@ -196,7 +196,8 @@ class Run:
         if file.part is not None:
             raise InputError(f"{file.path}: holds descriptors; a part of it cannot be taken.")
         if made_with.get("descriptor") is not None and self.parameters.get("descriptor") is None:
-            self.parameters |= {name: made_with[name] for name in OF_DESCRIPTORS if name in self.parameters}
+            known = {name: made_with[name] for name in OF_DESCRIPTORS if name in self.parameters}
+            self.parameters.update(known)
         for name in made_with.keys() & set(OF_DESCRIPTORS):
             if made_with[name] != self.parameters.get(name):
                 value = as_typed(made_with[name])

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
-from quests_jax.information import DEFAULT_BANDWIDTH, entropy_from, kernel_sum, structure_masses
+from quests_jax.information import DEFAULT_BANDWIDTH, Rows, entropy_from, kernel_sum, structure_masses
 
 BLOCK = 32  # structures whose masses are formed at a time
 
@@ -33,7 +32,7 @@ def prefix_metrics(
     selected: Sequence[int] | np.ndarray,
     *,
     bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: ArrayLike | Environments | None = None,
+    reference: Rows | None = None,
 ) -> Prefixes:
     """Entropy, diversity and overlap of every prefix C_t of a selection.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jax.typing import ArrayLike
 
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import rows_of
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.plain import plain
 from quests_jax.base.precision import follows_dtype
@@ -18,6 +17,7 @@ from quests_jax.cover.selection import Selection
 from quests_jax.disk.covers import TARGETS, kept_rows, large_cover
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.sums import estimate
+from quests_jax.information import Rows
 from quests_jax.studies.measures import entropy_and_diversity
 
 SAMPLE = 2000  # environments that the entropies of the whole are estimated from
@@ -29,7 +29,7 @@ def compress_shards(
     *,
     count: int,
     bandwidth: float,
-    reference: Environments | ArrayLike | None = None,
+    reference: Rows | None = None,
     targets: int = TARGETS,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -71,9 +71,7 @@ def compress_shards(
     return plain(summary | {"seconds": seconds, "versions": versions()})
 
 
-def _counts(
-    shards: Shards, selection: Selection, reference: Environments | ArrayLike | None
-) -> dict[str, Any]:
+def _counts(shards: Shards, selection: Selection, reference: Rows | None) -> dict[str, Any]:
     return {
         "size": len(selection.selected),
         "selected": selection.selected,
@@ -81,7 +79,7 @@ def _counts(
         "n_structures": len(shards.counts),
         "n_environments": shards.n_environments,
         "selected_environments": np.sum(shards.counts[selection.selected]),
-        "reference_environments": None if reference is None else len(reference),
+        "reference_environments": None if reference is None else np.shape(rows_of(reference))[0],
         "coverage": selection.coverage,
         "upper_bound": selection.upper_bound,
         "certified_ratio": selection.certified_ratio,

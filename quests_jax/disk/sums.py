@@ -153,7 +153,8 @@ def _by_element(shards: Shards, order: np.ndarray) -> np.ndarray:
     labels = [shards.environments(shard).elements for shard in range(len(shards.runs))]
     if labels[0] is None:
         return order
-    return order[np.argsort(np.concatenate(labels)[order], kind="stable")]
+    together = np.concatenate([np.asarray(label) for label in labels])
+    return order[np.argsort(together[order], kind="stable")]
 
 
 def _sums_of(blocks: Blocks, bandwidth: float, cut: float, block: int) -> dict[str, np.ndarray]:

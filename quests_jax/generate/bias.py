@@ -21,6 +21,7 @@ from quests_jax.atoms.describe import get_descriptors
 from quests_jax.atoms.descriptors import descriptors
 from quests_jax.atoms.neighbors import Neighbors
 from quests_jax.atoms.smooth import get_smooth_descriptors, smooth_descriptors
+from quests_jax.base.arrays import Rows
 from quests_jax.base.checks import InputError
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.precision import follows_dtype
@@ -36,7 +37,7 @@ Energy = Callable[[jax.Array], jax.Array]  # positions [n, 3] in Å to eV
 class Known:
     """Known environments, and how environments are described."""
 
-    x: ArrayLike  # [r, 2k − 1] Å⁻¹, see `known_environments`
+    x: Rows  # [r, 2k − 1] Å⁻¹, see `known_environments`
     weights: ArrayLike | None = None  # [r] of the rows of x, 1 each where not given
     bandwidth: float = DEFAULT_BANDWIDTH  # Å⁻¹
     k: int = dataclasses.field(default=DEFAULT_K, metadata={"static": True})

@@ -69,7 +69,7 @@ def load(path: Path) -> tuple[Any, dict[str, Any]]:
     """Model and configuration of a .nqx file."""
     content_of(path)
     try:
-        from nequix.model import load_model
+        from nequix.model import load_model  # pyright: ignore[reportMissingImports]
     except ImportError as reason:
         raise missing("nequix", INSTALL)(reason) from None
     with jax.enable_x64(False):  # the weights on disk are float32
@@ -95,14 +95,19 @@ def _padded(graph: Graph, cutoff: float) -> Graph:
     more = padded_size(n + 1, smallest=64) - n
     extra = padded_size(p, smallest=4096) - p
     far = np.tile([2 * cutoff, 0, 0], (extra, 1))
-    ends = (np.concatenate([part, np.full(extra, n)]) for part in (graph.center, graph.neighbor))
-    return Graph(np.pad(graph.species, (0, more)), *ends, np.concatenate([graph.offset, far]))
+    filler = np.full(extra, n)
+    return Graph(
+        np.pad(graph.species, (0, more)),
+        np.concatenate([graph.center, filler]),
+        np.concatenate([graph.neighbor, filler]),
+        np.concatenate([graph.offset, far]),
+    )
 
 
 def _features(model: Any, positions: jax.Array, graph: Graph, layers: str) -> jax.Array:
     """Invariant scalars [n, d] of the layers, by the steps of `nequix.model.Nequix.node_energies`."""
     import e3nn_jax as e3nn
-    from nequix.model import bessel_basis, polynomial_cutoff
+    from nequix.model import bessel_basis, polynomial_cutoff  # pyright: ignore[reportMissingImports]
 
     vector = positions[graph.neighbor] - positions[graph.center] + jnp.asarray(graph.offset, positions.dtype)
     distance = jnp.sqrt(jnp.sum(vector**2, axis=-1))

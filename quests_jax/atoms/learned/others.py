@@ -18,7 +18,7 @@ def mace_descriptor(path: Path) -> Descriptor:
     """Invariant node features of all layers of a MACE potential, through `mace-torch`."""
     version = content_of(path)
     try:
-        from mace.calculators import MACECalculator
+        from mace.calculators import MACECalculator  # pyright: ignore[reportMissingImports]
     except ImportError as reason:
         raise missing("mace-torch", "pip install mace-torch")(reason) from None
     calculator = MACECalculator(model_paths=str(path), device="cpu")
@@ -40,7 +40,7 @@ def soap_descriptor(settings: dict[str, str]) -> Descriptor:
     if "species" not in settings:
         raise InputError("soap: say which elements there are, as soap:species=Si+O,r_cut=5.")
     try:
-        from dscribe.descriptors import SOAP as Soap
+        from dscribe.descriptors import SOAP as Soap  # pyright: ignore[reportMissingImports]
     except ImportError as reason:
         raise missing("dscribe", "pip install dscribe")(reason) from None
     try:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import ase
 import numpy as np
@@ -112,7 +112,8 @@ def _keep(path: Path, rows: Sequence[np.ndarray]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as stream:
-            np.savez(stream, **{f"x_{number}": x for number, x in enumerate(rows)})
+            arrays: dict[str, Any] = {f"x_{number}": x for number, x in enumerate(rows)}
+            np.savez(stream, **arrays)
         os.replace(stream.name, path)
     except OSError:
         return

@@ -219,11 +219,13 @@ def tiles_of_masses(
     check_alike(y, x)
     options = {"bandwidth": bandwidth, "error": error}
     if elements_of(y) is None:
-        yield from kernels.tiles_of_masses(rows_of(y), rows_of(x), structure_id, n_structures, **options)
+        yield from kernels.tiles_of_masses(
+            np.asarray(rows_of(y)), np.asarray(rows_of(x)), structure_id, n_structures, **options
+        )
         return
     for mine, yours in _pairs(y, x):
         if len(mine) and len(yours):
-            pairs = _some(y, mine), _some(x, yours), structure_id[yours]
+            pairs = np.asarray(_some(y, mine)), np.asarray(_some(x, yours)), structure_id[yours]
             for rows, masses in kernels.tiles_of_masses(*pairs, n_structures, **options):
                 yield mine[rows], masses
         for rows in np.array_split(mine, -(-len(mine) // kernels.TILE)) if not len(yours) else ():
@@ -266,14 +268,14 @@ def _each(
     return _joined(parts, places, len(lead))
 
 
-def _pairs(y: Environments, x: Environments) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+def _pairs(y: Rows, x: Rows) -> Sequence[tuple[np.ndarray, np.ndarray]]:
     """Numbers of the rows of y and of x of each element that y or x holds."""
-    of_y, of_x = elements_of(y), elements_of(x)
+    of_y, of_x = np.asarray(elements_of(y)), np.asarray(elements_of(x))
     return [(np.flatnonzero(of_y == Z), np.flatnonzero(of_x == Z)) for Z in np.union1d(of_y, of_x)]
 
 
-def _some(envs: Environments, rows: np.ndarray) -> ArrayLike:
-    return envs.take(rows).x
+def _some(x: Rows, rows: np.ndarray) -> np.ndarray | jax.Array:
+    return rows_of(some_rows(x, rows))
 
 
 def _joined(parts: Sequence[ArrayLike], places: Sequence[np.ndarray], axis: int) -> jax.Array:
