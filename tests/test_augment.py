@@ -187,6 +187,12 @@ def test_the_command_takes_a_smooth_descriptor_and_a_start(call: Call) -> None:
     ],
 )
 def test_the_command_refuses_what_cannot_be(call: Call, options: tuple[str, ...], message: str) -> None:
-    assert call("descriptors", "data.xyz", "-o", "data.npz").code == 0
+    assert call("descriptors", "data.xyz", "--elements", "ignore", "-o", "data.npz").code == 0
     outcome = call("augment", "data.xyz", *options)
     assert (outcome.code, message in outcome.err) == (2, True), outcome.err
+
+
+def test_descriptors_that_tell_elements_apart_are_refused(call: Call) -> None:
+    assert call("descriptors", "data.xyz", "--elements", "center", "-o", "data.npz").code == 0
+    outcome = call("augment", "data.xyz", "-r", "data.npz")
+    assert (outcome.code, "--elements ignore" in outcome.err) == (2, True), outcome.err

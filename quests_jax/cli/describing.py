@@ -28,6 +28,19 @@ TOLD = {
 Parameters = dict[str, Any]
 
 
+def check_made_with(file: str, made_with: Parameters, parameters: Parameters) -> None:
+    """Raise `InputError` where descriptors of a file were made with other parameters than those in force."""
+    for name in made_with.keys() & set(OF_DESCRIPTORS):
+        value = as_typed(made_with[name])
+        if name not in parameters and made_with[name] not in (None, IGNORE, SCALES[0]):
+            raise InputError(
+                f"{file}: made with {name} {value}, which this command cannot take into account; make "
+                "descriptors with --elements ignore for it."
+            )
+        if name in parameters and made_with[name] != parameters[name]:
+            raise InputError(f"{file}: made with {name} {value}; add --{name} {value}.")
+
+
 def settle(parameters: Parameters) -> None:
     """Set parameters that mean nothing beside the others to None; raise `InputError` if one was asked for."""
     if parameters.get("descriptor") is not None:

@@ -24,7 +24,7 @@ from quests_jax.base.progress import timed
 from quests_jax.cli.describing import (
     OF_DESCRIPTORS,
     OF_QUESTS,
-    as_typed,
+    check_made_with,
     described,
     in_words,
     note_elements,
@@ -198,10 +198,7 @@ class Run:
         if made_with.get("descriptor") is not None and self.parameters.get("descriptor") is None:
             known = {name: made_with[name] for name in OF_DESCRIPTORS if name in self.parameters}
             self.parameters.update(known)
-        for name in made_with.keys() & set(OF_DESCRIPTORS):
-            if made_with[name] != self.parameters.get(name):
-                value = as_typed(made_with[name])
-                raise InputError(f"{file.path}: made with {name} {value}; add --{name} {value}.")
+        check_made_with(file.path, made_with, self.parameters)
         if not made_with:
             self.anonymous.append(file.path)
         if envs.elements is None and "elements" in self.parameters:
