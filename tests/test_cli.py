@@ -23,8 +23,7 @@ from quests_jax.atoms import writing
 from quests_jax.atoms.describe import environments
 from quests_jax.atoms.reading import read
 from quests_jax.base import progress as chunks
-from quests_jax.cli import cli, generation
-from quests_jax.cli import run as runs
+from quests_jax.cli import cli, describing, generation
 from quests_jax.information import delta_entropy, diversity, entropy
 from quests_jax.output import terminal as console
 
@@ -133,7 +132,7 @@ def test_descriptors_stand_for_structures(call: Call, command: str) -> None:
         json_of(call(*line.split(), "--json")) for line in (command, command.replace("npz", "xyz"))
     )
     again = json.loads(json.dumps(again).replace("data.npz", "data.xyz"))
-    changing = ("command", "seconds", "elements")
+    changing = ("command", "seconds", "elements", "symbols")  # descriptors know no symbols
     assert {name: again[name] for name in again if name not in changing} == {
         name: original[name] for name in original if name not in changing
     }
@@ -283,7 +282,7 @@ def test_an_interrupt_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "environments", interrupt)
+    monkeypatch.setattr(describing, "environments", interrupt)
     outcome = call("entropy", "data.xyz", "-o", "out.json")
     assert (outcome.code, outcome.err.strip()) == (130, "error: interrupted; no unfinished output is left.")
     assert not Path("out.json").exists()

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import jax, jax.numpy as jnp, numpy as np
+jax.config.update("jax_enable_x64", True)
 import quests_jax as qj
 from dataclasses import replace
 from jax.sharding import Mesh

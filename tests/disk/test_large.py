@@ -172,7 +172,8 @@ def test_targets_represent_every_structure(shards: Shards) -> None:
 def test_the_summary_has_the_keys_and_numbers_of_compress(shards: Shards) -> None:
     inside = qj.compress(qj.read(shards.frames.file), size=15, method="cover").summary
     found = compress_shards(shards, count=15, bandwidth=H)
-    assert inside.keys() <= found.keys()
+    of_conditions = {"kept", "dropped", "limits", "saturated", "overlap_before"}  # for data in memory only
+    assert inside.keys() - of_conditions <= found.keys()
     kept = qj.environments([qj.read(shards.frames.file)[number] for number in found["selected"]]).x
     assert found["entropy"] == pytest.approx(float(qj.entropy(kept)))
     assert found["overlap"] == pytest.approx(float(qj.overlap(envs_of(shards).x, kept)))

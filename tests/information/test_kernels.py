@@ -140,9 +140,9 @@ def test_sizes_nearby_share_a_program():
 def test_memory_does_not_grow_with_the_product_of_sizes():
     """Dense, 40,000 x 40,000 float64 would be 12.8 GB; temporaries stay below 40 copies of x."""
     x, h = jax.ShapeDtypeStruct((40_960, 63), np.float64), jax.ShapeDtypeStruct((), np.float64)
-    one = jax.ShapeDtypeStruct((40_960,), np.float64)
-    gradient = jax.jit(jax.grad(lambda x, w, h: jnp.log(engine._self_sum(x, w, h)).sum()))
-    for program, arguments in ((engine._self_sum, (x, one, h)), (gradient, (x, one, h))):
+    one, count = jax.ShapeDtypeStruct((40_960,), np.float64), jax.ShapeDtypeStruct((), np.int32)
+    gradient = jax.jit(jax.grad(lambda n, x, w, h: jnp.log(engine._self_sum(n, x, w, h)).sum(), argnums=1))
+    for program, arguments in ((engine._self_sum, (count, x, one, h)), (gradient, (count, x, one, h))):
         analysis = program.lower(*arguments).compile().memory_analysis()
         assert analysis is not None
         assert analysis.temp_size_in_bytes < 40 * 40_960 * 63 * 8

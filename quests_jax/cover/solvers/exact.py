@@ -96,7 +96,7 @@ def minimum_cover_bound(problem: CoverProblem, *, capped: bool = True) -> float:
     >>> import quests_jax as qj
     >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
     >>> problem = qj.cover_problem(envs, bandwidth=0.1)
-    >>> round(qj.cover.minimum_cover_bound(problem), 3)  # no cover of all has fewer structures
+    >>> round(float(qj.cover.minimum_cover_bound(problem)), 3)  # no cover of all has fewer structures
     2.0
     """
     bound = 0.0
