@@ -176,9 +176,10 @@ def rows_of(x: Environments | Rows) -> Rows:
 def some_rows(x: Environments | Rows, rows: ArrayLike | slice) -> Environments | Rows:
     """Rows in any order for sums, which know no structures: environments of one structure, or an array."""
     rows = rows if isinstance(rows, slice) else np.asarray(rows)
+    held = rows_of(x)
+    picked = (held if isinstance(held, jax.Array) else np.asarray(held))[rows]
     if not isinstance(x, Environments):
-        return np.asarray(x)[rows]
-    picked = np.asarray(x.x)[rows]
+        return picked
     elements = None if x.elements is None else np.asarray(x.elements)[rows]
     return Environments(picked, np.zeros(len(picked), np.int32), 1, elements)
 
