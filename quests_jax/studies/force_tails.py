@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from scipy.spatial.distance import jensenshannon
 
-from quests_jax.atoms.labels import find_labels
+from quests_jax.atoms.labels import Labels, find_labels
 from quests_jax.base.checks import InputError
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
@@ -21,10 +21,13 @@ def force_norms(structures: Sequence[Atoms]) -> np.ndarray | None:
 
     Forces are found under any usual name (see `find_labels`).
     """
-    norms = [
-        np.linalg.norm(forces, axis=1) for forces in find_labels(structures).forces if forces is not None
-    ]
+    norms = [norm for norm in norms_of(find_labels(structures)) if norm is not None]
     return np.concatenate(norms) if norms and len(norms) == len(structures) else None
+
+
+def norms_of(labels: Labels) -> list[np.ndarray | None]:
+    """|F| of the atoms of each structure in eV/Å, [S] of [A]; None for a structure without forces."""
+    return [None if forces is None else np.linalg.norm(forces, axis=1) for forces in labels.forces]
 
 
 def compare_tails(kept: np.ndarray, everything: np.ndarray) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from quests_jax.cover.posing import pose
 from quests_jax.cover.rules.registry import find_rule
 from quests_jax.studies.bandwidths import Fit, bandwidth_fit
 from quests_jax.studies.comparison import compare_environments, config_types, force_tail
-from quests_jax.studies.force_tails import compare_tails
+from quests_jax.studies.force_tails import compare_tails, norms_of
 from quests_jax.studies.learning_curves import Saturation, saturation
 from quests_jax.studies.measures import entropy_and_diversity
 from quests_jax.studies.outliers import Outliers, find_outliers
@@ -166,8 +166,8 @@ def _is_finite(value: float | np.ndarray | None) -> bool:
 def _force_norms(structures: Sequence[Atoms], labels: Labels) -> np.ndarray | None:
     """|F| of every atom in eV/Å, NaN where there is none or it is not finite; None without any."""
     norms = [
-        np.full(len(atoms), np.nan) if force is None else np.linalg.norm(force, axis=1)
-        for atoms, force in zip(structures, labels.forces, strict=True)
+        np.full(len(atoms), np.nan) if norm is None else norm
+        for atoms, norm in zip(structures, norms_of(labels), strict=True)
     ]
     joined = np.concatenate(norms)
     joined[~np.isfinite(joined)] = np.nan
