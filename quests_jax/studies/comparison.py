@@ -27,6 +27,7 @@ from quests_jax.cover.problem import coverage, indicator
 from quests_jax.cover.rules.baselines import stratified
 from quests_jax.cover.rules.registry import RULES, Rule, find_rule
 from quests_jax.information import DEFAULT_BANDWIDTH
+from quests_jax.studies.force_tails import norms_of
 
 SIZES = (0.05, 0.1, 0.25, 0.5)
 TAIL = 0.999  # quantile of all forces above which a structure belongs to the force tail
@@ -213,10 +214,7 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
 
 def force_tail(structures: Sequence[Atoms]) -> np.ndarray | None:
     """Numbers of the structures with a force above the 99.9 % quantile of all known forces; None without."""
-    norms = [
-        np.zeros(0) if force is None else np.linalg.norm(force, axis=1)
-        for force in find_labels(structures).forces
-    ]
+    norms = [np.zeros(0) if norm is None else norm for norm in norms_of(find_labels(structures))]
     norms = [norm[np.isfinite(norm)] for norm in norms]
     if not any(map(len, norms)):
         return None
