@@ -13,7 +13,8 @@ from quests_jax.cli.options import FILES, KERNEL, parse_sizes
 from quests_jax.cli.run import Report, Run
 from quests_jax.cli.sentences import about_rules, rules_in_lines
 from quests_jax.cli.shell import command
-from quests_jax.output.figures import draw_comparison
+from quests_jax.output.charts import comparison_charts
+from quests_jax.output.figures import draw
 from quests_jax.studies.comparison import compare_environments, config_types, find_rules, force_tail, table
 
 SEEDS = 5  # of random choices
@@ -70,9 +71,9 @@ def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]
         "rows": rows,
     }
     header, cells = table(rows)
-    draw = partial(draw_comparison, rows, title=f"{given.name}: {run.caption()}")
+    drawn = partial(draw, comparison_charts(rows), title=f"{given.name}: {run.caption()}", columns=3)
     advice = about_rules(rows, name=given.name, equal=equal)
     left_out = set(rules) - {row["method"] for row in rows}
     if left_out:
         advice.append(f"Left out, as they cannot keep a number of atoms: {', '.join(sorted(left_out))}.")
-    return Report(data, cells, header, draw=draw, advice=advice)
+    return Report(data, cells, header, draw=drawn, advice=advice)

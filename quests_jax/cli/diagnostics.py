@@ -17,12 +17,8 @@ from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED
 from quests_jax.cli.run import Report, Run, labeled
 from quests_jax.cli.shell import command
-from quests_jax.output.figures import (
-    draw_bandwidths,
-    draw_histogram,
-    draw_learning_curve,
-    draw_overlaps,
-)
+from quests_jax.output.charts import bandwidth_chart, histogram, learning_chart
+from quests_jax.output.figures import draw, draw_overlaps
 from quests_jax.output.viewer import write_viewer
 from quests_jax.studies.bandwidths import recommended_bandwidth, typical_volume
 from quests_jax.studies.learning_curves import saturation
@@ -87,7 +83,7 @@ def outliers(run: Run, files: Inputs, reference: Inputs | None, quantile: float)
         ("structure", "largest δH", "of atom", "outliers", "atoms"),
         structures=structures,
         draw=partial(
-            draw_histogram, found.delta_entropy, found.threshold, title=f"{given.name}: {run.caption()}"
+            draw, [histogram(found.delta_entropy, found.threshold)], title=f"{given.name}: {run.caption()}"
         ),
         view=view,
         advice=about_outliers(found, given.places),
@@ -121,9 +117,9 @@ def bandwidth(run: Run, files: Inputs, sample: int, seed: int) -> Report:
     rows = [(f"{name} (Å⁻¹)", value) for name, value in rules.items()]
     rows += [(f"{name} (Å⁻¹)", "none") for name in found.failed]
     rows.append((f"recommended ({found.rule} rule)", found.value))
-    title = f"{given.name}: {run.caption()}"
-    draw = partial(draw_bandwidths, found.bandwidths, found.entropy_over_ln_n, rules, title=title)
-    return Report(data, rows, draw=draw, advice=about_bandwidth(found, typed(files)))
+    chart = bandwidth_chart(found.bandwidths, found.entropy_over_ln_n, rules)
+    drawn = partial(draw, [chart], title=f"{given.name}: {run.caption()}")
+    return Report(data, rows, draw=drawn, advice=about_bandwidth(found, typed(files)))
 
 
 @command(
@@ -152,9 +148,9 @@ def learning_curve(run: Run, files: Inputs, repeats: int, seed: int) -> Report:
         for size, mean, width in plain(list(zip(curve.sizes, curve.mean, curve.half_width, strict=True)))
     ]
     rows += [("limit of the fit", found.limit, ""), ("information gap", found.gap, "")]
-    draw = partial(draw_learning_curve, curve, found.limit, title=f"{given.name}: {run.caption()}")
+    drawn = partial(draw, [learning_chart(curve, found.limit)], title=f"{given.name}: {run.caption()}")
     header = ("environments", "H (nats)", "± (95 %)")
-    return Report(data, rows, header, draw=draw, advice=about_saturation(found))
+    return Report(data, rows, header, draw=drawn, advice=about_saturation(found))
 
 
 @command(
@@ -190,9 +186,9 @@ def overlap_matrix(run: Run, files: Inputs, by: str | None) -> Report:
         numbers = float(found.entropies[part]), float(found.limits[part])
         cells.append((name, found.n_environments[part], *numbers, best or "none", 100 * share))
     title = f"{files.name}: {run.caption()}"
-    draw = partial(draw_overlaps, found.names, found.overlaps, found.entropies, found.limits, title=title)
+    drawn = partial(draw_overlaps, found.names, found.overlaps, found.entropies, found.limits, title=title)
     header = ("part", "environments", "H (nats)", "ln n", "covered most by", "overlap (%)")
-    return Report(data, cells, header, draw=draw, advice=about_parts(found))
+    return Report(data, cells, header, draw=drawn, advice=about_parts(found))
 
 
 def _parts(run: Run, file: Inputs, by: str | None, *, several: bool) -> Iterator[tuple[str, Environments]]:

@@ -12,7 +12,8 @@ from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE
 from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
-from quests_jax.output.figures import draw_trajectory
+from quests_jax.output.charts import trajectory_charts
+from quests_jax.output.figures import draw
 from quests_jax.studies.trajectories import QUANTILE, Trajectory, follow
 
 SHOWN = 10  # frames in a table; outputs hold all of them
@@ -75,7 +76,7 @@ def trajectory(
         [[frames[i][name] for name in names] for i in order],
         [name.replace("_", " ").replace("max delta entropy", "largest δH") for name in names],
         sets=[structures],
-        draw=partial(draw_trajectory, frames, threshold=threshold, title=f"{given.name}: {run.caption()}"),
+        draw=partial(draw, trajectory_charts(frames, threshold), title=f"{given.name}: {run.caption()}"),
         advice=about_trajectory(found, given.places, symbols),
         failed=failed,
     )

@@ -10,15 +10,17 @@
   const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
     "#7f7f7f", "#8c564b", "#bcbd22", "#17becf", "#9467bd"];
+  const OTHERS = "#c8c8c8";
+  const LEAST_SPAN = 1; // of the colors of atoms, so that equal atoms look equal
   const ROWS = 100;
   const MOST_BONDED = 1000;
 
-  const columns = data.columns.map((c) => ({ name: c.name, values: floats(c.values) }));
-  const labels = data.labels.map((l) => ({ name: l.name, names: l.names, codes: integers(l.codes) }));
+  const columns = data.columns.map((c) => ({ name: c.name, values: floats(c.values), unknown: c.unknown }));
+  const labels = data.labels.map((l) => ({ name: l.name, names: l.names, codes: integers(l.codes), others: l.others }));
   const formulas = data.formulas.names.length
     ? { names: data.formulas.names, codes: integers(data.formulas.codes) } : null;
   const formula = (i) => (formulas ? formulas.names[formulas.codes[i]] : "");
-  const number = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(4))) : "unknown");
+  const number = (value, unknown = "unknown") => (Number.isFinite(value) ? String(Number(value.toPrecision(4))) : unknown);
   const picked = new Set();
   let selected = [];
   let open = -1;
@@ -30,11 +32,10 @@
 
   function words(i) {
     const lines = [`structure ${i} ${formula(i)}`];
-    for (const c of columns) lines.push(`${c.name}: ${number(c.values[i])}`);
+    for (const c of columns) lines.push(`${c.name}: ${number(c.values[i], c.unknown)}`);
     for (const l of labels) lines.push(`${l.name}: ${l.names[l.codes[i]]}`);
     return lines;
   }
-  const hover = Array.from({ length: data.n }, (_, i) => words(i).map(escaped).join("<br>"));
   const webgl = (() => {
     try { return Boolean(document.createElement("canvas").getContext("webgl")); } catch (error) { return false; }
   })();
@@ -44,8 +45,7 @@
     return Object.assign({
       type: kind, mode: "markers",
       x: Array.from(indices, (i) => x[i]), y: Array.from(indices, (i) => y[i]),
-      customdata: Array.from(indices), text: Array.from(indices, (i) => hover[i]),
-      hovertemplate: "%{text}<extra></extra>",
+      customdata: Array.from(indices), hoverinfo: "none",
     }, more);
   }
 
@@ -66,22 +66,34 @@
     for (const i of everything) members[l.codes[i]].push(i);
     return members.map((own, k) => trace(own, x, y, {
       name: escaped(l.names[k].length > 24 ? l.names[k].slice(0, 23) + "…" : l.names[k]),
-      marker: { size, opacity: 0.8, color: COLORS[k % COLORS.length] } }));
+      marker: { size, opacity: 0.8, color: l.names[k] === l.others ? OTHERS : COLORS[k % COLORS.length] } }));
   }
 
   const narrow = () => element("map-plot").clientWidth < 500;
   function layout() {
     const name = (id) => escaped(columns[element(id).value].name);
     return {
-      margin: { l: 55, r: 10, t: 30, b: 45 }, dragmode: "pan", hovermode: "closest",
-      xaxis: { title: { text: name("map-x") }, zeroline: false },
-      yaxis: { title: { text: name("map-y") }, zeroline: false },
-      legend: narrow() ? { orientation: "h", y: -0.25 } : { orientation: "v" },
+      margin: { l: 10, r: 10, t: 30, b: 10 }, dragmode: "pan", hovermode: "closest",
+      xaxis: { title: { text: name("map-x"), standoff: 8 }, zeroline: false, automargin: true },
+      yaxis: { title: { text: name("map-y"), standoff: 4 }, zeroline: false, automargin: true },
+      legend: narrow() ? { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom" } : { orientation: "v" },
       uirevision: element("map-x").value + "," + element("map-y").value,
     };
   }
   const config = { responsive: true, displaylogo: false, scrollZoom: true,
     modeBarButtonsToRemove: ["toImage", "autoScale2d"], modeBarButtonsToAdd: ["select2d", "lasso2d"] };
+
+  // What is under the pointer, in a box of its own: no text is made before it is read.
+  function tell(event) {
+    const tip = element("map-tip"), frame = element("map-plot").getBoundingClientRect();
+    tip.textContent = words(event.points[0].customdata).join("\n");
+    tip.hidden = false;
+    const left = event.event.clientX - frame.left, top = event.event.clientY - frame.top;
+    const beside = left + 14 + tip.offsetWidth < frame.width ? left + 14 : left - 14 - tip.offsetWidth;
+    tip.style.left = `${Math.max(2, beside)}px`;
+    tip.style.top = `${Math.max(2, Math.min(top + 14, frame.height - tip.offsetHeight - 2))}px`;
+  }
+  const hush = () => { element("map-tip").hidden = true; };
 
   function drawMap() { return Plotly.react("map-plot", traces(), layout(), config); }
 
@@ -163,15 +175,25 @@
     const values = atoms.values && own.map((j) => atoms.values[j]);
     const label = (j, k) => `atom ${k} ${kinds[k].symbol}` + (values ? `<br>${escaped(data.atoms.value_name)}: ${number(values[k])}` : "");
     const marker = { size: kinds.map((e) => Math.max(4, 50 * e.radius / Math.cbrt(own.length + 8))), line: { color: kinds.map((e) => e.color), width: 2 } };
-    if (values) Object.assign(marker, { color: values, colorscale: "Viridis", showscale: true,
+    const known = (values || []).filter(Number.isFinite);
+    const low = Math.min(...known), high = Math.max(low + LEAST_SPAN, ...known);
+    if (known.length) Object.assign(marker, { color: values, colorscale: "Viridis", showscale: true, cmin: low, cmax: high,
       colorbar: { title: { text: escaped(data.atoms.value_name), side: "right" }, thickness: 10 } });
     else marker.color = kinds.map((e) => e.color);
     const points = { type: "scatter3d", mode: "markers", showlegend: false, marker,
       x: own.map((j) => atoms.positions[3 * j]), y: own.map((j) => atoms.positions[3 * j + 1]),
       z: own.map((j) => atoms.positions[3 * j + 2]), text: own.map(label), hovertemplate: "%{text}<extra></extra>" };
     const hidden = { visible: false };
-    return Plotly.react("atoms-plot", [points, bondLines(own, kinds), cellLines(slot)], { margin: { l: 0, r: 0, t: 0, b: 0 },
-      scene: { aspectmode: "data", xaxis: hidden, yaxis: hidden, zaxis: hidden }, uirevision: String(i) },
+    const cell = cellLines(slot);
+    const sides = ["x", "y", "z"].map((k) => {
+      const all = cell[k].concat(points[k]).filter((v) => v !== null);
+      return Math.max(...all) - Math.min(...all) + 1;
+    });
+    const scale = 2.1 / Math.hypot(...sides);
+    const camera = { eye: { x: 1.7, y: 1.1, z: 0.7 }, projection: { type: "orthographic" } };
+    return Plotly.react("atoms-plot", [points, bondLines(own, kinds), cell], { margin: { l: 0, r: 0, t: 0, b: 0 },
+      scene: { aspectmode: "manual", aspectratio: { x: scale * sides[0], y: scale * sides[1], z: scale * sides[2] },
+        camera, xaxis: hidden, yaxis: hidden, zaxis: hidden }, uirevision: String(i) },
       { responsive: true, displaylogo: false });
   }
 
@@ -209,7 +231,7 @@
   const fields = [{ name: "structure", value: (i) => i }].concat(
     formulas ? [{ name: "formula", value: formula, text: true }] : [],
     labels.map((l) => ({ name: l.name, value: (i) => l.names[l.codes[i]], text: true })),
-    columns.map((c) => ({ name: c.name, value: (i) => c.values[i] })));
+    columns.map((c) => ({ name: c.name, value: (i) => c.values[i], unknown: c.unknown })));
 
   function sortBy(place) {
     sort = { column: place, down: sort.column === place ? !sort.down : !fields[place].text && place > 0 };
@@ -256,7 +278,7 @@
       for (const field of fields) {
         const cell = document.createElement("td");
         const value = field.value(i);
-        cell.textContent = field.text ? value : number(value);
+        cell.textContent = field.text ? value : number(value, field.unknown);
         cell.className = field.text ? "name" : "";
         if (field.text) cell.title = value;
         row.append(cell);
@@ -291,6 +313,9 @@
   refresh();
   drawMap().then((plot) => {
     plot.on("plotly_click", (event) => show(event.points[0].customdata));
+    plot.on("plotly_hover", tell);
+    plot.on("plotly_unhover", hush);
+    plot.on("plotly_relayouting", hush);
     plot.on("plotly_selected", (event) => {
       selected = event ? event.points.map((point) => point.customdata) : [];
       refresh();

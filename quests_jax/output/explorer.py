@@ -11,12 +11,17 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
+
+from quests_jax.base.checks import InputError
 
 LONGEST_NAME = 120  # characters of a name that the page keeps
 MOST_GROUPS = 12  # names of one label that get a color of their own; the others share one
@@ -34,21 +39,25 @@ class Map(NamedTuple):
     values: np.ndarray | None = None  # [n] a number of each atom, its color in 3D
     value_name: str = "δH (nats)"
     first: Sequence[int] = ()  # structures whose atoms are kept first where not all fit
+    unknown: Mapping[str, str] = MappingProxyType({})  # what NaN of a column means, where it means something
 
 
 def principal_components(x: np.ndarray, structure_id: np.ndarray, n_structures: int) -> np.ndarray:
     """First two principal components of the mean descriptor of each structure, shape [S, 2].
 
-    Structures without atoms get NaN. `x` has shape [n, d] and `structure_id` [n] ascends.
+    Structures without atoms, and single atoms without neighbors, whose descriptor is 0, get NaN. `x` has
+    shape [n, d] and `structure_id` [n] ascends.
     """
     counts = np.bincount(structure_id, minlength=n_structures)
     sums = np.zeros((n_structures, x.shape[1]))
     np.add.at(sums, structure_id, x)
     means = sums / np.maximum(counts, 1)[:, None]
-    filled = counts > 0
+    found = np.full((n_structures, 2), np.nan)
+    filled = (counts > 0) & ((counts > 1) | means.any(axis=1))
+    if not filled.any():
+        return found
     centered = means - means[filled].mean(axis=0)
     _, axes = np.linalg.eigh(centered[filled].T @ centered[filled])
-    found = np.full((n_structures, 2), np.nan)
     found[:, : min(2, x.shape[1])] = centered @ axes[:, ::-1][:, :2]
     found[~filled] = np.nan
     return np.where(np.isnan(found) & filled[:, None], 0.0, found)
@@ -56,17 +65,28 @@ def principal_components(x: np.ndarray, structure_id: np.ndarray, n_structures: 
 
 def explorer_html(shown: Map) -> str:
     """The map as a fragment of HTML with its data, styles and scripts; one such fragment fits on a page."""
-    from plotly.offline import get_plotlyjs
-
-    data = json.dumps(_payload(shown), allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        data = data.replace(character, f"\\u{ord(character):04x}")
+    data = in_script(json.dumps(_payload(shown), allow_nan=False, separators=(",", ":")))
     return (
         f"<style>{own_file('explorer.css')}</style>"
         f"{own_file('explorer.html')}"
         f'<script type="application/json" id="map-data">{data}</script>'
-        f"<script>{get_plotlyjs()}</script><script>{own_file('explorer.js')}</script>"
+        f"<script>{plotly_script()}</script><script>{own_file('explorer.js')}</script>"
     )
+
+
+def in_script(data: str) -> str:
+    """JSON that ends no script, whatever text it holds."""
+    for character in "<>&":
+        data = data.replace(character, f"\\u{ord(character):04x}")
+    return data
+
+
+def plotly_script() -> str:
+    """Plotly's JavaScript, from the file that its package carries; the package itself is slow to import."""
+    found = find_spec("plotly")
+    if found is None or found.origin is None:
+        raise InputError("the page needs plotly; run `pip install plotly`.")
+    return (Path(found.origin).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
 
 
 def shown_name(name: object) -> str:
@@ -86,7 +106,11 @@ def _payload(shown: Map) -> dict[str, Any]:
     return {
         "n": n_structures,
         "columns": [
-            {"name": shown_name(name), "values": _packed(values, np.float32)}
+            {
+                "name": shown_name(name),
+                "values": _packed(values, np.float32),
+                "unknown": shown.unknown.get(name, "unknown"),
+            }
             for name, values in shown.columns.items()
         ],
         "labels": [_grouped(name, values) for name, values in shown.labels.items()],
@@ -105,10 +129,16 @@ def _grouped(name: str, values: Sequence[str], most: int | None = MOST_GROUPS) -
     rank[order] = np.arange(len(order))
     kept = names[order].tolist()
     codes = rank[codes]
-    if most is not None and len(kept) > most:
+    shared = most is not None and len(kept) > most
+    if most is not None and shared:
         kept = [*kept[: most - 1], OTHERS]
         codes = np.minimum(codes, most - 1)
-    return {"name": shown_name(name), "names": kept, "codes": _packed(codes, np.int32)}
+    return {
+        "name": shown_name(name),
+        "names": kept,
+        "codes": _packed(codes, np.int32),
+        "others": OTHERS if shared else None,
+    }
 
 
 def _atoms(shown: Map) -> dict[str, Any]:

@@ -1,15 +1,15 @@
 """One self-contained page about a data set: conclusions, facts, a linked map, and a figure for every study.
 
 The page loads nothing from a network; its policy forbids it. Text of the data is escaped. A figure that
-cannot be drawn leaves a line that says so, because the numbers are worth more than the figure.
+cannot be drawn leaves a line that says so, because the numbers are worth more than the figure. Charts travel
+as numbers and are drawn by Plotly, which the map needs in any case, when they come into view.
 """
 
 from __future__ import annotations
 
 import html
-import tempfile
+import json
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +17,16 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax.base.environments import Environments
-from quests_jax.output import figures
-from quests_jax.output.explorer import Map, explorer_html, own_file, principal_components, shown_name
+from quests_jax.output import charts
+from quests_jax.output.charts import Chart
+from quests_jax.output.explorer import (
+    Map,
+    explorer_html,
+    in_script,
+    own_file,
+    principal_components,
+    shown_name,
+)
 from quests_jax.studies.comparison import config_types, table
 from quests_jax.studies.outliers import QUANTILE
 from quests_jax.studies.survey import KEPT, Survey
@@ -32,13 +40,13 @@ POLICY = (
 
 
 class Section(NamedTuple):
-    """A heading, what to know when reading, a table, and how to draw the figure."""
+    """A heading, what to know when reading, a table, and what makes its charts."""
 
     title: str
     words: str
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
-    draw: Callable[[Path], None] | None = None
+    charts: Callable[[], Sequence[Chart]]
 
 
 class Page(NamedTuple):
@@ -85,7 +93,7 @@ def page_html(page: Page) -> str:
         f'<section class="conclusions" id="conclusions"><ul>{conclusions}</ul></section>'
         f'<section id="facts"><h2>What the data is</h2><dl>{facts}</dl></section>'
         f"<h2>Map</h2>{explorer_html(page.shown)}"
-        f"{''.join(map(_section, page.sections))}"
+        f"{_sections_html(page.sections)}"
         f"<h2>How this page was made</h2><ul>{made}</ul></body></html>\n"
     )
 
@@ -117,7 +125,8 @@ def map_of(found: Survey, structures: Sequence[Atoms], envs: Environments) -> Ma
     odd = np.bincount(number[found.outliers.is_outlier], minlength=n_structures) > 0
     labels["outlier"] = np.where(odd, "has outliers", "none").tolist()
     first = [*found.cover.selected[:wanted].tolist(), *np.flatnonzero(odd).tolist()]
-    return Map(columns, labels, structures, found.outliers.delta_entropy, first=first)
+    unknown = {"order of choice by cover": "not needed"}
+    return Map(columns, labels, structures, found.outliers.delta_entropy, first=first, unknown=unknown)
 
 
 def _facts(found: Survey) -> list[tuple[str, str]]:
@@ -136,7 +145,10 @@ def _facts(found: Survey) -> list[tuple[str, str]]:
             facts.append((name, _counted(contents[key])))
     if found.labels is not None:
         for kind, names in found.labels.names.items():
-            text = ", ".join(f"{name} {count:,}/{contents['structures']:,}" for name, count in names.items())
+            text = ", ".join(
+                f"{shown_name(name)} in {count:,} of {contents['structures']:,} structures"
+                for name, count in names.items()
+            )
             facts.append((kind, text or "none"))
     return facts
 
@@ -179,19 +191,19 @@ def _information(found: Survey) -> Section:
         "diversity counts distinct environments. A curve that still rises says that more data of this kind "
         "would be new."
     )
-    draw = partial(figures.draw_learning_curve, found.saturation.curve, found.saturation.limit)
-    return Section("Information", words, ("", "nats"), rows, draw)
+    curve, limit = found.saturation
+    return Section("Information", words, ("", "nats"), rows, lambda: [charts.learning_chart(curve, limit)])
 
 
 def _compression(found: Survey) -> Section:
     header, cells = table(found.comparison)
     words = (
-        "What each rule of choice keeps at several sizes. The ratio is the coverage over a bound that no "
-        "choice of the same size can exceed (with --full); H and D are entropy and diversity of the choice; "
+        "What each rule of choice keeps at several sizes. With --full, the ratio is the coverage over a "
+        "bound that no choice of the same size can exceed. H and D are entropy and diversity of the choice; "
         "max δH is how foreign the environment is that is covered worst; tail is the share kept of the "
         "structures with the largest forces."
     )
-    return Section("Compression", words, header, cells, partial(figures.draw_comparison, found.comparison))
+    return Section("Compression", words, header, cells, lambda: charts.comparison_charts(found.comparison))
 
 
 def _force_tails(found: Survey) -> Section:
@@ -207,7 +219,7 @@ def _force_tails(found: Survey) -> Section:
     )
     assert found.force_norms is not None
     known = found.force_norms[~np.isnan(found.force_norms)]
-    return Section("Force tails", words, header, rows, partial(figures.draw_tails, known, found.kept_forces))
+    return Section("Force tails", words, header, rows, lambda: [charts.tails_chart(known, found.kept_forces)])
 
 
 def _outliers(found: Survey) -> Section:
@@ -219,8 +231,8 @@ def _outliers(found: Survey) -> Section:
         "Structure and atom numbers begin at 0."
     )
     header = ("structure", "atom", "its delta entropy", "outliers", "atoms")
-    draw = partial(figures.draw_histogram, found.outliers.delta_entropy, found.outliers.threshold)
-    return Section("Outliers", words, header, rows, draw)
+    dH, threshold = found.outliers.delta_entropy, found.outliers.threshold
+    return Section("Outliers", words, header, rows, lambda: [charts.histogram(dH, threshold)])
 
 
 def _against(found: Survey) -> Section:
@@ -235,39 +247,47 @@ def _against(found: Survey) -> Section:
         ("largest delta entropy (nats)", float(dH.max())),
     ]
     words = "How much of the data the reference knows, and how much of the reference the data would cover."
-    draw = partial(figures.draw_histogram, dH, against.tolerance)
-    return Section("Against the reference", words, ("", ""), rows, draw)
+    tolerance = against.tolerance
+    return Section("Against the reference", words, ("", ""), rows, lambda: [charts.histogram(dH, tolerance)])
+
+
+def _sections_html(sections: Sequence[Section]) -> str:
+    """All sections, the numbers of their charts, and the script that draws them."""
+    parts, drawn = [], []
+    for section in sections:
+        boxes = ""
+        try:
+            found = [charts.plain(chart) for chart in section.charts()]
+        except Exception as reason:  # the numbers must not be lost with the figure
+            boxes = f"<figcaption>This figure could not be drawn: {html.escape(str(reason))}</figcaption>"
+        else:
+            places = range(len(drawn), len(drawn) + len(found))
+            boxes = "".join(f'<div class="chart" data-chart="{place}"></div>' for place in places)
+            drawn += found
+        kind = "several" if boxes.count("data-chart") > 1 else "one"
+        parts.append(f'{_section(section)}<figure class="{kind}">{boxes}</figure></section>')
+    data = in_script(json.dumps(drawn, allow_nan=False, separators=(",", ":")))
+    script = own_file("charts.js")
+    parts.append(f'<script type="application/json" id="charts-data">{data}</script><script>{script}</script>')
+    return "".join(parts)
 
 
 def _section(section: Section) -> str:
+    """Heading, words and table of a section, which its figure follows."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in section.header)
     rows = "".join(
         "<tr>" + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in row) + "</tr>"
         for row in section.rows
     )
-    figure = "" if section.draw is None else f"<figure>{_svg(section.draw)}</figure>"
     return (
         f"<section><h2>{html.escape(section.title)}</h2><p>{html.escape(section.words)}</p>"
         f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-        f"{figure}</section>"
     )
-
-
-def _svg(draw: Callable[[Path], None]) -> str:
-    """The figure as inline SVG; a line of text if it cannot be drawn, whatever the reason."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "figure.svg"
-        try:
-            draw(path)
-        except Exception as reason:  # the numbers must not be lost with the figure
-            return f"<figcaption>This figure could not be drawn: {html.escape(str(reason))}</figcaption>"
-        text = path.read_text(encoding="utf-8")
-    return text[text.index("<svg") :]
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "unknown"
     if isinstance(value, (float, np.floating)):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, (int, np.integer)) else str(value)

@@ -204,12 +204,14 @@ def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
         if row[name] is None:
             return "-"
         spread = (row["spread"] or {}).get(name) if name in WITH_SPREAD else None
-        return f"{row[name]:.{digits}f}" + ("" if spread is None else f"±{spread:.{digits}f}")
+        value = round(row[name], digits) + 0.0  # no -0.0
+        return f"{value:,.{digits}f}" + ("" if spread is None else f"±{spread:.{digits}f}")
 
+    shown = {name: head for name, head in COLUMNS.items() if any(row[name] is not None for row in rows)}
     cells = [
-        [row["method"], *(cell(row, name, digits) for name, (_, digits) in COLUMNS.items())] for row in rows
+        [row["method"], *(cell(row, name, digits) for name, (_, digits) in shown.items())] for row in rows
     ]
-    return ["method", *(heading for heading, _ in COLUMNS.values())], cells
+    return ["method", *(heading for heading, _ in shown.values())], cells
 
 
 def force_tail(structures: Sequence[Atoms]) -> np.ndarray | None:

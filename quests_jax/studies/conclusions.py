@@ -17,7 +17,8 @@ RISING = 0.5  # nats of information gap from which more data of this kind would 
 def conclusions(found: Survey, file: str) -> list[str]:
     """What a person should know first, each in a sentence, with the command that acts on it."""
     warning = bandwidth_warning(found.fit)
-    lines = [_redundancy(found)] if warning is None else [f"Bandwidth: {warning}"]
+    again = f" For a page at that bandwidth: quests-jax report {file} -b auto -o report.html"
+    lines = [_redundancy(found)] if warning is None else [f"Bandwidth: {warning}{again}"]
     if warning is None:
         lines.append(_sufficiency(found, file))
         lines.append(f"Bandwidth: {found.fit.bandwidth:.3g} Å⁻¹ tells environments apart and finds likes.")
@@ -63,18 +64,25 @@ def _broken(found: Survey) -> str:
 
 
 def _strange(found: Survey, file: str) -> str:
-    dH = found.outliers.delta_entropy
+    dH = found.outliers.delta_entropy[~found.alone]
+    single = int(found.alone.sum())
+    besides = f" Besides, {single:,} isolated atoms, which are foreign by nature." if single else ""
     new = dH >= overlap_tolerance(dH.dtype)
     if not new.any():
-        return "Odd: nothing; every environment is like one of another structure."
+        return f"Odd: nothing; every environment is like one of another structure.{besides}"
     least = max(found.outliers.threshold, FAR)
     far = dH > least
     if not far.any():
-        return f"Odd: nothing far away; {int(new.sum()):,} environments are like no other, but near."
+        return f"Odd: nothing far away; {int(new.sum()):,} environments are like no other, but near.{besides}"
     return (
         f"Odd: {int(far.sum()):,} environments are far from all other structures (δH above {least:.3g} nats, "
-        f"up to {dH.max():.3g}); look before you train: quests-jax outliers {file} -o outliers.xyz"
+        f"up to {_nats(dH.max())}).{besides} Look before you train: "
+        f"quests-jax outliers {file} -o outliers.xyz"
     )
+
+
+def _nats(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _advice(found: Survey) -> str:

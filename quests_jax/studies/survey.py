@@ -27,6 +27,7 @@ from quests_jax.studies.learning_curves import Saturation, saturation
 from quests_jax.studies.measures import entropy_and_diversity
 from quests_jax.studies.outliers import Outliers, find_outliers
 from quests_jax.studies.overlaps import Comparison, compare_with_reference
+from quests_jax.studies.splitting import isolated
 
 METHODS = ("msc", "cover", "random")
 FULL_METHODS = ("msc", "cover", "relaxed", "random")
@@ -55,6 +56,7 @@ class Survey(NamedTuple):
     diversity: float
     saturation: Saturation
     outliers: Outliers  # against all other structures
+    alone: np.ndarray  # [n] whether an environment is a single atom without neighbors
     cover: Selection  # greedy, until everything that can be covered is
     comparison: list[dict[str, Any]]
     force_norms: np.ndarray | None  # [n] eV/Å, NaN where unknown
@@ -117,6 +119,7 @@ def survey(
         diversity=diversity,
         saturation=curve,
         outliers=outliers,
+        alone=isolated(envs)[np.asarray(envs.structure_id)],
         cover=cover,
         comparison=comparison,
         force_norms=norms,

@@ -15,7 +15,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from quests_jax.output import explorer
+from quests_jax.information import LearningCurve
+from quests_jax.output import charts, explorer, page
 from quests_jax.output.explorer import Map, explorer_html, principal_components, shown_name
 
 HOSTILE = (
@@ -129,11 +130,11 @@ class Opened:
         self.page.wait_for_function("document.documentElement.dataset.ready == 'map'", timeout=60_000)
 
 
-def write(path: Path, shown: Map) -> Path:
+def write(path: Path, shown: Map, more: str = "") -> Path:
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
     path.write_text(
-        f"<!doctype html><html><head>{head}</head><body>{explorer_html(shown)}</body></html>", "utf-8"
+        f"<!doctype html><html><head>{head}</head><body>{explorer_html(shown)}{more}</body></html>", "utf-8"
     )
     return path
 
@@ -156,8 +157,8 @@ def test_hover_click_pick_and_save(browser: Any, tmp_path: Path) -> None:
     page = opened.page
     x, y = page.evaluate(PLACE, 4)
     page.mouse.move(x, y)
-    page.wait_for_selector(".hoverlayer .hovertext", timeout=10_000)
-    assert "structure 4 H2O" in page.text_content(".hoverlayer")
+    page.wait_for_selector("#map-tip:visible", timeout=10_000)
+    assert "structure 4 H2O" in page.text_content("#map-tip")
     page.mouse.click(x, y)
     page.wait_for_function("document.getElementById('atoms-facts').textContent.startsWith('structure 4 ')")
     assert page.evaluate("document.getElementById('atoms-plot').data[0].x.length") == 3
@@ -202,3 +203,28 @@ def test_twenty_thousand_structures_pan_without_a_stall(browser: Any, tmp_path: 
     page.mouse.up()
     assert opened.errors == []
     print("longest task while panning:", page.evaluate("window.longest"), "ms")
+
+
+def test_charts_are_drawn_when_they_come_into_view(browser: Any, tmp_path: Path) -> None:
+    rows = [
+        {"method": m, "asked": n, "size": n, "upper_bound": None} | dict.fromkeys(charts.PANELS, 3.0 * n)
+        for m in ("cover", "<b>$x$")
+        for n in (5, 50)
+    ]
+    forces = np.random.default_rng(0).lognormal(0, 2, 3000)
+    curve = LearningCurve(np.array([10, 100]), np.array([[1.0, 2.0], [1.2, 2.1]]))
+    made = [
+        charts.histogram(np.append(forces[:500] - 3, 4e3), 5.0),
+        charts.tails_chart(forces, {"cover": forces[:100]}),
+        charts.learning_chart(curve, 2.5),
+        *charts.comparison_charts(rows),
+    ]
+    section = page.Section("<i>title", "$words$", ("a",), [("b",)], lambda: made)
+    path = write(tmp_path / "map.html", a_map(), page._sections_html([section]))
+    opened = Opened(browser, path, width=420)
+    for place in range(len(made)):
+        opened.page.locator(f'[data-chart="{place}"]').scroll_into_view_if_needed()
+        opened.page.wait_for_selector(f'[data-chart="{place}"] .main-svg :is(.trace, .bars)', timeout=10_000)
+    assert "could not be drawn" not in opened.page.content().split('id="charts-data"')[0]
+    assert opened.errors == []
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 420
