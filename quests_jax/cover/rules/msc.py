@@ -5,8 +5,8 @@
 
 with H_S the entropy of one structure and δH(x | C) = −ln Σ_{y in C} K(x, y). Novelty only falls as C
 grows, so a score computed for an earlier, smaller C is an upper bound of the score now. The search is
-therefore lazy: environments sit in tiles, each tile remembers how much of C it has seen, and only the
-tiles with the largest bounds are brought up to date. The picks are those of the plain rule.
+therefore lazy: environments with similar bounds are a group, each remembers how much of C it has seen,
+and only the groups with the largest bounds are brought up to date. The picks are those of the plain rule.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from quests_jax.base.shapes import padded_size
 from quests_jax.base.sizes import Size
 from quests_jax.cover.budget import Budget, budget_of_choice, first_affordable, spending_limit
 from quests_jax.cover.reference import known_environments
-from quests_jax.cover.rules.structure_tiles import TILE, WIDTH, Rows, exponents, tiles_of
+from quests_jax.cover.rules.structure_tiles import TILE, Rows, tiles_of, with_more
 from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum
 
 DEFAULT_SIZE = 0.1
+GROUP = 256  # environments that are looked at together
 BLOCK = 256  # rows of C per step
-SEGMENT = 64  # picks between two reports of progress
-SMALL = 1e-200  # sums above this have lost nothing to underflow
+SEGMENT = 64  # picks between two reports of progress, and
+LOOKS = 128  # looks, at most: then groups are made anew
 TIE = 1e-10  # nats; scores closer than this are equal, whatever the order of their sums
 
 
 class State(NamedTuple):
     """State of the search. C is stored as rows in order of choice."""
 
-    log_mass: jax.Array  # [g, TILE], ln Σ K(x_i, y) over the rows y of C that the tile has seen
-    seen: jax.Array  # [g] int32, how many rows of C that is; -1 before the first look
-    bound: jax.Array  # [g], upper bound of the scores in the tile; exact once it has seen all of C
+    log_mass: jax.Array  # [g · TILE], ln Σ K(x_i, y) over the rows y of C that row i has seen
+    seen: jax.Array  # [g · TILE] int32, how many rows of C that is
     closed: jax.Array  # [S + 1] bool, chosen or too costly
     left: jax.Array  # [], of the budget
     cover: jax.Array  # [n + slack, d], the rows of C
@@ -52,6 +52,17 @@ class State(NamedTuple):
     selected: jax.Array  # [size] int32
     scores: jax.Array  # [size]
     count: jax.Array  # [] int32
+    open: jax.Array  # [] bool, whether anything is left to choose
+
+
+class Groups(NamedTuple):
+    """Which rows are looked at together, and what is known of them."""
+
+    row: jax.Array  # [g, GROUP] int32
+    bound: jax.Array  # [g], upper bound of the scores in the group
+    seen: jax.Array  # [g] int32, how many rows of C all its rows have seen
+    exact: jax.Array  # [g] int32, for how many rows of C the bound is the largest score; -1 for none
+    lowest: jax.Array  # [g] int32, lowest structure with that score
 
 
 @follows_dtype
@@ -108,7 +119,7 @@ def msc(
     )
 
 
-# --- on the host: shapes ---------------------------------------------------------------------------------
+# --- on the host: shapes, and which rows share a tile ----------------------------------------------------
 
 
 def _search(
@@ -120,16 +131,20 @@ def _search(
     """
     rows = tiles_of(envs, bandwidth, budget.cost)
     longest = padded_size(int(envs.counts.max()), smallest=TILE)
-    log_mass = np.full(rows.structure.shape, -np.inf)
+    log_mass = np.full(rows.structure.size, -np.inf)
     if len(known):
         own = np.asarray(log_kernel_sum(envs.in_float64(), known, bandwidth=bandwidth))
         own = np.where(np.isneginf(own), -(APART**2), own)  # of an element that the reference lacks
-        log_mass.reshape(-1)[: len(own)] = own
+        log_mass[: len(own)] = own
     most = min(_most_picks(budget), int(np.count_nonzero(envs.counts)))
     left = jnp.asarray(spending_limit(budget))
     state = _initial(rows, jnp.asarray(log_mass), left, longest=longest, first=not len(known))
-    for stop in [*range(SEGMENT, most, SEGMENT), most]:
-        state = _advance(rows, state, jnp.int32(stop), longest=longest)
+    open_ = True
+    while open_ and int(state.count) < most:
+        groups = _grouped(rows, state)
+        stop = min((int(state.count) // SEGMENT + 1) * SEGMENT, most)
+        state = _advance(rows, state, groups, jnp.int32(stop), longest=longest)
+        open_ = bool(state.open)
         advance("selection", int(state.count), most)
     count = int(state.count)
     selected, scores = np.asarray(state.selected[:count], int), np.asarray(state.scores[:count])
@@ -144,23 +159,34 @@ def _most_picks(budget: Budget) -> int:
     return int(np.sum(np.cumsum(np.sort(np.asarray(budget.cost))) <= spending_limit(budget)))
 
 
+def _grouped(rows: Rows, state: State) -> Groups:
+    """Rows that have seen as much of C and have similar bounds together: most never have to be looked at."""
+    structure, seen = np.asarray(rows.structure).reshape(-1), np.asarray(state.seen)
+    entropy = np.where(np.asarray(state.closed), -np.inf, np.asarray(rows.entropy))[structure]
+    possible = entropy > -np.inf
+    score = np.where(possible, np.where(possible, entropy, 0.0) - np.asarray(state.log_mass), -np.inf)
+    row = np.lexsort((-score, seen)).astype(np.int32)
+    row = np.pad(row, (0, -len(row) % GROUP), mode="edge").reshape(-1, GROUP)
+    bound, zero = np.round(score[row].max(axis=1) / TIE) * TIE, np.zeros(len(row), np.int32)
+    return Groups(*map(jnp.asarray, (row, bound, seen[row].min(axis=1), zero - 1, zero)))
+
+
 # --- on the device: the search ---------------------------------------------------------------------------
 
 
 @partial(jax.jit, static_argnames=("longest", "first"))
 def _initial(rows: Rows, log_mass: jax.Array, left: jax.Array, *, longest: int, first: bool) -> State:
-    n_tiles, _, d = rows.x.shape
     state = State(
         log_mass=log_mass,
-        seen=jnp.full(n_tiles, -1, jnp.int32),
-        bound=jnp.full(n_tiles, jnp.inf),
+        seen=jnp.zeros(len(log_mass), jnp.int32),
         closed=rows.cost > left,
         left=left,
-        cover=jnp.zeros((rows.structure.size + max(longest, BLOCK), d)),
+        cover=jnp.zeros((rows.structure.size + max(longest, BLOCK), rows.x.shape[2])),
         n_cover=jnp.int32(0),
         selected=jnp.zeros(len(rows.entropy), jnp.int32),
         scores=jnp.zeros(len(rows.entropy)),
         count=jnp.int32(0),
+        open=jnp.bool_(True),
     )
     if not first:
         return state
@@ -170,45 +196,63 @@ def _initial(rows: Rows, log_mass: jax.Array, left: jax.Array, *, longest: int, 
 
 
 @partial(jax.jit, static_argnames="longest", donate_argnames="state")
-def _advance(rows: Rows, state: State, stop: jax.Array, *, longest: int) -> State:
-    """Pick until `stop` structures are chosen, or none is open."""
+def _advance(rows: Rows, state: State, groups: Groups, stop: jax.Array, *, longest: int) -> State:
+    """Pick until `stop` structures are chosen, none is open, or groups should be made anew."""
 
-    def step(state):
-        state = _look(rows, state, jnp.argmax(state.bound))
-        tile = jnp.argmax(state.bound)
-        row = jnp.argmax(_scores(rows, state.closed, rows.structure[tile], state.log_mass[tile]))
-        best = rows.structure[tile, row]
-        score = rows.entropy[best] - state.log_mass[tile, row]
-        final = (state.seen[tile] == state.n_cover) & (state.bound[tile] > -jnp.inf)
-        return _pick(rows, state, best, score, longest, final)
+    def step(carry):
+        state, groups, looks = carry
+        state, groups = _look(rows, state, groups)
+        top = jnp.max(groups.bound)
+        tied = groups.bound == top
+        best = jnp.min(jnp.where(tied, groups.lowest, len(rows.entropy)))
+        row = groups.row[jnp.argmax(tied & (groups.lowest == best))]
+        log_mass = jnp.where(rows.structure.reshape(-1)[row] == best, state.log_mass[row], jnp.inf)
+        final = jnp.all(~tied | (groups.exact == state.n_cover)) & (top > -jnp.inf)
+        state = _pick(rows, state, best, rows.entropy[best] - jnp.min(log_mass), longest, final)
+        return state._replace(open=top > -jnp.inf), groups, looks + 1
 
-    def unfinished(state):
-        return (state.count < stop) & (jnp.max(state.bound) > -jnp.inf)
+    def unfinished(carry):
+        state, _, looks = carry
+        return (state.count < stop) & state.open & (looks < LOOKS)
 
-    return jax.lax.while_loop(unfinished, step, state)
+    return jax.lax.while_loop(unfinished, step, (state, groups, 0))[0]
 
 
-def _look(rows: Rows, state: State, tile: jax.Array) -> State:
-    """Show the rest of C to a tile and to the best of those that have seen as much of C as it has."""
-    seen = state.seen[tile]
-    bound, tiles = jax.lax.top_k(jnp.where(state.seen == seen, state.bound, -jnp.inf), WIDTH)
-    x, begin = rows.x[tiles].reshape(WIDTH * TILE, -1), jnp.maximum(seen, 0)
+def _look(rows: Rows, state: State, groups: Groups) -> tuple[State, Groups]:
+    """Show the rest of C to the group with the largest bound, until it cannot hold the next pick."""
+    exact = groups.exact == state.n_cover
+    known = jnp.max(jnp.where(exact, groups.bound, -jnp.inf))
+    group = jnp.argmax(jnp.where(exact, -jnp.inf, groups.bound))
+    row = groups.row[group]
+    x, structure, seen = (each[row] for each in (_flat(rows), rows.structure.reshape(-1), state.seen))
 
-    def absorb(block, log_mass):
-        first = begin + block * BLOCK
-        exponent = exponents(x, jax.lax.dynamic_slice_in_dim(state.cover, first, BLOCK))
-        real = first + jnp.arange(BLOCK, dtype=jnp.int32) < state.n_cover
-        return jnp.logaddexp(log_mass, _log_sums(exponent, real))
+    def behind(carry):
+        first, log_mass = carry
+        return (first < state.n_cover) & (jnp.max(_scores(rows, state.closed, structure, log_mass)) >= known)
 
-    blocks = -(-(state.n_cover - begin) // BLOCK)
-    log_mass = jax.lax.fori_loop(0, blocks, absorb, state.log_mass[tiles].reshape(-1)).reshape(-1, TILE)
-    score = jnp.max(_scores(rows, state.closed, rows.structure[tiles], log_mass), axis=1)
-    tiles = jnp.where(bound > -jnp.inf, tiles, len(rows.x))
-    return state._replace(
-        log_mass=state.log_mass.at[tiles].set(log_mass, mode="drop"),
-        seen=state.seen.at[tiles].set(state.n_cover, mode="drop"),
-        bound=state.bound.at[tiles].set(score, mode="drop"),
+    def absorb(carry):
+        first, log_mass = carry
+        column = (first + jnp.arange(BLOCK, dtype=jnp.int32))[None]
+        new = (column >= seen[:, None]) & (column < state.n_cover)
+        cover = jax.lax.dynamic_slice_in_dim(state.cover, first, BLOCK)
+        return first + BLOCK, with_more(log_mass, x, cover, new)
+
+    end, log_mass = jax.lax.while_loop(behind, absorb, (groups.seen[group], state.log_mass[row]))
+    end = jnp.minimum(end, state.n_cover)
+    score = _scores(rows, state.closed, structure, log_mass)
+    bound = jnp.max(score)
+    lowest = jnp.min(jnp.where(score == bound, structure, len(rows.entropy)))
+    state = state._replace(
+        log_mass=state.log_mass.at[row].set(log_mass),
+        seen=state.seen.at[row].set(jnp.maximum(seen, end)),
     )
+    groups = groups._replace(
+        bound=groups.bound.at[group].set(bound),
+        seen=groups.seen.at[group].set(end),
+        exact=groups.exact.at[group].set(end),
+        lowest=groups.lowest.at[group].set(lowest.astype(jnp.int32)),
+    )
+    return state, groups
 
 
 def _pick(rows: Rows, state: State, best: jax.Array, score: jax.Array, longest: int, now: jax.Array) -> State:
@@ -217,7 +261,7 @@ def _pick(rows: Rows, state: State, best: jax.Array, score: jax.Array, longest: 
     Whatever is written behind the last pick is overwritten by the next: without a branch, the large
     arrays of the state stay where they are.
     """
-    flat = rows.x.reshape(-1, rows.x.shape[-1])
+    flat = _flat(rows)
     first = jnp.minimum(rows.start[best], len(flat) - longest)
     left = state.left - jnp.where(now, rows.cost[best], 0.0)
     block = jnp.roll(jax.lax.dynamic_slice_in_dim(flat, first, longest), first - rows.start[best], axis=0)
@@ -232,6 +276,11 @@ def _pick(rows: Rows, state: State, best: jax.Array, score: jax.Array, longest: 
     )
 
 
+def _flat(rows: Rows) -> jax.Array:
+    """All rows in the order of structures, [g · TILE, d]."""
+    return rows.x.reshape(-1, rows.x.shape[-1])
+
+
 def _scores(rows: Rows, closed: jax.Array, structure: jax.Array, log_mass: jax.Array) -> jax.Array:
     """δH + H of each environment, -inf where its structure is closed or it is padding."""
     entropy = rows.entropy[structure]
@@ -241,13 +290,3 @@ def _scores(rows: Rows, closed: jax.Array, structure: jax.Array, log_mass: jax.A
 
 def _rounded(scores: jax.Array) -> jax.Array:
     return jnp.round(scores / TIE) * TIE
-
-
-def _log_sums(exponent: jax.Array, real: jax.Array) -> jax.Array:
-    """ln Σ_j exp(s_ij) over real columns j; shifted by the largest term only where a sum underflows."""
-    total = jnp.exp(exponent) @ real.astype(exponent.dtype)
-
-    def shifted(exponent):
-        return jax.nn.logsumexp(jnp.where(real[None], exponent, -jnp.inf), axis=1)
-
-    return jax.lax.cond(total.min() > SMALL, lambda _: jnp.log(total), shifted, exponent)

@@ -10,13 +10,15 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.environments import Environments, apart
+from quests_jax.base.numerics import sum_last
 from quests_jax.base.shapes import padded_size
 from quests_jax.information import entropy_from
 from quests_jax.information.sums.exponents import exponents as careful_or_plain
 from quests_jax.information.sums.exponents import plain_exponents
 
-TILE = 32  # environments that are looked at together
-WIDTH = 16  # tiles that are looked at at a time
+TILE = 32  # environments of a tile
+FEWEST = 16  # tiles, the padded ones included
+LARGE = 1e200  # sums below this have not overflowed
 
 
 class Rows(NamedTuple):
@@ -33,7 +35,7 @@ def tiles_of(envs: Environments, bandwidth: float, cost: ArrayLike) -> Rows:
     """The environments of S structures as tiles, with costs [S]."""
     x, counts = apart(envs, bandwidth), envs.counts
     n, total = len(x), padded_size(envs.n_structures, smallest=64)
-    n_tiles = padded_size(-(-n // TILE), smallest=WIDTH)
+    n_tiles = padded_size(-(-n // TILE), smallest=FEWEST)
     tiles = np.zeros((n_tiles * TILE, x.shape[1]))
     tiles[:n] = (x - x.mean(axis=0, keepdims=True)) / bandwidth
     structure = np.full(n_tiles * TILE, total, np.int32)
@@ -50,8 +52,8 @@ def tiles_of(envs: Environments, bandwidth: float, cost: ArrayLike) -> Rows:
 def _centered(x: np.ndarray, envs: Environments, n_tiles: int) -> np.ndarray:
     """Rows measured from the mean of their structure, [g, TILE, d]: only pairs within one will count."""
     number, counts = np.asarray(envs.structure_id), np.maximum(envs.counts, 1)
-    means = np.zeros((envs.n_structures, x.shape[1]))
-    np.add.at(means, number, x)
+    means, filled = np.zeros((envs.n_structures, x.shape[1])), np.flatnonzero(envs.counts)
+    means[filled] = np.add.reduceat(x, np.searchsorted(number, filled), axis=0) if len(x) else 0.0
     centered = np.zeros((n_tiles * TILE, x.shape[1]))
     centered[: len(x)] = x - (means / counts[:, None])[number]
     return centered.reshape(n_tiles, TILE, -1)
@@ -61,14 +63,15 @@ def _centered(x: np.ndarray, envs: Environments, n_tiles: int) -> np.ndarray:
 def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Array:
     """H_S = ln n_S − (1/n_S) Σ_i ln Σ_{j in S} K(x_i, x_j); a tile meets only the tiles of its structures."""
     origin, unit = jnp.zeros((1, 1, x.shape[2]), x.dtype), jnp.ones((), x.dtype)
-    radius = jnp.sqrt(jnp.max(jnp.sum(x**2, axis=-1)))
+    radius = jnp.sqrt(jnp.max(sum_last(x**2), axis=1))
 
     def log_sums(number):
         own = structure[number]
 
         def add(j, total):
             itself = (number.astype(j.dtype) == j) & jnp.eye(TILE, dtype=bool)  # exactly 1, however far
-            exponent = careful_or_plain(x[number][None], x[j][None], origin, radius, unit)[0]
+            near = jnp.minimum(radius[number], radius[j])
+            exponent = careful_or_plain(x[number][None], x[j][None], origin, near, unit)[0]
             kernel = jnp.exp(jnp.where(itself, 0.0, exponent))
             return total + jnp.sum(jnp.where(own[:, None] == structure[j][None], kernel, 0.0), axis=1)
 
@@ -85,3 +88,20 @@ def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Arra
 def exponents(x: jax.Array, y: jax.Array) -> jax.Array:
     """−|x − y|²/2 of rows x [t, d] against rows y [s, d], shape [t, s], never above 0."""
     return plain_exponents(x[None], y[None])[0]
+
+
+def with_more(log_mass: jax.Array, x: jax.Array, y: jax.Array, new: jax.Array) -> jax.Array:
+    """ln(m_i + Σ_j exp(s_ij)) over the columns j that are new to row i, given ln m_i.
+
+    The sum is formed in units of m_i; only where that overflows, in units of its largest term.
+    """
+    ratio = sum_last(jnp.where(new, jnp.exp(exponents(x, y) - log_mass[:, None]), 0.0))
+
+    def shifted(log_mass, x, y, new):
+        exponent = jnp.where(new, exponents(x, y), -jnp.inf)
+        return jnp.logaddexp(log_mass, jax.nn.logsumexp(exponent, axis=1))
+
+    def plain(log_mass, x, y, new):
+        return log_mass + jnp.log1p(ratio)
+
+    return jax.lax.cond(ratio.max() < LARGE, plain, shifted, log_mass, x, y, new)
