@@ -181,6 +181,19 @@ def test_picks_rest_order_and_index_are_written(call: Call, pool: str) -> None:
     assert len(small) + len(rest) == 10
 
 
+def test_chosen_and_left_out_frames_are_the_bytes_of_the_input(call: Call) -> None:
+    lines = "1\n  own=\"%d  x\" Lattice='4 0 0 0 4 0 0 0 %d'\tpbc=T,T,T \nCu  0.0 .5e0   %.9f\n"
+    frames = [(lines % (i, 4 + i, i / 7)).encode() for i in range(6)]
+    Path("odd.xyz").write_bytes(b"".join(frames))
+    words = "compress odd.xyz -s 2 -m cover -o small.xyz --rest rest.xyz -o small.json".split()
+    outcome = call(*words)
+    assert outcome.code == 0, outcome.err
+    selected = json.loads(Path("small.json").read_text())["selected"]
+    assert Path("small.xyz").read_bytes() == b"".join(frames[i] for i in selected)
+    rest = [frame for i, frame in enumerate(frames) if i not in selected]
+    assert Path("rest.xyz").read_bytes() == b"".join(rest)
+
+
 def test_quotas_costs_and_conditions_are_options(call: Call, pool: str) -> None:
     found = json_of(call("compress", pool, "-s", "3", "--by", "config_type", "--drop", "n_atoms=1", "--json"))
     assert {KINDS[i] for i in found["selected"]} == {"a", "b", "c"}

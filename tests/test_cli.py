@@ -117,6 +117,14 @@ def test_prefixes_need_the_data_in_memory(call: Call) -> None:
     assert (outcome.code, "leave out --work" in outcome.err) == (2, True)
 
 
+def test_a_bandwidth_is_found_for_data_on_disk_as_in_memory(call: Call) -> None:
+    words = ("metrics", "data.xyz", "-b", "auto", "--json")
+    memory, disk = (json_of(call(*words, *more)) for more in ((), ("--work", "folder")))
+    assert disk["bandwidth"] == memory["bandwidth"] != 0.015
+    assert disk["bandwidth_auto"] == memory["bandwidth_auto"]
+    assert disk["entropy"] == pytest.approx(memory["entropy"], abs=1e-9)
+
+
 def test_compress_complements_a_reference(call: Call) -> None:
     found = json_of(call("compress", "data.xyz", "-s", "1", "-r", "data.xyz", "--json"))
     assert found["overlap"] == 1.0

@@ -34,13 +34,14 @@ from quests_jax.cli.describing import (
 from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
 from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
-from quests_jax.disk import Shards, Work, describe_file, digest
+from quests_jax.disk import Shards, Work, describe_file, digest, drawn_structures
 from quests_jax.disk.frames import open_frames
 from quests_jax.output.files import (
     DESCRIPTOR_SUFFIXES,
     read_descriptors,
 )
 from quests_jax.studies.bandwidths import (
+    SAMPLE,
     Fit,
     Recommendation,
     bandwidth_fit,
@@ -51,6 +52,7 @@ from quests_jax.studies.bandwidths import (
 )
 
 PIECE = 512  # structures on disk that are looked at together
+LOOKED_AT = 4 * SAMPLE  # environments on disk from which --bandwidth auto draws
 
 
 class Report(NamedTuple):
@@ -235,7 +237,11 @@ class Run:
                 frames = open_frames(work, path, digest(path))
                 for first in range(0, len(frames.counts), PIECE):
                     self.writing.check(frames.read(range(first, min(first + PIECE, len(frames.counts)))))
-            return describe_file(work, path, **{name: self.parameters[name] for name in OF_QUESTS})
+            shards = describe_file(work, path, **{name: self.parameters[name] for name in OF_QUESTS})
+        if self.parameters.get("bandwidth") == AUTO:
+            some, numbers = drawn_structures(shards, LOOKED_AT)
+            self._settle_bandwidth(some, typical_volume(shards.frames.read(numbers)))
+        return shards
 
     def known(self, inputs: Inputs, work: Work) -> Environments:
         """Environments of a reference, described by one process for all that share the folder."""
@@ -275,9 +281,7 @@ class Run:
     def bandwidth(self) -> float:
         """Kernel bandwidth, in Å⁻¹."""
         if self.parameters["bandwidth"] == AUTO:
-            raise InputError(
-                "--bandwidth auto needs data of two structures at least in memory; give a number."
-            )
+            raise InputError("--bandwidth auto needs data of two structures at least; give a number.")
         return self.parameters["bandwidth"]
 
     def caption(self) -> str:

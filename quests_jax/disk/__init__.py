@@ -3,7 +3,7 @@
 from quests_jax.disk.compression import compress_shards
 from quests_jax.disk.covers import large_cover
 from quests_jax.disk.processes import heartbeat, join
-from quests_jax.disk.shards import Shards, describe_file
+from quests_jax.disk.shards import Shards, describe_file, drawn_structures
 from quests_jax.disk.sums import estimate, self_sums
 from quests_jax.disk.work import Work, digest, rerun_after_repairs
 
@@ -13,6 +13,7 @@ __all__ = [
     "compress_shards",
     "describe_file",
     "digest",
+    "drawn_structures",
     "estimate",
     "join",
     "large_cover",

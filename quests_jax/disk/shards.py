@@ -11,7 +11,7 @@ import numpy as np
 from quests_jax.atoms.describe import descriptor_width, get_descriptors
 from quests_jax.atoms.elements import IGNORE, check_mode, numbers_of
 from quests_jax.base.checks import InputError, located
-from quests_jax.base.environments import Environments, joined
+from quests_jax.base.environments import Environments, joined, of_structures
 from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.frames import Frames, open_frames, shards_of
 from quests_jax.disk.work import Stage, Work, digest
@@ -80,6 +80,18 @@ class Shards(NamedTuple):
             if len(own):
                 parts.append(self.environments(shard).take(own))
         return joined(parts)
+
+
+def drawn_structures(shards: Shards, most: int, *, seed: int = 0) -> tuple[Environments, np.ndarray]:
+    """Environments of whole structures drawn until they hold `most`, and the ascending numbers of those."""
+    order = np.random.default_rng(seed).permutation(len(shards.counts))
+    chosen = np.sort(order[: int(np.searchsorted(np.cumsum(shards.counts[order]), most)) + 1])
+    parts = [shards.nothing]
+    for shard, run in enumerate(shards.runs):
+        own = chosen[(chosen >= run.start) & (chosen < run.stop)] - run.start
+        if len(own):
+            parts.append(of_structures(shards.environments(shard), own))
+    return joined(parts), chosen
 
 
 @follows_dtype

@@ -80,7 +80,7 @@
       uirevision: element("map-x").value + "," + element("map-y").value,
     };
   }
-  const config = { responsive: true, displaylogo: false, scrollZoom: true,
+  const config = { responsive: true, displaylogo: false, scrollZoom: true, plotGlPixelRatio: window.devicePixelRatio || 1,
     modeBarButtonsToRemove: ["toImage", "autoScale2d"], modeBarButtonsToAdd: ["select2d", "lasso2d"] };
 
   // What is under the pointer, in a box of its own: no text is made before it is read.

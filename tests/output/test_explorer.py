@@ -19,6 +19,7 @@ from quests_jax.information import LearningCurve
 from quests_jax.output import charts, explorer, page
 from quests_jax.output.explorer import Map, explorer_html, principal_components, shown_name
 
+STALL = 200  # milliseconds
 HOSTILE = (
     "<script>window.ran = 1</script>",
     "</script><img src=x onerror='window.ran = 1'>",
@@ -192,8 +193,8 @@ def test_twenty_thousand_structures_pan_without_a_stall(browser: Any, tmp_path: 
     opened = Opened(browser, write(tmp_path / "map.html", a_map(20_000)))
     page = opened.page
     page.evaluate(
-        "window.longest = 0; new PerformanceObserver(list => { for (const e of list.getEntries())"
-        " window.longest = Math.max(window.longest, e.duration); }).observe({type: 'longtask'})"
+        "window.tasks = []; new PerformanceObserver(list => { for (const e of list.getEntries())"
+        " window.tasks.push(e.duration); }).observe({type: 'longtask'})"
     )
     box = page.locator("#map-plot").bounding_box()
     page.mouse.move(box["x"] + 300, box["y"] + 200)
@@ -202,7 +203,10 @@ def test_twenty_thousand_structures_pan_without_a_stall(browser: Any, tmp_path: 
         page.mouse.move(box["x"] + 300 + 5 * step, box["y"] + 200)
     page.mouse.up()
     assert opened.errors == []
-    print("longest task while panning:", page.evaluate("window.longest"), "ms")
+    page.wait_for_timeout(500)
+    tasks = page.evaluate("window.tasks")
+    print("longest task while panning:", max(tasks, default=0), "ms")
+    assert not tasks or np.median(tasks) < STALL  # the longest depends on what else the machine does
 
 
 def test_charts_are_drawn_when_they_come_into_view(browser: Any, tmp_path: Path) -> None:
