@@ -71,7 +71,7 @@ def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]
         "rows": rows,
     }
     header, cells = table(rows)
-    drawn = partial(draw, comparison_charts(rows), title=f"{given.name}: {run.caption()}", columns=3)
+    drawn = partial(draw, comparison_charts(rows), title=run.title(given.name), columns=3)
     advice = about_rules(rows, name=given.name, equal=equal)
     left_out = set(rules) - {row["method"] for row in rows}
     if left_out:

@@ -82,9 +82,7 @@ def outliers(run: Run, files: Inputs, reference: Inputs | None, quantile: float)
         ][:SHOWN],
         ("structure", "largest δH", "of atom", "outliers", "atoms"),
         structures=structures,
-        draw=partial(
-            draw, [histogram(found.delta_entropy, found.threshold)], title=f"{given.name}: {run.caption()}"
-        ),
+        draw=partial(draw, [histogram(found.delta_entropy, found.threshold)], title=run.title(given.name)),
         view=view,
         advice=about_outliers(found, given.places),
     )
@@ -118,7 +116,7 @@ def bandwidth(run: Run, files: Inputs, sample: int, seed: int) -> Report:
     rows += [(f"{name} (Å⁻¹)", "none") for name in found.failed]
     rows.append((f"recommended ({found.rule} rule)", found.value))
     chart = bandwidth_chart(found.bandwidths, found.entropy_over_ln_n, rules)
-    drawn = partial(draw, [chart], title=f"{given.name}: {run.caption()}")
+    drawn = partial(draw, [chart], title=run.title(given.name))
     return Report(data, rows, draw=drawn, advice=about_bandwidth(found, typed(files)))
 
 
@@ -148,7 +146,7 @@ def learning_curve(run: Run, files: Inputs, repeats: int, seed: int) -> Report:
         for size, mean, width in plain(list(zip(curve.sizes, curve.mean, curve.half_width, strict=True)))
     ]
     rows += [("limit of the fit", found.limit, ""), ("information gap", found.gap, "")]
-    drawn = partial(draw, [learning_chart(curve, found.limit)], title=f"{given.name}: {run.caption()}")
+    drawn = partial(draw, [learning_chart(curve, found.limit)], title=run.title(given.name))
     header = ("environments", "H (nats)", "± (95 %)")
     return Report(data, rows, header, draw=drawn, advice=about_saturation(found))
 
@@ -185,7 +183,7 @@ def overlap_matrix(run: Run, files: Inputs, by: str | None) -> Report:
         best, share = found.covered_most_by(part)
         numbers = float(found.entropies[part]), float(found.limits[part])
         cells.append((name, found.n_environments[part], *numbers, best or "none", 100 * share))
-    title = f"{files.name}: {run.caption()}"
+    title = run.title(files.name)
     drawn = partial(draw_overlaps, found.names, found.overlaps, found.entropies, found.limits, title=title)
     header = ("part", "environments", "H (nats)", "ln n", "covered most by", "overlap (%)")
     return Report(data, cells, header, draw=drawn, advice=about_parts(found))

@@ -32,8 +32,9 @@ def typed(inputs: Inputs) -> str:
 
 
 def percent(share: float) -> str:
-    """A share with as many digits as it needs: 100 %, 81.5 %, 0.2 %."""
-    return f"{100 * share:.3g} %"
+    """A share with as many digits as it needs: 81.5 %, 0.2 %; 100 % is all of it."""
+    text = f"{100 * share:.3g} %"
+    return "nearly 100 %" if share < 1 and text == "100 %" else text
 
 
 def about_outliers(found: Outliers, places: Sequence[Place]) -> list[str]:

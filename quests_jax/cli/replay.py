@@ -11,10 +11,10 @@ import numpy as np
 from quests_jax.atoms.labels import find_labels
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.sizes import Size
+from quests_jax.cli.findings import percent
 from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.options import FILES, KERNEL, parse_one_size
 from quests_jax.cli.run import Given, Report, Run
-from quests_jax.cli.sentences import percent
 from quests_jax.cli.shell import command
 from quests_jax.studies.replay import FILTERS, WEIGHTINGS, choose_replay, passing
 

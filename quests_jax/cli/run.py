@@ -289,6 +289,10 @@ class Run:
         automatic = "".join(f" ({recommendation_text(found)})" for found in self.automatic)
         return in_words(self.stated()) + automatic
 
+    def title(self, name: str) -> str:
+        """Of a figure: what was read, and the parameters in a line of their own."""
+        return f"{name}\n{self.caption()}"
+
     def stated(self) -> dict[str, Any]:
         """The parameters as far as they are known to hold for all the data."""
         return self.parameters | (dict.fromkeys(OF_DESCRIPTORS) if self.anonymous else {})

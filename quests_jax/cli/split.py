@@ -16,6 +16,14 @@ from quests_jax.studies.splitting import FRACTIONS
 from quests_jax.studies.splitting import split as divide
 
 NAMES = ("train", "valid", "test")
+WORTH = {  # of a test, by the verdict on its leakage
+    "leaks": "errors on test show how well a potential remembers",
+    "like a random split": "no stricter than a random split, because these data have no parts that differ "
+    "more; errors on test show how well a potential remembers",
+    "partly independent": "stricter than a random split, and not independent",
+    "independent": "errors on test show how a potential generalizes",
+}
+BLIND = "nothing follows from that at this bandwidth; try -b auto"
 DEFAULT = ",".join(map(str, FRACTIONS))
 
 
@@ -55,7 +63,7 @@ def split(run: Run, files: Inputs, fractions: list[float], group: str | None, se
     Structures are written as they stand in FILE.
     """
     given = run.load(files)
-    run.judge_bandwidth(given.envs)
+    fit = run.judge_bandwidth(given.envs)
     with located(given.name), run.stage("split"):
         options = {"groups": _groups(given, group), "bandwidth": run.bandwidth, "seed": seed}
         found = divide(given.envs, fractions, **options)
@@ -82,9 +90,10 @@ def split(run: Run, files: Inputs, fractions: list[float], group: str | None, se
     ]
     structures = [[given.structures[i] for i in part] for part in found.parts] if given.structures else []
     words = "" if found.level is None else f", at most {percent(found.level)} like one of another block"
+    worth = WORTH[leakage[-1].verdict] if fit.fits else BLIND
     advice = [
         f"{found.n_blocks:,} blocks{words}. Train covers {percent(covered[-1] or 0)} of {names[-1]}; one "
-        f"random half of train covers {percent(halves)} of the other."
+        f"random half of train covers {percent(halves)} of the other: {worth}."
     ]
     if not run.writing.outputs:
         outputs = " ".join(f"-o {name.replace(' ', '')}.xyz" for name in names)
@@ -107,7 +116,7 @@ def leakage(run: Run, train: Inputs, test: Inputs, seed: int) -> Report:
     random half of TRAIN covers of the other: a test that is covered as much is no better than a random split.
     """
     known, given = run.load(train), run.load(test)
-    run.judge_bandwidth(known.envs)
+    fit = run.judge_bandwidth(known.envs)
     structures = (given.structures, known.structures) if given.structures and known.structures else None
     with run.stage("leakage"):
         options = {"structures": structures, "bandwidth": run.bandwidth, "seed": seed}
@@ -122,7 +131,7 @@ def leakage(run: Run, train: Inputs, test: Inputs, seed: int) -> Report:
         ("atoms covered", percent(found.covered.environments), percent(found.halves.environments)),
     ]
     header = ("", "TEST by TRAIN", "halves of TRAIN")
-    return Report(data, rows, header, advice=_judged(found, typed(train), typed(test)))
+    return Report(data, rows, header, advice=_judged(found, fit.fits, typed(train), typed(test)))
 
 
 def _groups(given: Data, key: str | None) -> list[str] | None:
@@ -141,7 +150,7 @@ def _rows(given: Data, part: np.ndarray) -> np.ndarray:
     return np.isin(np.asarray(given.envs.structure_id), part)
 
 
-def _judged(found: Leakage, train: str, test: str) -> list[str]:
+def _judged(found: Leakage, fits: bool, train: str, test: str) -> list[str]:
     """What the test is worth, and how to make a better one."""
     again = f"\n  quests-jax split {train} {test} -o train.xyz -o valid.xyz -o test.xyz"
     if found.verdict == "leaks":
@@ -149,6 +158,8 @@ def _judged(found: Leakage, train: str, test: str) -> list[str]:
         return [f"TEST leaks: {count:,} of its structures are in TRAIN. Divide again:{again}"]
     share = f"TRAIN covers {percent(found.covered.environments)} of TEST"
     half = f"one random half of TRAIN covers {percent(found.halves.environments)} of the other"
+    if not fits:
+        return [f"{share}, and {half}: {BLIND}."]
     if found.verdict == "like a random split":
         words = "errors on it show how well a potential remembers, not how well it generalizes"
         return [f"{share}, and {half}: no better than a random split, {words}. Divide again:{again}"]

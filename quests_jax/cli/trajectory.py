@@ -76,7 +76,7 @@ def trajectory(
         [[frames[i][name] for name in names] for i in order],
         [name.replace("_", " ").replace("max delta entropy", "largest δH") for name in names],
         sets=[structures],
-        draw=partial(draw, trajectory_charts(frames, threshold), title=f"{given.name}: {run.caption()}"),
+        draw=partial(draw, trajectory_charts(frames, threshold), title=run.title(given.name)),
         advice=about_trajectory(found, given.places, symbols),
         failed=failed,
     )

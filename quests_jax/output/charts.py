@@ -30,6 +30,7 @@ PANELS = {
     "delta_entropy_999": "99.9 % of delta entropy (nats)",
     "seconds": "time of selection (s)",
 }
+NAMES = {"entropy": "entropy", "diversity": "diversity", "max_delta_entropy": "largest δH", "novel": "new"}
 FAR = {"max_delta_entropy": 10.0, "delta_entropy_999": 10.0, "seconds": 0.01}  # linear up to here
 SMALLEST_SHOWN = 1e-3  # nats: a threshold below this only says whether others cover an environment
 LINEAR_UP_TO = 10.0  # nats: an axis with far values is linear up to here and logarithmic above
@@ -193,17 +194,18 @@ def trajectory_charts(frames: Sequence[dict[str, Any]], threshold: float | None 
         if names[0] not in frames[0]:
             continue
         series = [
-            Series(name.replace("_", " "), number, [frame[name] for frame in frames], COLORS[place])
+            Series(NAMES[name], number, [frame[name] for frame in frames], COLORS[place])
             for place, name in enumerate(names)
         ]
-        y = Axis("share" if names == ("novel",) else "nats")
+        y = Axis("share of atoms" if names == ("novel",) else "nats")
         if names == ("max_delta_entropy",):
             y = _novelty_axis([frame[names[0]] for frame in frames], threshold)
             if threshold is not None:
                 ends = (number[0], number[-1])
                 name = f"threshold: {number_text(threshold)}"
                 series.append(Series(name, ends, (threshold, threshold), COLORS[1], dash=":"))
-        charts.append(Chart(series, Axis("frame"), y))
+        charts.append(Chart(series, Axis(), y))
+    charts[-1] = charts[-1]._replace(x=Axis("frame"))
     return charts
 
 

@@ -22,6 +22,7 @@ LARGEST = 24.0  # inches on a side, 3,600 pixels
 NUMBERED = 40  # parts of an overlap matrix that have room for numbers
 LONGEST_NAME = 32  # characters of a name on an axis
 LONGEST_TITLE = 90  # characters of a line of a title
+MOST_LINES = 4  # of a title
 
 
 def draw(charts: Sequence[Chart], path: Path, *, title: str = "", columns: int = 1) -> None:
@@ -135,7 +136,8 @@ def _folded(title: str) -> str:
     """A title in lines of bounded length, wherever its words end."""
     from textwrap import wrap
 
-    return _plain("\n".join(wrap(title, LONGEST_TITLE)[:4]))
+    lines = [line for part in title.splitlines() for line in wrap(part, LONGEST_TITLE)]
+    return _plain("\n".join(lines[:MOST_LINES]))
 
 
 def _figure(size: tuple[float, float]) -> Figure:

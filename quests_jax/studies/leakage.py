@@ -86,6 +86,8 @@ def find_leakage(
 
 
 def _covered(y: Environments, x: Environments, bandwidth: float) -> Covered:
+    if not len(y):
+        return Covered(np.nan, np.nan)
     dH = np.asarray(delta_entropy(y, x, bandwidth=bandwidth))
     covered = dH < overlap_tolerance(dH.dtype)
     number = np.asarray(y.structure_id)

@@ -70,8 +70,8 @@ def split(
 
     Structures are joined into blocks wherever one covers more of another than a level (the connected parts
     of that graph), and blocks are given whole to the part that lacks most. The level is the smallest at which
-    the largest block fits into the largest part. Isolated atoms always go to the first part: potentials take
-    their energies from there.
+    the largest block fits into the largest part and every part gets one. Isolated atoms always
+    go to the first part: potentials take their energies from there.
 
     Args:
       envs: environments of S structures.
@@ -100,7 +100,8 @@ def split(
             raise InputError(f"groups: expected {envs.n_structures} labels, got {len(groups)}.")
         blocks = np.unique(np.array([str(group) for group in groups]), return_inverse=True)[1]
     else:
-        blocks, level = _blocks(likeness(envs, bandwidth=bandwidth), int(np.ceil(wanted.max())))
+        alike = likeness(envs, bandwidth=bandwidth)
+        blocks, level = _blocks(alike, int(np.ceil(wanted.max())), len(share))
     count = len(np.unique(blocks))
     if count < len(share):
         raise InputError(f"{count} blocks cannot make {len(share)} parts; give more structures or groups.")
@@ -114,8 +115,8 @@ def isolated(envs: Environments) -> np.ndarray:
     return alone & (envs.counts == 1)
 
 
-def _blocks(alike: np.ndarray, most: int) -> tuple[np.ndarray, float]:
-    """Connected structures at the smallest level whose blocks hold at most `most`, and the level."""
+def _blocks(alike: np.ndarray, most: int, parts: int) -> tuple[np.ndarray, float]:
+    """Connected structures at the smallest level with blocks for all parts that hold `most` each, and it."""
     if len(alike) < 2:
         return np.zeros(len(alike), int), 0.0
     tree = linkage(squareform(1.0 - alike, checks=False), "single")
@@ -124,7 +125,9 @@ def _blocks(alike: np.ndarray, most: int) -> tuple[np.ndarray, float]:
     while low < high:
         middle = (low + high) // 2
         blocks = fcluster(tree, heights[middle], "distance")
-        low, high = (low, middle) if np.bincount(blocks).max() <= most else (middle + 1, high)
+        sizes = np.bincount(blocks)[1:]
+        fine = sizes.max() <= most and len(sizes) >= parts
+        low, high = (low, middle) if fine else (middle + 1, high)
     if low == len(heights):  # structures that are alike in every way are kept together as long as possible
         return np.arange(len(alike)), 1.0
     below = 1.0 - heights[low - 1] if low else 0.0
@@ -134,7 +137,10 @@ def _blocks(alike: np.ndarray, most: int) -> tuple[np.ndarray, float]:
 def _shared_out(
     blocks: np.ndarray, wanted: np.ndarray, single: np.ndarray, seed: int
 ) -> tuple[np.ndarray, ...]:
-    """Blocks to parts, the largest first, each to the part that lacks most; isolated atoms to the first."""
+    """Blocks to parts, the largest first, each to the part that lacks most; isolated atoms to the first.
+
+    A part that got nothing takes the smallest block of the part with the most blocks.
+    """
     names, sizes = np.unique(blocks, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(names))
     order = order[np.argsort(-sizes[order], kind="stable")]
@@ -144,6 +150,11 @@ def _shared_out(
         part = int(fits[(left[fits] / wanted[fits]).argmax()]) if len(fits) else int(left.argmax())
         part_of[names[place]] = part
         left[part] -= sizes[place]
+    for empty in sorted(set(range(len(wanted))) - set(part_of.values())):
+        held = [part_of[name] for name in names]
+        giver = int(np.bincount(held).argmax())
+        smallest = min((size, place) for place, size in enumerate(sizes) if held[place] == giver)[1]
+        part_of[names[smallest]] = empty
     part = np.array([part_of[block] for block in blocks])
     part[single] = 0
     return tuple(np.flatnonzero(part == number) for number in range(len(wanted)))

@@ -8,7 +8,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk
-from command_line import Call, call, json_of
+from command_line import STRUCTURES, Call, call, json_of
 
 from quests_jax.atoms.describe import environments
 from quests_jax.base.checks import InputError
@@ -70,6 +70,14 @@ def test_groups_are_never_divided(structures):
     found = split(environments(structures), (0.5, 0.5), groups=labels)
     assert not {labels[i] for i in found.parts[0]} & {labels[i] for i in found.parts[1]}
     assert found.level is None
+
+
+def test_every_part_gets_a_block_however_small_the_data_are():
+    envs = environments([STRUCTURES[i] for i in (0, 1, 2)])
+    assert [len(part) for part in split(envs, groups="abc").parts] == [1, 1, 1]
+    assert [len(part) for part in split(envs).parts] == [1, 1, 1]
+    with pytest.raises(InputError, match="2 blocks cannot make 3 parts"):
+        split(envs, groups="abb")
 
 
 def test_isolated_atoms_go_to_the_first_part():
