@@ -27,7 +27,8 @@ SMALL = 40  # most atoms of a structure in the growing set
 def compress(setting: Setting) -> Iterator[Record]:
     """`quests-jax compress FILE -s 0.1` on the pool, with each rule; and QUESTS' compress."""
     file = setting.save_structures(setting.inputs.pool.name, setting.inputs.pool.structures)
-    contenders = {kind: partial(_run, setting, file, SHARE, options) for kind, options in KINDS.items()}
+    kinds = ("cover",) if setting.smoke else KINDS
+    contenders = {kind: partial(_run, setting, file, SHARE, KINDS[kind]) for kind in kinds}
     if setting.peer is not None:
         out = str(setting.folder / "theirs.xyz")
         command = [setting.peer.python, "-m", "quests.cli.quests", "compress", file, "-s", SHARE, "-o", out]
@@ -40,12 +41,12 @@ def compress(setting: Setting) -> Iterator[Record]:
 
 def growth(setting: Setting) -> Iterator[Record]:
     """`quests-jax compress FILE -s 0.05` on 30,000 to 500,000 environments in small structures."""
-    sizes = setting.sizes if setting.smoke else GROWTH
+    sizes, kinds = (setting.sizes, ("cover",)) if setting.smoke else (GROWTH, ("msc", "cover"))
     for n in sizes:
         name = f"small structures, {n}"
         file = setting.save_structures(name, small_structures(setting.inputs.pool.structures, n))
         contenders: dict[str, Contender] = {
-            kind: partial(_run, setting, file, GROWTH_SHARE, KINDS[kind]) for kind in ("msc", "cover")
+            kind: partial(_run, setting, file, GROWTH_SHARE, KINDS[kind]) for kind in kinds
         }
         yield make_record("growth", "small structures", interleave(contenders, 1), [], n=n, size=GROWTH_SHARE)
         Path(file).unlink()
@@ -67,4 +68,4 @@ def small_structures(structures: list[Atoms], n: int) -> list[Atoms]:
 def _run(setting: Setting, file: str, size: str, options: tuple[str, ...]):
     out = str(setting.folder / "ours.xyz")
     command = [sys.executable, "-m", "quests_jax", "compress", file, "-s", size, *options, "-o", out]
-    return process([*command, "--overwrite"], QUESTS_JAX_CACHE=str(setting.folder / "cache"))
+    return process([*command, "--overwrite"], **setting.programs())

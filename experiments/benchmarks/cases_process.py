@@ -27,10 +27,9 @@ def command_line(setting: Setting) -> Iterator[Record]:
     data = setting.inputs.cover
     file = setting.save_structures(data.name, data.structures)
     command = [sys.executable, "-m", "quests_jax", "entropy", file]
-    cache = setting.folder / "cache"
     contenders: dict[str, Contender] = {
-        COLD: partial(_emptied, cache, command),
-        WARM: partial(process, command, QUESTS_JAX_CACHE=str(cache)),
+        COLD: partial(_emptied, setting, command),
+        WARM: partial(process, command, **setting.programs()),
     }
     if setting.peer is not None:
         theirs = partial(process, [setting.peer.python, "-m", "quests.cli.quests", "entropy", file])
@@ -55,9 +54,11 @@ def reading(setting: Setting) -> Iterator[Record]:
     yield make_record("reading and descriptors", setting.inputs.pool.name, samples, pairs, files=len(files))
 
 
-def _emptied(cache: Path, command: list[str]) -> Sample:
-    shutil.rmtree(cache, ignore_errors=True)
-    return process(command, QUESTS_JAX_CACHE=str(cache))
+def _emptied(setting: Setting, command: list[str]) -> Sample:
+    programs = setting.programs()
+    for cache in programs.values():
+        shutil.rmtree(cache, ignore_errors=True)
+    return process(command, **programs)
 
 
 def _decompressed(file: Path, folder: Path) -> Path:

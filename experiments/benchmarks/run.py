@@ -33,8 +33,8 @@ KERNELS = (descriptors, entropy, scaling, delta_entropy, gradient)
 CASES = (*KERNELS, msc, greedy, relaxed, reading, command_line, compress, growth)
 SIZES = (2_000, 6_000, 20_000, 60_000)  # and all of the pool
 POOL = 200_000  # environments of a generated pool
-SMOKE_SIZES = (256,)
-SMOKE_POOL = 1000
+SMOKE_SIZES = (400,)
+SMOKE_ENVIRONMENTS = 250  # two copies of them fit two tiles, so that one program serves all parts
 ROUNDS = 3
 SEED = 0
 
@@ -81,7 +81,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _smoke_inputs() -> Inputs:
-    return generated_inputs(SMOKE_POOL, limit=SMOKE_POOL // 2)
+    return generated_inputs(2 * SMOKE_ENVIRONMENTS, limit=SMOKE_ENVIRONMENTS)
 
 
 def _kept(path: Path) -> list[Record]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from driver import HERE, choice, command, environment
+from driver import choice, command, environment
+
+from quests_jax.cli import main, shell
 
 pytestmark = pytest.mark.slow
 
@@ -72,9 +73,11 @@ def test_a_lost_process_stops_the_others_with_a_clear_error(
     lost.communicate()
 
 
-def test_processes_need_a_folder_and_a_number() -> None:
-    alone = [sys.executable, str(HERE), "compress", "bundled:silicon", "--coordinator", "127.0.0.1:1"]
-    for more, message in (([], "add --work"), (["--work", "w"], "give --num-processes")):
-        failed = subprocess.run([*alone, *more], stderr=subprocess.PIPE, text=True, timeout=120)
-        assert failed.returncode == 2
-        assert message in failed.stderr
+def test_processes_need_a_folder_and_a_number(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "_keep_stdout", lambda: None)  # it is for the rest of a process
+    alone = ["compress", "bundled:silicon", "--coordinator", "127.0.0.1:1"]
+    for more, message in (([], "add --work"), (["--work", str(tmp_path / "w")], "give --num-processes")):
+        assert main([*alone, *more]) == 2
+        assert message in capfd.readouterr().err
