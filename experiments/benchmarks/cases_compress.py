@@ -68,4 +68,4 @@ def small_structures(structures: list[Atoms], n: int) -> list[Atoms]:
 def _run(setting: Setting, file: str, size: str, options: tuple[str, ...]):
     out = str(setting.folder / "ours.xyz")
     command = [sys.executable, "-m", "quests_jax", "compress", file, "-s", size, *options, "-o", out]
-    return process([*command, "--overwrite"], **setting.programs())
+    return process([*command, "--overwrite"], **setting.programs)

@@ -29,7 +29,7 @@ def command_line(setting: Setting) -> Iterator[Record]:
     command = [sys.executable, "-m", "quests_jax", "entropy", file]
     contenders: dict[str, Contender] = {
         COLD: partial(_emptied, setting, command),
-        WARM: partial(process, command, **setting.programs()),
+        WARM: partial(process, command, **setting.programs),
     }
     if setting.peer is not None:
         theirs = partial(process, [setting.peer.python, "-m", "quests.cli.quests", "entropy", file])
@@ -55,7 +55,7 @@ def reading(setting: Setting) -> Iterator[Record]:
 
 
 def _emptied(setting: Setting, command: list[str]) -> Sample:
-    programs = setting.programs()
+    programs = setting.programs
     for cache in programs.values():
         shutil.rmtree(cache, ignore_errors=True)
     return process(command, **programs)

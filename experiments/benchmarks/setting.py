@@ -49,8 +49,9 @@ class Setting(NamedTuple):
         """The first n rows in a random order of x, the same order every time."""
         return x[np.random.default_rng(self.seed).permutation(len(x))[:n]]
 
+    @property
     def programs(self) -> dict[str, str]:
-        """Where a process keeps compiled programs: in a folder of this run, or where all do in a smoke run."""
+        """Where processes keep compiled programs: in a folder of this run; with --smoke where all do."""
         return {} if self.smoke else {"QUESTS_JAX_CACHE": str(self.folder / "cache")}
 
     def _path(self, name: str, suffix: str) -> Path:
