@@ -11,11 +11,13 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from command_line import STRUCTURES, Call, call, json_of
 
 import quests_jax as qj
 from quests_jax.atoms.describe import environments
 from quests_jax.base.checks import InputError
+from quests_jax.studies.candidates import find_candidates
 
 __all__ = ["call"]  # the fixture
 
@@ -156,6 +158,28 @@ def test_isolated_atoms_stay_and_are_announced(call: Call, pool: str) -> None:
     outcome = call("compress", pool, "-s", "2", "-o", "small.xyz")
     assert "kept besides: 1 isolated atom (Al)" in outcome.out
     assert [len(atoms) for atoms in ase.io.read("small.xyz", ":")] == [1, 4, 4]
+
+
+def test_isolated_atoms_stay_on_disk_too(call: Call, pool: str) -> None:
+    found = [
+        json_of(call("compress", pool, "-s", "0.25", "-m", "cover", "-b", "0.015", "--json", *options))
+        for options in ((), ("--work", "folder"))
+    ]
+    for name in ("selected", "kept", "size", "n_structures"):
+        assert found[1][name] == found[0][name]
+    for name in ("coverage", "overlap", "entropy", "gains"):
+        assert found[1][name] == pytest.approx(found[0][name], abs=1e-6)
+    assert found[1]["kept"] == [8]
+    assert "kept besides: 1 isolated atom" in call("compress", pool, "-m", "cover", "--work", "folder").out
+
+
+def test_a_cell_of_one_atom_is_not_isolated() -> None:
+    images = [bulk("Al", a=a) for a in (3.9, 4.05, 4.2)]
+    skewed = images[0].copy()
+    skewed.set_cell(skewed.cell.array + np.array([[0, 0, 0], [9, 0, 9], [0, 0, 0]]) @ skewed.cell.array)
+    boxed = Atoms("Al", cell=[12, 12, 12], pbc=True)
+    found = find_candidates([*STRUCTURES, *images, skewed, boxed, ATOM])
+    assert found.isolated.tolist() == [len(STRUCTURES) + 4, len(STRUCTURES) + 5]
 
 
 def test_a_saturated_choice_is_announced(call: Call) -> None:

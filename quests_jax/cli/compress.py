@@ -21,6 +21,7 @@ from quests_jax.cli.shell import command
 from quests_jax.cover import prefix_metrics
 from quests_jax.cover.rules.registry import find_rule
 from quests_jax.disk import Work, compress_shards, rerun_after_repairs
+from quests_jax.disk.compression import isolated_atoms
 from quests_jax.studies.candidates import (
     Candidates,
     describe_kept,
@@ -49,7 +50,7 @@ class Asked(NamedTuple):
     drop: tuple[str, ...]
     by: str | None
     at_least: int
-    order: str
+    order: str | None
     rest: Path | None
     index_key: str | None
     certify: str
@@ -70,9 +71,7 @@ class Asked(NamedTuple):
     click.option(
         "--order",
         type=click.Choice(["choice", "original"]),
-        default="choice",
-        show_default=True,
-        help="Order of the structures that are written.",
+        help="Order of the structures that are written.  [default: choice; original where all of them are]",
     ),
     click.option("--rest", type=Path, help="File for the structures that are not chosen."),
     click.option("--index-key", help="Name under which info gets the number of each structure in its file."),
@@ -107,9 +106,10 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
     How many is said by one or more of the options: a number or share of the structures (-s), of the atoms
     (--atoms) or of a cost of your own (--cost, --budget), or the share of the environments to cover
     (--coverage, --min-gain). Structures are written in order of choice, so the first n of them are the choice
-    of size n; from extended xyz to extended xyz they are copied as they stand. Single atoms among larger
-    structures stay in any case. With --work and -m cover, environments stay on disk, and what is finished is
-    kept for the next run; with --coordinator, several processes that see the same folder divide the work.
+    of size n (all of them, in the order of FILE); from extended xyz to extended xyz they are copied as they
+    stand. Isolated atoms among larger structures stay in any case. With --work and -m cover, environments
+    stay on disk, and what is finished is kept for the next run; with --coordinator, several processes that
+    see the same folder divide the work.
 
     Conditions of --keep and --drop compare what info holds, formula, elements, n_atoms, energy_per_atom and
     max_force: 'config_type=bulk*', 'n_atoms>200 or max_force>=30', 'not REF_energy'.
@@ -187,12 +187,18 @@ def _groups(given: Given, asked: Asked, division: Candidates) -> Groups | None:
 
 def _written(given: Given, selected: np.ndarray, asked: Asked) -> Sequence[Atoms]:
     """The chosen structures in the order that is asked for."""
-    numbers = np.sort(selected) if asked.order == "original" else selected
+    numbers = _ordered(selected, len(given.structures), asked)
     chosen = [given.structures[i] for i in numbers] if given.structures else []
     if asked.index_key is not None:
         for number, atoms in zip(numbers, chosen, strict=True):
             atoms.info[asked.index_key] = given.places[number][1]
     return chosen
+
+
+def _ordered(selected: np.ndarray, n_structures: int, asked: Asked) -> np.ndarray:
+    """Numbers of the chosen structures as they are written; all of them make the file that was read."""
+    usual = "original" if len(selected) == n_structures else "choice"
+    return np.sort(selected) if (asked.order or usual) == "original" else selected
 
 
 def _picks(data: Data, given: Given, division: Candidates, summary: dict[str, Any]) -> list[dict[str, Any]]:
@@ -226,13 +232,21 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
     def choose_from_disk() -> tuple[dict[str, Any], Sequence[Atoms]]:
         shards = run.shards(files, work)
         with located(files.name):
-            count = (asked.size or Size(0.1, is_fraction=True)).of(len(shards.counts))
+            isolated = isolated_atoms(shards.frames)
+            count = (asked.size or Size(0.1, is_fraction=True)).of(len(shards.counts) - len(isolated))
         known = None if reference is None else run.known(reference, work)
-        summary = compress_shards(shards, count=count, bandwidth=run.bandwidth, reference=known)
-        return summary, [] if run.silent else shards.frames.read(summary["selected"])
+        asked_for = {"count": count, "bandwidth": run.bandwidth, "kept": isolated}
+        summary = compress_shards(shards, reference=known, **asked_for)
+        numbers = _ordered(np.asarray(summary["selected"]), len(shards.counts), asked)
+        return summary, [] if run.silent else shards.frames.read(numbers)
 
     summary, chosen = rerun_after_repairs(choose_from_disk)
-    return _report(run, summary, files.name, "")._replace(structures=chosen)
+    return _report(run, summary, files.name, _kept_on_disk(summary))._replace(structures=chosen)
+
+
+def _kept_on_disk(summary: dict[str, Any]) -> str:
+    count = len(summary["kept"])
+    return f"{count} isolated atom{'s' * (count > 1)}" if count else ""
 
 
 def _report(run: Run, summary: dict[str, Any], name: str, kept: str) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ from quests_jax.base.progress import timed
 from quests_jax.base.versions import versions
 from quests_jax.cover.bounds.sampling import FAILURE
 from quests_jax.cover.selection import Selection
-from quests_jax.disk.covers import TARGETS, kept_rows, large_cover
+from quests_jax.disk.covers import TARGETS, large_cover
+from quests_jax.disk.frames import Frames
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.sums import estimate
 from quests_jax.information import Rows
+from quests_jax.studies.candidates import are_isolated
 from quests_jax.studies.measures import entropy_and_diversity
 
 SAMPLE = 2000  # environments that the entropies of the whole are estimated from
@@ -32,10 +35,13 @@ def compress_shards(
     reference: Rows | None = None,
     targets: int = TARGETS,
     seed: int = 0,
+    kept: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Choose `count` structures by `large_cover`, and measure the choice.
 
     A reference, environments that are known already, is complemented: what it covers counts as covered.
+    Structures of the numbers `kept` stay besides, first in the list; coverage and its bound are those of the
+    other structures.
 
     Returns:
       The summary of `quests_jax.compress`: coverage, overlap and the largest delta entropy are those of all
@@ -45,15 +51,16 @@ def compress_shards(
     seconds: dict[str, float] = {}
     with timed(seconds, "selection"):
         asked = {"count": count, "bandwidth": bandwidth, "targets": targets, "seed": seed}
-        selection, dH = large_cover(shards, reference=reference, **asked)
+        selection, dH = large_cover(shards, reference=reference, kept=kept, **asked)
+        selection = _with_kept(shards, selection, np.asarray(kept, int))
     with timed(seconds, "metrics"):
-        x = kept_rows(shards, selection.selected)
+        x = shards.of(selection.selected)
         entropy, diversity = entropy_and_diversity(x, bandwidth=bandwidth)
         full = estimate(shards, rows=SAMPLE, bandwidth=bandwidth, seed=seed)
     tolerance = overlap_tolerance(dH.dtype)
     summary = {"method": "cover", "bandwidth": bandwidth, "targets": targets, "seed": seed}
     summary |= {name: shards.parameters[name] for name in ("k", "cutoff", "elements", "species")}
-    summary |= _counts(shards, selection, reference)
+    summary |= _counts(shards, selection, reference) | {"kept": np.asarray(kept, int)}
     summary |= {
         "entropy": entropy,
         "diversity": diversity,
@@ -69,6 +76,30 @@ def compress_shards(
         "bound_failure_probability": FAILURE if targets < shards.n_environments else 0.0,
     }
     return plain(summary | {"seconds": seconds, "versions": versions()})
+
+
+def isolated_atoms(frames: Frames) -> np.ndarray:
+    """Numbers of the isolated atoms of a data set on disk; none where it holds nothing larger."""
+    if not (frames.counts > 1).any():
+        return np.zeros(0, int)
+    single = np.flatnonzero(frames.counts == 1)
+    return single[are_isolated(frames.read(single))]
+
+
+def _with_kept(shards: Shards, selection: Selection, kept: np.ndarray) -> Selection:
+    """The selection after what stays besides, with the coverage and bound of the other environments."""
+    n, staying = shards.n_environments, int(shards.counts[kept].sum())
+    if not staying:
+        return selection
+    coverage, bound = selection.coverage, selection.upper_bound
+    assert coverage is not None
+    assert bound is not None
+    return selection._replace(
+        selected=np.concatenate([kept, selection.selected]),
+        gains=np.concatenate([np.zeros(len(kept)), selection.gains * n / (n - staying)]),
+        coverage=(coverage * n - staying) / (n - staying),
+        upper_bound=min(1.0, (bound * n - staying) / (n - staying)),
+    )
 
 
 def _counts(shards: Shards, selection: Selection, reference: Rows | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ set with a probability of 1 − δ (see `targets`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -56,6 +57,7 @@ def large_cover(
     reference: Environments | ArrayLike | None = None,
     targets: int = TARGETS,
     seed: int = 0,
+    kept: Sequence[int] = (),
 ) -> tuple[Selection, np.ndarray]:
     """Choose `count` structures of a data set on disk by greedy cover, with a bound on any choice.
 
@@ -66,13 +68,14 @@ def large_cover(
       reference: environments that are known already.
       targets: how many environments to look at while choosing, at least one of each structure.
       seed: random seed for the targets.
+      kept: structures that stay besides the chosen ones, and count as known.
 
     Returns:
       `Selection` with the exact coverage of all environments and an upper bound that holds with a
       probability of at least 1 − FAILURE over the sample of targets; and δH of every environment
       against the choice and the reference, shape [n], in nats.
     """
-    task = pose_on_disk(shards, count, bandwidth, targets, seed, reference)
+    task = pose_on_disk(shards, count, bandwidth, targets, seed, reference, kept)
     wanted = draw_targets(task)
     masses = task.stage("masses")
     masses.complete(len(shards.runs), partial(_masses_of, task, wanted))
@@ -99,7 +102,7 @@ def large_cover(
 def covered(task: DiskCover, selected: np.ndarray) -> np.ndarray:
     """δH of every environment against the selected structures and the reference, shape [n], nats."""
     shards, stage = task.shards, task.stage("covered")
-    x = joined([task.reference, kept_rows(shards, selected)])
+    x = joined([task.reference, shards.of(selected)])
 
     def against(shard: int) -> dict[str, np.ndarray]:
         y = shards.environments(shard)
@@ -110,13 +113,6 @@ def covered(task: DiskCover, selected: np.ndarray) -> np.ndarray:
     return np.concatenate([stage.load(shard)["delta_entropy"] for shard in range(len(shards.runs))])
 
 
-def kept_rows(shards: Shards, selected: np.ndarray) -> Environments:
-    """The environments of some structures, in the order of the file."""
-    wanted = np.zeros(len(shards.counts), bool)
-    wanted[selected] = True
-    return shards.some(np.flatnonzero(np.repeat(wanted, shards.counts)))
-
-
 def _masses_of(task: DiskCover, wanted: Targets, shard: int) -> dict[str, np.ndarray]:
     """Capped masses of the structures of a shard at the targets, sparse, and their greedy order."""
     shards = task.shards
@@ -124,7 +120,7 @@ def _masses_of(task: DiskCover, wanted: Targets, shard: int) -> dict[str, np.nda
     mass = structure_masses(wanted.envs, x, number, SHARD_STRUCTURES, bandwidth=task.bandwidth)
     mass = jnp.minimum(mass, wanted.room[None])  # one shape for every shard, so that all share their programs
     problem = _problem(DenseMasses(mass), wanted)
-    order = greedy_cover(problem, size=min(task.count, n_structures))
+    order = greedy_cover(problem, size=min(task.count + len(task.kept), n_structures))
     dense = np.asarray(mass)[:n_structures]
     kept = dense >= DROPPED / len(shards.counts)
     return {
@@ -158,10 +154,13 @@ def _candidates(
     if previous is not None:
         known, price = previous[0], previous[1].copy()
         price[known] = -np.inf
+        price[list(task.kept)] = -np.inf
         dearest = np.argsort(-price, kind="stable")[: task.count]
         return np.sort(np.concatenate([known, dearest[np.isfinite(price[dearest])]]))
     parts = [masses.load(shard, "order", "gains") for shard in range(len(task.shards.runs))]
     order, gains = (np.concatenate([part[name] for part in parts]) for name in ("order", "gains"))
+    free = ~np.isin(order, task.kept)
+    order, gains = order[free], gains[free]
     room = DENSE // n_targets  # more candidates for no more memory
     largest = np.argsort(-gains, kind="stable")[: max(OVERSAMPLE * task.count, room)]
     return np.sort(order[largest])

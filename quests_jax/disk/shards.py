@@ -71,6 +71,12 @@ class Shards(NamedTuple):
         """Descriptors of environments with ascending numbers, shape [len(wanted), d]."""
         return np.asarray(self.some(wanted).x)
 
+    def of(self, structures: Sequence[int] | np.ndarray) -> Environments:
+        """The environments of some structures, in the order of the file."""
+        wanted = np.zeros(len(self.counts), bool)
+        wanted[np.asarray(structures, int)] = True
+        return self.some(np.flatnonzero(np.repeat(wanted, self.counts)))
+
     def some(self, wanted: np.ndarray) -> Environments:
         """Environments with ascending numbers; structures are not told apart."""
         parts = [self.nothing]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,7 @@ class DiskCover(NamedTuple):
 
     shards: Shards
     count: int  # structures to choose
+    kept: tuple[int, ...]  # structures that stay besides; the reference holds their environments
     bandwidth: float  # Å⁻¹
     targets: int
     seed: int
@@ -54,12 +56,13 @@ def pose_on_disk(
     targets: int,
     seed: int,
     reference: Environments | ArrayLike | None,
+    kept: Sequence[int] = (),
 ) -> DiskCover:
     """Pose the cover problem of a folder; raises `InputError` for a reference with another descriptor."""
-    known = known_environments(reference, shards.nothing)
+    known = joined([known_environments(reference, shards.nothing), shards.of(kept)])
     content = b"".join(np.ascontiguousarray(array).tobytes() for array in known.arrays().values())
     digest = hashlib.sha256(content).hexdigest()
-    return DiskCover(shards, count, bandwidth, targets, seed, known, digest)
+    return DiskCover(shards, count, tuple(map(int, kept)), bandwidth, targets, seed, known, digest)
 
 
 def draw_targets(task: DiskCover) -> Targets:

@@ -189,6 +189,8 @@ def _mean(values: np.ndarray, n: int) -> tuple[float, float]:
     """Mean of a sample without replacement from n values, and half of its 95 % confidence interval."""
     rows = len(values)
     left_out = np.sqrt(max(1 - rows / n, 0.0))  # nothing is unknown once all rows are in the sample
+    if not left_out:
+        return float(values.mean()), 0.0
     quantile = stdtrit(rows - 1, 0.5 + CONFIDENCE / 2)
     return float(values.mean()), float(quantile * values.std(ddof=1) / np.sqrt(rows) * left_out)
 

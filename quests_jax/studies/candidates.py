@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
+from ase.geometry import minkowski_reduce
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.expressions import Condition, as_number, parse_condition
 
 SHOWN = 8  # names in a message
+ALONE = 8.0  # Å; a single atom is isolated if no image of it is nearer
 
 
 class Candidates(NamedTuple):
@@ -46,15 +48,14 @@ def find_candidates(
     """Divide a data set by conditions on its structures.
 
     A condition may ask for the names in `facts_of`: whatever `info` holds, formula, elements, n_atoms,
-    energy_per_atom (eV) and max_force (eV/Å); see `base.expressions` for how it is written. Structures of a
-    single atom give the energies of isolated atoms, which fits of potentials need, so they stay unless a
-    condition drops them.
+    energy_per_atom (eV) and max_force (eV/Å); see `base.expressions` for how it is written. Fits of
+    potentials need the energies of isolated atoms, so these stay unless a condition drops them.
 
     Args:
       structures: the data set.
       keep: conditions; what fulfills any of them stays.
       drop: conditions; what fulfills any of them goes, unless it stays.
-      keep_isolated: whether single atoms stay too, where there are larger structures as well.
+      keep_isolated: whether isolated atoms stay too, where there are larger structures as well.
 
     Raises:
       InputError: a condition that cannot be read or asks for a name that no structure has, or no structure is
@@ -72,9 +73,9 @@ def find_candidates(
     stays = np.array([any(condition.holds(own) for condition in staying) for own in facts], bool)
     goes = np.array([any(condition.holds(own) for condition in going) for own in facts], bool) & ~stays
     sizes = np.array([len(atoms) for atoms in structures])
-    isolated = (sizes == 1) & ~stays & ~goes
-    if not keep_isolated or not (sizes > 1).any():
-        isolated[:] = False
+    isolated = np.zeros(len(sizes), bool)
+    if keep_isolated and (sizes > 1).any():
+        isolated = are_isolated(structures) & ~stays & ~goes
     pool = np.flatnonzero(~(stays | goes | isolated))
     if not len(pool):
         raise InputError(
@@ -82,6 +83,21 @@ def find_candidates(
             "loosen the conditions."
         )
     return Candidates(pool, np.flatnonzero(stays | isolated), np.flatnonzero(goes), np.flatnonzero(isolated))
+
+
+def are_isolated(structures: Iterable[Atoms]) -> np.ndarray:
+    """Whether each structure is a single atom far from its images, shape [S].
+
+    A primitive cell of one atom is not isolated: its images are its neighbors.
+    """
+    return np.array([len(atoms) == 1 and _is_alone(atoms) for atoms in structures], bool)
+
+
+def _is_alone(atoms: Atoms) -> bool:
+    if not atoms.pbc.any():
+        return True
+    reduced, _ = minkowski_reduce(atoms.cell.array, atoms.pbc)
+    return float(np.linalg.norm(reduced[atoms.pbc], axis=1).min()) >= ALONE
 
 
 def facts_of(atoms: Atoms) -> dict[str, Any]:

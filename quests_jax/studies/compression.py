@@ -81,7 +81,7 @@ def compress(
 ) -> Compression:
     """Choose the structures that keep the most of a data set, and say how much they keep.
 
-    Structures of a single atom stay in any case, besides what is chosen, wherever there are larger ones too:
+    Isolated atoms stay in any case, besides what is chosen, wherever there are larger structures too:
     fits of potentials need their energies.
 
     Args:

@@ -1,6 +1,8 @@
 """Signals at random times, and many fresh processes: how a command ends.
 
-    python tests/campaigns/endings.py --signals 60 --starts 1000
+    python tests/campaigns/endings.py --signals 60 --starts 1000 --log starts.log
+
+Run again with the same log, it goes on where it was ended.
 
 Every process that gets a signal must end within `LIMIT` seconds of it, with exit code 130 or 143, one line on
 stderr and no unfinished file, or with 0 if it had finished. Every process that gets none must end with 0.
@@ -68,26 +70,35 @@ def signals(number: int, words: list[str], longest: float, seed: int) -> dict[st
     return {"outcomes": dict(outcomes), "faults": faults}
 
 
-def starts(number: int) -> dict[str, Any]:
-    """Outcomes of fresh processes that describe a few structures, in several threads."""
+def starts(number: int, log: Path) -> dict[str, Any]:
+    """Outcomes of fresh processes that describe a few structures, in several threads.
+
+    Each is a line of `log`; those that it holds already are not run again.
+    """
     words = ["metrics", "bundled:silicon@:2", "-k", "4", "--json"]
-    faults = []
-    for count in range(number):
-        run = subprocess.run([*COMMAND, *words], capture_output=True, text=True)
-        if run.returncode or "entropy" not in run.stdout:
-            faults.append([count, run.returncode, run.stderr[-500:]])
-            print(faults[-1], file=sys.stderr, flush=True)
-    return {"processes": number, "faults": faults}
+    with open(log, "a+", encoding="utf-8") as lines:
+        lines.seek(0)
+        outcomes = lines.read().splitlines()[:number]
+        while len(outcomes) < number:
+            run = subprocess.run([*COMMAND, *words], capture_output=True, text=True)
+            sound = run.returncode == 0 and "entropy" in run.stdout and not run.stderr
+            outcomes.append("sound" if sound else f"{run.returncode} {run.stderr[-500:]!r}")
+            print(outcomes[-1], file=lines, flush=True)
+    return {"processes": number, "faults": [outcome for outcome in outcomes if outcome != "sound"]}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--signals", type=int, default=60)
     parser.add_argument("--starts", type=int, default=1000)
+    parser.add_argument("--log", type=Path, default=Path("starts.log"))
     parser.add_argument("--longest", type=float, default=12.0)
     asked = parser.parse_args()
     chosen = ["compress", "bundled:silicon", "-s", "0.2", "-o", "small.xyz", "-o", "small.json"]
-    found = {"signals": signals(asked.signals, chosen, asked.longest, 0), "starts": starts(asked.starts)}
+    found = {
+        "signals": signals(asked.signals, chosen, asked.longest, 0),
+        "starts": starts(asked.starts, asked.log),
+    }
     json.dump(found, sys.stdout, indent=1)
     print()
     sys.exit(bool(found["signals"]["faults"] or found["starts"]["faults"]))
