@@ -34,7 +34,8 @@ def is_packed(path: Path) -> bool:
 def pieces(path: Path) -> Iterator[bytes]:
     """The unpacked content in pieces; that of the file itself if it is not compressed.
 
-    Raises `InputError` for a file that is damaged, cut short, or holds more than `MOST` times its size.
+    Raises `InputError`, which does not name the file, for one that is damaged, cut short, or holds more than
+    `MOST` times its size.
     """
     with open(path, "rb") as stream:
         packed = stream.read(PIECE)
@@ -52,8 +53,7 @@ def pieces(path: Path) -> Iterator[bytes]:
                 total += len(piece)
                 if total > limit:
                     raise InputError(
-                        f"{path}: holds more than {MOST} times its size, which no structures do; unpack it "
-                        "by hand."
+                        f"holds more than {MOST} times its size, which no structures do; unpack it by hand."
                     )
                 if piece:
                     yield piece
@@ -69,7 +69,7 @@ def pieces(path: Path) -> Iterator[bytes]:
         except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{path}: not a complete {name} file ({error}); copy it again.") from None
+            raise InputError(f"not a complete {name} file ({error}); copy it again.") from None
 
 
 def unpack(path: Path, target: Path) -> None:
@@ -85,27 +85,24 @@ def unpacked(path: Path) -> Iterator[Path]:
     if not is_packed(path):
         yield path
         return
-    with _folder(path) as folder:
+    with _folder() as folder:
         plain = folder / plain_name(path)
         try:
             unpack(path, plain)
         except OSError as error:
             raise InputError(
-                f"{path}: cannot be unpacked into {folder} ({error.strerror}); free some space there, or "
-                "set TMPDIR."
+                f"cannot be unpacked into {folder} ({error.strerror}); free some space there, or set TMPDIR."
             ) from None
         yield plain
 
 
 @contextmanager
-def _folder(path: Path) -> Iterator[Path]:
+def _folder() -> Iterator[Path]:
     """A temporary folder, removed afterwards and when a signal ends the process."""
     try:
         made = tempfile.TemporaryDirectory()
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be unpacked ({error}); set TMPDIR to a folder with space."
-        ) from None
+        raise InputError(f"cannot be unpacked ({error}); set TMPDIR to a folder with space.") from None
     with made as name:
         signals.unfinished.add(Path(name))
         try:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import ase
 import numpy as np
+from ase.data import chemical_symbols
 
 from quests_jax.base.checks import FlawedStructure, InputError
 
 SMALLEST_HEIGHT = 1e-3  # Å; a periodic cell flatter than this, by its singular values, is taken for a mistake
+CONVERT = "convert it with pymatgen.io.ase.AseAtomsAdaptor"
 FARTHEST = 1e6  # Å; coordinates and cell vectors beyond this are taken for a mistake
 
 
@@ -22,10 +24,10 @@ def check_structures(structures: Sequence[ase.Atoms]) -> list[ase.Atoms]:
         raise InputError(
             f"expected structures, got the name {str(structures)!r}; read the file with `read` first."
         )
-    try:
-        structures = list(structures)
-    except TypeError:
-        raise InputError(f"expected a list of structures, got {_kind(structures)}; give ase.Atoms.") from None
+    if _is_pymatgen(structures) or not isinstance(structures, Iterable):
+        advice = CONVERT if _is_pymatgen(structures) else "give ase.Atoms"
+        raise InputError(f"expected a list of structures, got {_kind(structures)}; {advice}.")
+    structures = list(structures)
     if not structures:
         raise InputError("no structures; give at least one.")
     for number, atoms in enumerate(structures):
@@ -34,15 +36,13 @@ def check_structures(structures: Sequence[ase.Atoms]) -> list[ase.Atoms]:
                 f"structure {number} is the name {str(atoms)!r}; read the file with `read` first."
             )
         if not isinstance(atoms, ase.Atoms):
-            advice = (
-                "convert it with pymatgen.io.ase.AseAtomsAdaptor" if _is_pymatgen(atoms) else "give ase.Atoms"
-            )
+            advice = CONVERT if _is_pymatgen(atoms) else "give ase.Atoms"
             raise InputError(f"structure {number} is {_kind(atoms)}; {advice}.")
     return structures
 
 
 def validate(structures: Sequence[ase.Atoms], *, first: int = 0) -> None:
-    """Raise `InputError` at the first structure whose positions or cell cannot be a structure's.
+    """Raise `InputError` at the first structure whose elements, positions or cell cannot be a structure's.
 
     `first` is the number of the first structure, for the message.
     """
@@ -64,7 +64,9 @@ def _flawed(structures: Sequence[ase.Atoms]) -> np.ndarray:
     """Whether the positions or the cell of each structure cannot be a structure's."""
     flawed = _flawed_cells(structures)
     positions = np.concatenate([atoms.positions for atoms in structures])
+    numbers = np.concatenate([atoms.numbers for atoms in structures])
     sound = (np.abs(positions) <= FARTHEST).all(axis=1)  # false for NaN
+    sound &= (numbers >= 0) & (numbers < len(chemical_symbols))
     flawed[np.repeat(np.arange(len(flawed)), [len(atoms) for atoms in structures])[~sound]] = True
     return flawed
 
@@ -93,6 +95,9 @@ def _flawed_cells(structures: Sequence[ase.Atoms]) -> np.ndarray:
 
 def _flaw(atoms: ase.Atoms) -> str:
     """The rest of the sentence about a structure that is flawed."""
+    unknown = np.flatnonzero((atoms.numbers < 0) | (atoms.numbers >= len(chemical_symbols)))
+    if len(unknown):
+        return f", atom {unknown[0]}: no element has the number {atoms.numbers[unknown[0]]}; repair it."
     bad = np.flatnonzero(~(np.abs(atoms.positions) <= FARTHEST).all(axis=1))
     if len(bad):
         position = atoms.positions[bad[0]]

@@ -13,16 +13,18 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import ase
+import numpy as np
 
 from quests_jax.atoms.contents import differences, without
-from quests_jax.atoms.formats import STRUCTURE_SUFFIXES, Format, format_of_name
+from quests_jax.atoms.formats import STRUCTURE_SUFFIXES, Format, extxyz, extxyz_writer, format_of_name
 from quests_jax.atoms.packing import unpacked
-from quests_jax.atoms.sources import source_of
+from quests_jax.atoms.sources import source_of, with_source
 from quests_jax.atoms.validation import check_structures
 from quests_jax.base import signals
-from quests_jax.base.checks import InputError
+from quests_jax.base.checks import InputError, located
 
 LONGEST_SUFFIX = 32  # letters of a name that its unfinished file keeps
 
@@ -58,6 +60,21 @@ def write(
             changed = _attempt(known, path, unfinished, structures, copied, drop_unsupported)
         for number, names in changed.items():
             raise InputError(f"{path}: structure {number} cannot be written as it is ({_listed(names)}).")
+
+
+def add_labels(
+    atoms: ase.Atoms, *, arrays: dict[str, np.ndarray] | None = None, labels: dict[str, Any] | None = None
+) -> None:
+    """Give a structure more arrays and labels, in place.
+
+    One that was read from extended xyz is written as it stood there, with the new columns and labels added.
+    """
+    arrays, labels = arrays or {}, labels or {}
+    atoms.arrays.update(arrays)
+    atoms.info.update(labels)
+    source = source_of(atoms)
+    if source is not None and source.format == extxyz.NAME:
+        with_source(atoms, source._replace(original=extxyz_writer.amended(source.original, arrays, labels)))
 
 
 def refuse_unsupported(path: Path, structures: Sequence[ase.Atoms], *, chosen: bool = True) -> None:
@@ -154,7 +171,8 @@ def _attempt(
     ]
     unfinished.unlink(missing_ok=True)
     known.write(unfinished, kept, copied)
-    return _differing(known, unfinished, kept)
+    with located(path):
+        return _differing(known, unfinished, kept)
 
 
 def _differing(known: Format, path: Path, structures: Sequence[ase.Atoms]) -> dict[int, list[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError
 from quests_jax.cli.findings import Place, percent, typed
 from quests_jax.cli.inputs import Inputs
@@ -63,7 +64,7 @@ def clean(
         found = find_faults(given.structures, limits=limits, energy_key=energy_key, forces_key=forces_key)
     removed = [given.structures[i] for i in found.removed]
     for number, atoms in zip(found.removed, removed, strict=True):
-        atoms.info[REASON] = found.reasons(int(number))
+        add_labels(atoms, labels={REASON: found.reasons(int(number))})
     counts = found.counts()
     data = {"n_structures": found.n_structures, "kept": found.kept, "removed": found.removed}
     data |= {"counts": counts, "findings": [_in_place(finding, given.places) for finding in found.findings]}

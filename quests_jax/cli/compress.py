@@ -10,6 +10,7 @@ import click
 import numpy as np
 from ase import Atoms
 
+from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.sizes import Size
 from quests_jax.cli.inputs import Inputs
@@ -191,7 +192,7 @@ def _written(given: Given, selected: np.ndarray, asked: Asked) -> Sequence[Atoms
     chosen = [given.structures[i] for i in numbers] if given.structures else []
     if asked.index_key is not None:
         for number, atoms in zip(numbers, chosen, strict=True):
-            atoms.info[asked.index_key] = given.places[number][1]
+            add_labels(atoms, labels={asked.index_key: given.places[number][1]})
     return chosen
 
 

@@ -17,7 +17,7 @@ from quests_jax.atoms.elements import IGNORE
 from quests_jax.atoms.formats import XYZ_SUFFIXES, structure_suffix
 from quests_jax.atoms.learned import Scaling
 from quests_jax.atoms.reading import read
-from quests_jax.atoms.writing import refuse_unsupported
+from quests_jax.atoms.writing import add_labels, refuse_unsupported
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, from_arrays, joined
 from quests_jax.base.progress import timed
@@ -51,6 +51,12 @@ from quests_jax.studies.bandwidths import (
     typical_volume,
 )
 
+COPYING = (
+    "structures",
+    "choice",
+    "atoms",
+    "diagnosis",
+)  # outputs of structures as they were read, see `add_labels`
 PIECE = 512  # structures on disk that are looked at together
 LOOKED_AT = 4 * SAMPLE  # environments on disk from which --bandwidth auto draws
 
@@ -120,7 +126,7 @@ class Writing(NamedTuple):
         """Raise `InputError` if an output cannot hold something of these structures."""
         for path in () if self.drop_unsupported else self.outputs:
             if structure_suffix(path) is not None:
-                refuse_unsupported(path, structures, chosen=self.kind in ("structures", "choice"))
+                refuse_unsupported(path, structures, chosen=self.kind in COPYING)
 
     @property
     def converts(self) -> bool:
@@ -301,9 +307,9 @@ class Run:
 def labeled(given: Data, arrays: dict[str, np.ndarray]) -> Sequence[Atoms]:
     """The structures with these per-atom arrays; none if only descriptors are known."""
     ends = np.cumsum(given.envs.counts)[:-1]
-    for name, values in arrays.items() if given.structures else ():
-        for atoms, own in zip(given.structures, np.split(values, ends), strict=True):
-            atoms.arrays[name] = own
+    parts = {name: np.split(values, ends) for name, values in arrays.items()}
+    for number, atoms in enumerate(given.structures):
+        add_labels(atoms, arrays={name: own[number] for name, own in parts.items()})
     return given.structures
 
 

@@ -66,7 +66,7 @@ def open_frames(work: Work, file: Path, identity: str) -> Frames:
 
     def find(_: int) -> dict[str, np.ndarray]:
         if plain != file:
-            with whole_file(plain) as target:
+            with located(file), whole_file(plain) as target:
                 unpack(file, target)
         with located(file), open(plain, "rb") as stream:
             places = list(scan(stream, plain.stat().st_size))

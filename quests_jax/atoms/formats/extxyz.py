@@ -22,6 +22,8 @@ from quests_jax.atoms.sources import Source, with_source
 from quests_jax.base.checks import InputError
 
 NAME = "extxyz"
+BOM = b"\xef\xbb\xbf"  # some editors put it before text in UTF-8
+WIDE = (b"\xff\xfe", b"\xfe\xff")  # begins text in UTF-16
 SHORTEST_LINE = 2  # bytes of an atom line that could be one, its end included
 LONGEST_COUNT = 64  # bytes of a line that says how many atoms there are
 LOGICAL = {"T", "F", "True", "False"}
@@ -45,6 +47,8 @@ def scan(stream: BinaryIO, size: int) -> Iterator[Frame]:
     The stream is read line by line, so that files larger than memory can be scanned.
     """
     number, line = 0, 1
+    if stream.read(len(BOM)) != BOM:
+        stream.seek(0)
     while text := stream.readline():
         if not text.strip():
             line += 1
@@ -72,7 +76,7 @@ def scan(stream: BinaryIO, size: int) -> Iterator[Frame]:
 
 def recognises(head: bytes) -> bool:
     """Whether the first lines are a number, a comment, and an atom."""
-    lines = head.lstrip().split(b"\n", 3)
+    lines = head.removeprefix(BOM).lstrip().split(b"\n", 3)
     if len(lines) < 3 or not lines[0].strip().isdigit():
         return False
     words = lines[2].split()
@@ -104,6 +108,9 @@ def read_frame(text: bytes, file: str, number: int, frame: Frame) -> Atoms:
     rows = [line.split() for line in lines[: frame.atoms]]
     lengths = set(map(len, rows))
     _check_rows(rows, lengths, header, number, frame)
+    _check_elements(rows, header, number, frame)
+    if "_" in body or not body.isascii():
+        _check_digits(rows, header, number, frame)
     ordinary = (
         not vectors and lengths <= {header.width} and all(column.kind in KINDS for column in header.columns)
     )
@@ -133,6 +140,8 @@ def _is_number(word: bytes) -> bool:
 
 def _count(text: bytes, number: int, line: int) -> int:
     word = text.strip()
+    if word.startswith(WIDE):
+        raise InputError("is text in UTF-16; save it as UTF-8.")
     if not word.isdigit() or len(word) > LONGEST_COUNT:
         got = decoded(word[:40])
         raise InputError(
@@ -162,6 +171,33 @@ def _check_rows(rows: list[list[str]], lengths: set[int], header: Header, number
         for place in logical:
             if own[place] not in LOGICAL:
                 raise InputError(f"{where}: {own[place][:20]!r} is neither T nor F; repair the line.")
+
+
+def _check_elements(rows: list[list[str]], header: Header, number: int, frame: Frame) -> None:
+    """Refuse what is no chemical symbol, and a symbol that another column contradicts."""
+    places = header.places
+    symbols, numbers = places.get("species"), places.get("Z")
+    if symbols is None:
+        return
+    odd = {row[symbols] for row in rows if row[symbols].capitalize() not in atomic_numbers}
+    for row, own in enumerate(rows) if odd or numbers is not None else ():
+        where, symbol = f"structure {number}, atom {row}, line {frame.line + 2 + row}", own[symbols]
+        if symbol in odd:
+            advice = "declare Z:I:1 for atomic numbers" if symbol.isdigit() else "write the element alone"
+            raise InputError(f"{where}: {symbol[:20]!r} is no chemical symbol; {advice}.")
+        if numbers is not None and own[numbers] != str(atomic_numbers[symbol.capitalize()]):
+            raise InputError(f"{where}: {symbol} has the atomic number {own[numbers][:20]}; repair the line.")
+
+
+def _check_digits(rows: list[list[str]], header: Header, number: int, frame: Frame) -> None:
+    """Refuse numbers that Python reads and nobody else: 1_0, or in the digits of another script."""
+    for column in header.columns:
+        first = header.places[column.name]
+        for row, own in enumerate(rows) if column.kind in "RI" else ():
+            for word in own[first : first + column.width]:
+                if "_" in word or not word.isascii():
+                    where = f"structure {number}, atom {row}, line {frame.line + 2 + row}"
+                    raise InputError(f"{where}: {word[:20]!r} is no number; repair the line.")
 
 
 def _guarded(make: Callable[..., Atoms], *given: Any, number: int, frame: Frame) -> Atoms:

@@ -16,10 +16,13 @@ from ase.io.extxyz import PROPERTY_NAME_MAP, REV_PROPERTY_NAME_MAP, per_atom_pro
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from quests_jax.atoms.contents import Part, named_parts, same
-from quests_jax.atoms.formats.headers import BOOLEANS, COLUMNS, DECIDING, WORD
+from quests_jax.atoms.formats.extxyz import decoded
+from quests_jax.atoms.formats.headers import BOOLEANS, COLUMNS, PLAIN_COLUMNS, TEXT_KEYS, parse_header
+from quests_jax.atoms.formats.pairs import DECIDING, WORD
 from quests_jax.atoms.sources import source_of
 
 COLUMN_NAME = re.compile(r"[^\s:=\"'{}\[\]\\,]+")
+PROPERTIES = re.compile(rb"properties\s*=\s*[\"'{\[]?[^\s\"'}\]]+", re.IGNORECASE)
 EXACT = 2**53  # integers up to here are exact as floats
 SMALL = 2**31  # integers below this fit what ASE reads integer columns into
 KINDS = {"f": "R", "i": "I", "u": "I", "b": "L", "U": "S", "O": "S"}
@@ -52,6 +55,33 @@ def format_frame(atoms: Atoms) -> bytes:
     return "".join(lines).encode()
 
 
+def amended(original: bytes, arrays: dict[str, np.ndarray], labels: dict[str, Any]) -> bytes:
+    """The bytes of a frame with more columns behind those declared, and more labels; the rest stays.
+
+    A frame that has columns or labels of these names, or lattice vectors behind its atoms, is unchanged.
+    """
+    count, comment, *lines = original.split(b"\n")
+    number, header = int(count), parse_header(decoded(comment))
+    vectors = any(line.strip() for line in lines[number:])
+    if vectors or header.names & (arrays.keys() | labels.keys()):
+        return original
+    columns = [(name, *_column(np.asarray(values))) for name, values in arrays.items()]
+    told = "".join(f":{name}:{kind}:{width}" for name, kind, width, _ in columns).encode()
+    text = comment.rstrip()
+    if columns and header.declared:
+        text = PROPERTIES.sub(lambda found: found[0] + told, text, count=1)
+    elif columns:
+        text += b" Properties=" + PLAIN_COLUMNS.encode() + told
+    text += "".join(f" {_quoted(name)}={_value(name, value)}" for name, value in labels.items()).encode()
+    words = re.compile(rb"\s*" + rb"\s+".join([rb"\S+"] * header.width))
+    for row in range(number if columns else 0):
+        more = (_cell_text(v, kind) for _, kind, _, values in columns for v in np.ravel(values[row]))
+        found = words.match(lines[row])
+        assert found is not None
+        lines[row] = b" ".join([found[0], *(own.encode() for own in more)]) + lines[row][found.end() :]
+    return b"\n".join([count, text + comment[len(comment.rstrip()) :], *lines])
+
+
 def lost(atoms: Atoms) -> list[Part]:
     """What extended xyz cannot hold of a structure."""
     return [part for part in named_parts(atoms) if not _holds(atoms, *part)]
@@ -68,6 +98,8 @@ def _holds(atoms: Atoms, kind: str, name: Any, value: Any) -> bool:
         return False
     if name in _results(atoms) or (name.lower() in DECIDING and name != name.lower()):
         return False
+    if name.lower() in TEXT_KEYS:
+        return isinstance(value, str) and value.isprintable()
     return _as_json(value) is not None
 
 
@@ -98,13 +130,16 @@ def _columns(atoms: Atoms) -> list[tuple[str, str, int, np.ndarray]]:
     arrays |= {name: v for name, v in _results(atoms).items() if name in per_atom_properties}
     columns = []
     for name, values in arrays.items():
-        values = np.asarray(values)
-        kind = KINDS[values.dtype.kind]
-        if kind == "I" and values.size and np.abs(values.astype(float)).max() >= SMALL:
-            kind, values = "R", values.astype(float)
-        width = 1 if values.ndim == 1 else values.shape[1]
-        columns.append((PROPERTY_NAME_MAP.get(name, name), kind, width, values))
+        columns.append((PROPERTY_NAME_MAP.get(name, name), *_column(np.asarray(values))))
     return columns
+
+
+def _column(values: np.ndarray) -> tuple[str, int, np.ndarray]:
+    """Kind, width and values of a group of columns."""
+    kind = KINDS[values.dtype.kind]
+    if kind == "I" and values.size and np.abs(values.astype(float)).max() >= SMALL:
+        kind, values = "R", values.astype(float)
+    return kind, 1 if values.ndim == 1 else values.shape[1], values
 
 
 def _move_mask(atoms: Atoms) -> np.ndarray:
@@ -135,7 +170,11 @@ def _header(atoms: Atoms, columns: Sequence[tuple[str, str, int, np.ndarray]]) -
 def _value(name: str, value: Any) -> str:
     """A value as it is written, so that ASE and this package read it back as it is."""
     if isinstance(value, str):
-        return _quoted(value) if _is_text(value) else _quoted(f"_JSON {json.dumps(value)}")
+        return (
+            _quoted(value)
+            if name.lower() in TEXT_KEYS or _is_text(value)
+            else _quoted(f"_JSON {json.dumps(value)}")
+        )
     array = value if isinstance(value, (np.ndarray, np.generic, bool, int, float)) else None
     if array is not None and np.asarray(array).dtype.kind in "fiub":
         array = np.asarray(array)

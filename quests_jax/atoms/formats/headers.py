@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from quests_jax.atoms.formats.pairs import DECIDING, split_pairs
 from quests_jax.base.checks import InputError
 
 PLAIN_COLUMNS = "species:S:1:pos:R:3"
@@ -22,7 +24,6 @@ TRUE, FALSE = ("t", "true", "1"), ("f", "false", "0")
 BOOLEANS = {"T": True, "F": False} | {
     text: value for value in (True, False) for text in (str(value), str(value).lower(), str(value).upper())
 }
-OPENING = {'"': '"', "'": "'", "{": "}", "[": "]"}
 TEXT_KEYS = ("uid",)
 NUMBERS_OF = {  # how many numbers the results hold that ASE keeps for a structure
     "energy": (1,),
@@ -33,25 +34,10 @@ NUMBERS_OF = {  # how many numbers the results hold that ASE keeps for a structu
     "stress": (6, 9),
     "dielectric_tensor": (9,),
 }
-DECIDING = ("lattice", "properties", "pbc", "energy", "free_energy", "stress", "virial")
 CELLS = ("cell", "box", "unit_cell", "unitcell", "cell_vectors", "lattice_vectors")  # of other programs
 COLUMNS = {"species": "species", "pos": "pos", "z": "Z", "force": "forces", "forces": "forces"}
+MEANT = {"pos": "RI", "forces": "RI", "Z": "I", "species": "S"}  # kinds of these columns
 WIDTHS = {"species": 1, "pos": 3, "Z": 1, "forces": 3}
-
-WORD = r"[^\s=\"'{}\[\]\\]+"
-QUOTED = r"\"([^\"\\]*)\"|'([^'\\]*)'|\{([^}\\]*)\}|\[([^\]\\]*)\]"
-PAIR = re.compile(rf"\s*({WORD})(?:\s*=\s*(?:{QUOTED}|({WORD})))?(?=\s|$)")
-SWALLOWED = re.compile(rf"\b(?:{'|'.join(DECIDING)}|forces?)\s*=", re.IGNORECASE)
-
-
-class Token(NamedTuple):
-    """A piece of a comment line."""
-
-    kind: str
-    text: str = ""
-
-
-BLANK, EQUALS = Token("blank"), Token("equals")
 
 
 class Column(NamedTuple):
@@ -76,6 +62,17 @@ class Header(NamedTuple):
     def width(self) -> int:
         """Columns of an atom line."""
         return sum(column.width for column in self.columns)
+
+    @property
+    def names(self) -> set[str]:
+        """Names of columns and labels."""
+        return {column.name for column in self.columns} | self.info.keys()
+
+    @property
+    def places(self) -> dict[str, int]:
+        """First column of each group."""
+        ends = accumulate((column.width for column in self.columns), initial=0)
+        return dict(zip((column.name for column in self.columns), ends, strict=False))
 
 
 def parse_header(line: str) -> Header:
@@ -102,25 +99,6 @@ def parse_header(line: str) -> Header:
     for_ase |= {"pbc": list(pbc)} | ({} if cell is None else {"Lattice": cell.T})
     warning = _asymmetric(info.get("stress"))
     return Header(info | for_ase, columns, "properties" in known, cell, pbc, warning)
-
-
-def split_pairs(line: str) -> list[tuple[str, str | None]]:
-    """Keys and values of a comment line in order; a key that stands alone has the value None.
-
-    Values may be quoted by "", '', {} or []; a backslash takes the next character as it is; blanks around
-    the equals sign do not count. Where a key, `=` and a blank are followed by another `key=`, the first value
-    is empty.
-    """
-    pairs, place = [], 0
-    line = line.strip()
-    while place < len(line):
-        match = PAIR.match(line, place)
-        if match is None:
-            return _split_with_care(line)
-        last = match.lastindex or 1
-        pairs.append((match[1], match[last] if last > 1 else None))
-        place = match.end()
-    return pairs
 
 
 def convert(key: str, text: str) -> Any:
@@ -160,7 +138,7 @@ def _check_columns(columns: list[Column]) -> None:
         if names.count(name) > 1:
             raise InputError(f"Properties: {name} is declared twice; name each column once.")
     for name, kind, width in columns:
-        if width != WIDTHS.get(name, width) or (name in ("pos", "forces") and kind not in "RI"):
+        if width != WIDTHS.get(name, width) or kind not in MEANT.get(name, kind):
             raise InputError(f"Properties: {name}:{kind}:{width} cannot be {name}; repair the declaration.")
     if "pos" not in names:
         raise InputError("Properties declares no positions; add pos:R:3.")
@@ -184,7 +162,7 @@ def _deciding(pairs: list[tuple[str, str | None]]) -> dict[str, tuple[str, str |
 
 
 def _cell(text: str | None) -> np.ndarray:
-    numbers = _numbers(re.findall(r"[^\s,]+", text or ""))
+    numbers = _numbers(_words(text or ""))
     if numbers is None or numbers.shape != (9,):
         raise InputError(f"Lattice={(text or '')[:80]!r} is not nine numbers; repair it.")
     return numbers.astype(float).reshape(3, 3)
@@ -205,15 +183,21 @@ def _set_result(info: dict[str, Any], name: str, text: str | None) -> None:
     """Keep a result as ASE does; one that is missing is left out."""
     if text is None or text.strip().lower() in ("", "none", "null"):
         return
-    numbers = _numbers(re.findall(r"[^\s,]+", text))
+    numbers = _numbers(_words(text))
     counts = NUMBERS_OF.get(name, (6, 9))
     if numbers is None or len(numbers) not in counts:
         wanted = " or ".join(map(str, counts))
         raise InputError(f"{name}={text[:40]!r} is not {wanted} number{'s' * (counts != (1,))}; repair it.")
     if len(numbers) == 9:
-        info[name] = numbers.reshape(3, 3, order="F")
+        rows_in_brackets = "[" in text
+        info[name] = numbers.reshape(3, 3, order="C" if rows_in_brackets else "F")
     else:
         info[name] = numbers[0] if len(numbers) == 1 else numbers
+
+
+def _words(text: str) -> list[str]:
+    """Words of an array, in rows or in the brackets of JSON."""
+    return re.findall(r"[^\s,\[\]]+", text.removeprefix("_JSON "))
 
 
 def _asymmetric(stress: Any) -> str:
@@ -247,6 +231,8 @@ def _numbers(parts: list[str]) -> np.ndarray | None:
 def _loses_digits(part: str) -> bool:
     """Whether a number would not say all that the text says."""
     digits = part.lstrip("+-")
+    if re.fullmatch(r"\d+e0\d+", digits):
+        return True  # no program writes an exponent so; it is a hash
     if digits.isdigit():
         return (len(digits) > 1 and digits[0] == "0") or len(digits) > 18
     return math.isinf(float(part)) and "inf" not in part.lower()
@@ -262,70 +248,3 @@ def _from_json(text: str) -> Any:
     except (ValueError, OverflowError):
         return value
     return array if array.dtype.kind in "ifb" else value
-
-
-def _split_with_care(line: str) -> list[tuple[str, str | None]]:
-    """`split_pairs` of a line with escapes, values of several pieces, or empty values."""
-    tokens = _tokens(line)
-    pairs: list[tuple[str, str | None]] = []
-    place = 0
-    while place < len(tokens):
-        if tokens[place] in (BLANK, EQUALS):
-            place += 1
-            continue
-        key, value, place = tokens[place].text, None, place + 1
-        while (equals := _equals(tokens, place)) is not None:
-            part, place = _value(tokens, equals + 1)
-            value = part if value is None else f"{value}={part}"
-        pairs.append((key, value))
-    return pairs
-
-
-def _equals(tokens: list[Token], place: int) -> int | None:
-    """Where the equals sign is that a blank, or nothing, separates from this place."""
-    place += tokens[place : place + 1] == [BLANK]
-    return place if tokens[place : place + 1] == [EQUALS] else None
-
-
-def _value(tokens: list[Token], place: int) -> tuple[str, int]:
-    """The value that begins at a token, "" if there is none, and the place after it."""
-    if tokens[place : place + 1] == [BLANK]:
-        if len(tokens) == place + 1 or tokens[place + 2 : place + 3] == [EQUALS]:
-            return "", place
-        place += 1
-    if place == len(tokens) or tokens[place] == EQUALS:
-        return "", place
-    return tokens[place].text, place + 1
-
-
-def _tokens(line: str) -> list[Token]:
-    """Words, blanks and equals signs of a line; quotes and escapes are resolved."""
-    tokens: list[Token] = []
-    closing, since, escaped = "", 0, False
-
-    def extend(text: str) -> None:
-        if not tokens or tokens[-1].kind != "word":
-            tokens.append(Token("word", ""))
-        tokens[-1] = Token("word", tokens[-1].text + text)
-
-    for place, letter in enumerate(line):
-        if escaped:
-            extend(letter)
-            escaped = False
-        elif letter == "\\":
-            escaped = True
-        elif closing:
-            closing = "" if letter == closing else closing
-            extend(letter if closing else "")
-        elif letter in OPENING:
-            closing, since = OPENING[letter], place
-            extend("")
-        elif letter == "=":
-            tokens.append(EQUALS)
-        elif not letter.isspace():
-            extend(letter)
-        elif tokens[-1:] != [BLANK]:
-            tokens.append(BLANK)
-    if closing and SWALLOWED.search(line):
-        raise InputError(f"the quote at column {since + 1} of the header is not closed; repair it.")
-    return tokens
