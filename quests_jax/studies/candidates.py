@@ -96,8 +96,9 @@ def are_isolated(structures: Iterable[Atoms]) -> np.ndarray:
 def _is_alone(atoms: Atoms) -> bool:
     if not atoms.pbc.any():
         return True
-    reduced, _ = minkowski_reduce(atoms.cell.array, atoms.pbc)
-    return float(np.linalg.norm(reduced[atoms.pbc], axis=1).min()) >= ALONE
+    periodic: Any = atoms.pbc
+    reduced, _ = minkowski_reduce(atoms.cell.array, periodic)
+    return float(np.linalg.norm(np.asarray(reduced)[periodic], axis=1).min()) >= ALONE
 
 
 def facts_of(atoms: Atoms) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.constraints import FixAtoms
 
 import quests_jax as qj
 from quests_jax.atoms.formats.whole import check_whole
@@ -144,10 +145,10 @@ def test_an_xdatcar_is_read_whole(tmp_path: Path, again: bool) -> None:
         (text + "garbage here\n", f"line {text.count(chr(10)) + 1}: belongs to no step"),
         (text + "\n" + xdatcar(1)[:40] + "\n", "belongs to no step"),
         (text[:step] + "odd\n" + text[step:], "line"),
-        (text[:-5] + "\n", "cannot be read as vasp-xdatcar"),
+        (text[:-5] + "\n", f"line {text.count(chr(10))}: expected one of 2 positions"),
         (text[:-1], "last line is not complete"),
-        (text[: -len(" 0.5 0.5 0.5\n")], "the step ends before its 2 atoms"),
-        (text.replace("\n 1 1\n", "\n 1 99999999999\n"), "ends before its 100000000000 atoms"),
+        (text[: -len(" 0.5 0.5 0.5\n")], "expected one of 2 positions"),
+        (text.replace("\n 1 1\n", "\n 1 99999999999\n"), "expected one of 100000000000 positions"),
         (text.replace("Direct configuration=     2", "Konfig=     2"), "line"),
     ):
         path.write_text(harmed)
@@ -172,6 +173,28 @@ def test_an_outcar_that_ends_within_a_step_is_refused(tmp_path: Path, text: str,
     (tmp_path / "OUTCAR").write_text(text)
     with pytest.raises(InputError, match=words):
         check_whole(tmp_path / "OUTCAR", "vasp-out")
+
+
+@pytest.mark.parametrize("selective", [False, True])
+def test_a_poscar_of_other_atoms_than_it_says_is_refused(tmp_path: Path, selective: bool) -> None:
+    atoms = bulk("NaCl", "rocksalt", a=5.64, cubic=True)
+    if selective:
+        atoms.set_constraint(FixAtoms([0]))
+    path = tmp_path / "POSCAR"
+    ase.io.write(path, atoms, format="vasp", sort=True)
+    text = path.read_text()
+    path.write_text(text + "\n" + " 0.0 0.1 0.2\n" * 8)  # velocities
+    assert len(qj.read(path)[0]) == 8
+    path.write_text(text.replace(" 4   4", " 4   3"))
+    assert f"line {16 + selective}: follows the last of 7 atoms" in refusal(path)
+    lines = text.splitlines()
+    for harmed in (text.replace(" 4   4", " 4   5"), "\n".join([*lines[:-1], " 0.5"]), "\n".join(lines[:-1])):
+        path.write_text(harmed)
+        assert "expected one of" in refusal(path)
+    path.write_text(text.replace("Cartesian", "garbage"))
+    assert f"line {8 + selective}: expected Direct or Cartesian" in refusal(path)
+    path.write_bytes(text.replace(" 4   4", " 4   3").replace("\n", "\r").encode())
+    assert "follows the last of 7 atoms" in refusal(path)
 
 
 def test_names_of_files_are_any_text(tmp_path: Path) -> None:

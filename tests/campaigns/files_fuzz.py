@@ -2,15 +2,17 @@
 
     python tests/campaigns/files_fuzz.py --number 10000
 
-A worker process reads one mutated file after another under a limit of memory; one that hangs is ended and
-counted. A file that is read must not be a part of what was there: lines of extended xyz are counted again, by
-a few lines that know nothing of our readers.
+A worker process reads one mutated file after another and measures time and peak memory of each; one that
+hangs is ended and counted. A file that is read must not be a part of what was there: lines of extended xyz
+and POSCAR, arrays of .npz, and images and rows against what was written are counted again, by a few lines
+that know nothing of our readers.
 """
 
 from __future__ import annotations
 
 import argparse
 import bz2
+import gc
 import gzip
 import json
 import lzma
@@ -21,6 +23,7 @@ import tempfile
 import time
 import traceback
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +38,8 @@ from ase.constraints import FixAtoms
 
 LIMIT_SECONDS = 5.0  # of processor time
 HANGS = 120.0  # s after which a process is ended
-LIMIT_BYTES = 1 << 30  # above what the process holds once everything is imported
+LIMIT_BYTES = 10**9  # above what the process holds before it reads
+GUARD_BYTES = 8 << 30  # where the process is stopped
 FORMATS = ("xyz", "xyz.gz", "traj", "db", "npz", "vasp")
 KEYS = ("Lattice", "Properties", "pbc", "energy", "forces", "pos", "species", "R:3", "S:1", "stress")
 WORDS = (
@@ -73,8 +77,8 @@ def structures(rng: np.random.Generator) -> list[Atoms]:
     return made
 
 
-def original(kind: str, rng: np.random.Generator, folder: Path) -> bytes:
-    """A sound file of this kind."""
+def original(kind: str, rng: np.random.Generator, folder: Path) -> tuple[bytes, int]:
+    """A sound file of this kind, and how many structures it holds."""
     path = folder / f"sound.{kind}"
     path.unlink(missing_ok=True)
     made = structures(rng)
@@ -84,7 +88,7 @@ def original(kind: str, rng: np.random.Generator, folder: Path) -> bytes:
         ase.io.write(path, bulk("NaCl", "rocksalt", a=5.64), format="vasp")
     else:
         ase.io.write(path, made, format={"xyz": "extxyz", "xyz.gz": "extxyz"}.get(kind, kind))
-    return path.read_bytes()
+    return path.read_bytes(), len(made)
 
 
 def flip(data: bytes, rng: np.random.Generator) -> bytes:
@@ -175,11 +179,11 @@ def bomb(data: bytes, rng: np.random.Generator) -> bytes:
 MUTATIONS = (flip, cut, hole, repeat, number, count, key, encoding, lines)
 
 
-def mutated(seed: int, folder: Path) -> tuple[str, str, Path]:
-    """Kind of file, name of the mutation, and the file."""
+def mutated(seed: int, folder: Path) -> tuple[str, str, Path, int]:
+    """Kind of file, name of the mutation, the file, and how many structures it held before."""
     rng = np.random.default_rng(seed)
     kind = FORMATS[seed % len(FORMATS)]
-    data = original(kind, rng, folder)
+    data, n_structures = original(kind, rng, folder)
     mutation = MUTATIONS[int(rng.integers(len(MUTATIONS)))]
     if kind == "xyz.gz" and seed % 400 == 1:
         mutation, data = bomb, bomb(gzip.decompress(data), rng)
@@ -189,10 +193,10 @@ def mutated(seed: int, folder: Path) -> tuple[str, str, Path]:
         data = mutation(data, rng)
     path = folder / f"mutated.{kind}"
     path.write_bytes(data)
-    return kind, mutation.__name__, path
+    return kind, mutation.__name__, path, n_structures
 
 
-def verdict(path: Path, kind: str) -> str:
+def verdict(path: Path, kind: str, n_structures: int) -> str:
     """What reading a file comes to: read, refused, or a fault."""
     from quests_jax.atoms.reading import read
     from quests_jax.base.checks import InputError
@@ -206,12 +210,39 @@ def verdict(path: Path, kind: str) -> str:
         )
     except Exception:
         return "fault: " + " | ".join(traceback.format_exc().strip().splitlines()[-3:])
-    if kind in ("xyz", "xyz.gz"):
-        return partial(path, found)
-    return "read"
+    whole = {"xyz": all_lines, "xyz.gz": all_lines, "vasp": all_positions, "npz": all_rows}
+    complete = whole[kind](path, found) if kind in whole else len(found) == n_structures
+    return "read" if complete else "fault: silent partial read"
 
 
-def partial(path: Path, found: Any) -> str:
+def all_rows(path: Path, found: Any) -> bool:
+    """Whether all that follows the header of x is in the rows that were read."""
+    with zipfile.ZipFile(path) as members:
+        content = members.read("x.npy")
+    rows = np.asarray(found[0].x)
+    return len(content) - 10 - int.from_bytes(content[8:10], "little") == rows.nbytes
+
+
+def all_positions(path: Path, found: Any) -> bool:
+    """Whether the lines of three numbers behind the mode of a POSCAR are as many as its atoms."""
+    lines = path.read_bytes().decode("latin-1").splitlines()
+    mode = [place for place, line in enumerate(lines) if line.strip()[:1].lower() in tuple("dckf")]
+    first = next(place for place in mode if place > 5) + 1
+    count = 0
+    while first + count < len(lines) and is_position(lines[first + count]):
+        count += 1
+    return count == len(found[0])
+
+
+def is_position(line: str) -> bool:
+    """Whether a line begins with three numbers."""
+    try:
+        return len(list(map(float, line.split()[:3]))) == 3
+    except ValueError:
+        return False
+
+
+def all_lines(path: Path, found: Any) -> bool:
     """Whether every line of an extended xyz file that is not blank is in a structure that was read."""
     text = path.read_bytes()
     text = gzip.decompress(text) if text[:2] == b"\x1f\x8b" else text
@@ -223,9 +254,7 @@ def partial(path: Path, found: Any) -> str:
             place += 1
         comments += bool(place + 1 < len(rows) and rows[place + 1].strip())
         place += len(atoms) + 2
-    return (
-        "read" if full == sum(len(atoms) + 1 for atoms in found) + comments else "fault: silent partial read"
-    )
+    return full == sum(len(atoms) + 1 for atoms in found) + comments
 
 
 def work(orders: Any) -> None:
@@ -233,18 +262,24 @@ def work(orders: Any) -> None:
     warnings.simplefilter("ignore")
     import quests_jax.output.files  # noqa: F401  (everything is imported before memory is limited)
 
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (in_use("VmSize") + GUARD_BYTES, resource.RLIM_INFINITY))
+    gc.freeze()  # what is imported is not looked through again
     with tempfile.TemporaryDirectory() as name:
         while True:
             seed = orders.recv()
-            kind, mutation, path = mutated(seed, Path(name))
+            kind, mutation, path, n_structures = mutated(seed, Path(name))
             orders.send((kind, mutation))
-            resource.setrlimit(resource.RLIMIT_AS, (held + LIMIT_BYTES, resource.RLIM_INFINITY))
-            start = time.process_time()  # a machine that is busy with other things is no fault
-            outcome = verdict(path, kind)
-            seconds = time.process_time() - start
-            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-            orders.send((outcome, seconds))
+            Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+            gc.collect()
+            held, start = in_use("VmRSS"), time.process_time()  # of a busy machine, no fault
+            outcome = verdict(path, kind, n_structures)
+            orders.send((outcome, time.process_time() - start, in_use("VmHWM") - held))
+
+
+def in_use(name: str) -> int:
+    """Bytes of memory of this process, by a name in /proc/self/status."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
 
 
 class Worker:
@@ -261,8 +296,8 @@ class Worker:
         self.process.start()
         theirs.close()
 
-    def read(self, seed: int) -> tuple[str, str, str, float]:
-        """Kind, mutation, outcome and seconds of one file."""
+    def read(self, seed: int) -> tuple[str, str, str, float, int]:
+        """Kind, mutation, outcome, seconds and peak memory of one file."""
         kind = mutation = "?"
         try:
             self.orders.send(seed)
@@ -275,24 +310,26 @@ class Worker:
         self.process.kill()
         self.process.join()
         self.start()
-        return kind, mutation, outcome, 0.0
+        return kind, mutation, outcome, 0.0, 0
 
 
 def campaign(numbers: range) -> dict[str, Any]:
     """Outcomes of all files: counts by kind, and every fault."""
-    worker, counts, faults, slowest = Worker(), Counter(), [], 0.0
+    worker, counts, faults, slowest, largest = Worker(), Counter(), [], 0.0, 0
     for seed in numbers:
-        kind, mutation, outcome, seconds = worker.read(seed)
+        kind, mutation, outcome, seconds, peak = worker.read(seed)
         if seconds > LIMIT_SECONDS:
             outcome = f"fault: {seconds:.1f} s"
-        slowest = max(slowest, seconds)
+        if peak > LIMIT_BYTES:
+            outcome = f"fault: {peak / 1e6:.0f} MB"
+        slowest, largest = max(slowest, seconds), max(largest, peak)
         counts[f"{kind} {outcome.split(':')[0]}"] += 1
         if outcome.startswith("fault"):
             faults.append([seed, kind, mutation, outcome])
             print(faults[-1], file=sys.stderr, flush=True)
     worker.process.kill()
     found = {"files": len(numbers), "counts": dict(sorted(counts.items()))}
-    return found | {"slowest": round(slowest, 2), "faults": faults}
+    return found | {"slowest_s": round(slowest, 2), "largest_MB": round(largest / 1e6), "faults": faults}
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,27 +18,37 @@ STEPS = {  # what every step of a file holds once, by format
 LINES = ("vasp-xdatcar", "vasp-out", "lammps-dump-text")  # whose programs end every line, the last one too
 BEGINS, ENDS = b"Iteration", b"FREE ENERGIE OF THE ION-ELECTRON"  # of a step in an OUTCAR
 COUNTS = slice(5, 7)  # lines of a POSCAR of which one says how many atoms there are
+MODES = (b"d", b"c", b"k", b"f")  # of positions in a POSCAR: direct or fractional, cartesian
 LONGEST_COUNT = 15  # digits of a number of atoms
 HEADER = 7  # lines of an XDATCAR before its steps: comment, scale, cell, elements, and their numbers
 
 
 def check_whole(path: Path, kind: str) -> None:
     """Refuse a file that ends early or whose numbers of atoms cannot be; before it is read."""
+    size = path.stat().st_size
     with open(path, "rb") as stream:
-        if kind == "vasp-xml":
-            _check_xml(stream, path.stat().st_size)
-        elif kind == "vasp":
-            _check_counts(stream.read(4096), path.stat().st_size)
-        elif kind == "lammps-dump-text":
-            _check_dump(stream)
-        elif kind == "vasp-xdatcar":
-            _check_xdatcar(stream)
-        elif kind == "vasp-out":
-            _check_outcar(stream)
         if kind in LINES:
-            stream.seek(-1, 2)
-            if stream.read() != b"\n":
+            stream.seek(max(0, size - 1))
+            if stream.read() not in (b"\n", b"\r"):
                 raise InputError("the last line is not complete; the file is cut short, copy it again.")
+        if kind == "vasp-xml":
+            _check_xml(stream, size)
+    rows = _rows(path)
+    if kind == "vasp":
+        _check_poscar(rows, size)
+    elif kind == "lammps-dump-text":
+        _check_dump(rows)
+    elif kind == "vasp-xdatcar":
+        _check_xdatcar(rows)
+    elif kind == "vasp-out":
+        _check_outcar(rows)
+
+
+def _rows(path: Path) -> Iterator[bytes]:
+    """Lines of a file, whatever ends them."""
+    with open(path, encoding="latin-1") as stream:
+        for line in stream:
+            yield line.encode("latin-1")
 
 
 def check_steps(path: Path, kind: str, count: int) -> None:
@@ -58,21 +69,43 @@ def _check_xml(stream: BinaryIO, size: int) -> None:
         raise InputError("the file ends before </modeling>; it is cut short, or the calculation still runs.")
 
 
-def _check_counts(head: bytes, size: int) -> None:
-    """Refuse a POSCAR whose numbers of atoms are more than the file has room for."""
-    for line in head.split(b"\n")[COUNTS]:
-        words = line.partition(b"!")[0].split()
-        if words and all(map(bytes.isdigit, words)) and sum(map(int, words)) > size:
-            raise InputError(
-                "has more atoms than the file has room for; it is cut short, or a number is wrong."
-            )
+def _check_poscar(rows: Iterator[bytes], size: int) -> None:
+    """Refuse a POSCAR of which the numbers of atoms are not those of its lines."""
+    number, atoms = 0, None
+    while atoms is None and number < COUNTS.stop:
+        words = next(rows, b"").partition(b"!")[0].split()
+        number += 1
+        if number > COUNTS.start and words and all(map(bytes.isdigit, words)):
+            atoms = sum(int(word[: LONGEST_COUNT + 1]) for word in words)
+    if atoms is None:
+        return  # ASE says what is wrong
+    if atoms > size:
+        raise InputError("has more atoms than the file has room for; it is cut short, or a number is wrong.")
+    mode, number = next(rows, b""), number + 1
+    if mode.strip()[:1].lower() == b"s":
+        mode, number = next(rows, b""), number + 1
+    if mode.strip()[:1].lower() not in MODES:
+        raise InputError(f"line {number}: expected Direct or Cartesian; repair it.")
+    for _ in range(atoms):
+        number += 1
+        if not _is_position(next(rows, b"")):
+            raise InputError(f"line {number}: expected one of {atoms} positions; the file may be cut short.")
+    if _is_position(next(rows, b"")):
+        raise InputError(f"line {number + 1}: follows the last of {atoms} atoms; a number of atoms is wrong.")
 
 
-def _check_dump(stream: BinaryIO) -> None:
+def _is_position(line: bytes) -> bool:
+    try:
+        return len(list(map(float, line.split()[:3]))) == 3
+    except ValueError:
+        return False
+
+
+def _check_dump(rows: Iterator[bytes]) -> None:
     """Refuse a dump with more or fewer lines of atoms than it says."""
     counts, expected, found = False, 0, 0  # whether the next line is a count; atoms declared and met
     where = None  # line that begins the atoms
-    for number, line in enumerate([*stream, b"ITEM: END"], start=1):
+    for number, line in enumerate(chain(rows, [b"ITEM: END"]), start=1):
         if line.startswith(b"ITEM:"):
             if where is not None and found != expected:
                 raise InputError(
@@ -87,23 +120,26 @@ def _check_dump(stream: BinaryIO) -> None:
             expected = int(line) if _is_count(line.strip()) else -1
 
 
-def _check_xdatcar(stream: BinaryIO) -> None:
+def _check_xdatcar(rows: Iterator[bytes]) -> None:
     """Refuse an XDATCAR with lines that belong to no step: ASE would stop there."""
     atoms, number = 0, 0
-    while line := stream.readline():
+    for line in rows:
         number += 1
         if STEPS["vasp-xdatcar"] not in line:
-            head = [line, *islice(stream, HEADER - 1)]
+            head = [line, *islice(rows, HEADER - 1)]
             if not any(map(bytes.strip, head)):
                 continue
             words = head[-1].split()
             if len(head) < HEADER or not words or not all(map(_is_count, words)):
                 raise InputError(f"line {number}: belongs to no step; remove what does not belong there.")
             atoms, number = sum(map(int, words)), number + HEADER
-            if STEPS["vasp-xdatcar"] not in stream.readline():
+            if STEPS["vasp-xdatcar"] not in next(rows, b""):
                 raise InputError(f"line {number}: expected 'Direct configuration='; repair the step.")
-        if sum(1 for _ in islice(stream, atoms)) < atoms:
-            raise InputError(f"line {number}: the step ends before its {atoms} atoms; it is cut short.")
+        for row in range(atoms):
+            if len(next(rows, b"").split()) < 3:
+                raise InputError(
+                    f"line {number + row + 1}: expected one of {atoms} positions; the file may be cut short."
+                )
         number += atoms
 
 
@@ -111,10 +147,10 @@ def _is_count(word: bytes) -> bool:
     return word.isdigit() and len(word) <= LONGEST_COUNT
 
 
-def _check_outcar(stream: BinaryIO) -> None:
+def _check_outcar(rows: Iterator[bytes]) -> None:
     """Refuse an OUTCAR that ends within a step: ASE would read those before it."""
     begun = None
-    for number, line in enumerate(stream, start=1):
+    for number, line in enumerate(rows, start=1):
         if ENDS in line:
             begun = None
         elif begun is None and BEGINS in line:
