@@ -69,7 +69,7 @@ def smooth_descriptors(
       cutoff: in Å, that of the search for neighbors where not given, and no larger.
 
     Returns:
-      Shape [n, 2k − 1], in Å⁻¹.
+      Shape [n, 2k − 1], in Å⁻¹; NaN for the atoms that have a candidate whose position is not a number.
 
     Raises:
       InputError: fewer candidates than k + 1, or a cutoff larger than that of the search.
@@ -89,7 +89,8 @@ def smooth_descriptors(
     squared = jnp.sum(vectors**2, axis=-1)
     order = jnp.argsort(jnp.where(neighbors.occupation > 0, squared, jnp.inf), axis=1)[:, : k + 1]
     ordered = jnp.take_along_axis(vectors, order[..., None], axis=1)
-    return jax.vmap(partial(smooth_descriptor, cutoff=cutoff))(ordered)
+    unknown = jnp.any(jnp.isnan(squared), axis=1, keepdims=True)  # sorted last, and so left out
+    return jnp.where(unknown, jnp.nan, jax.vmap(partial(smooth_descriptor, cutoff=cutoff))(ordered))
 
 
 @follows_dtype

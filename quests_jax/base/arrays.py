@@ -28,7 +28,7 @@ def as_floats(name: str, values: Any) -> Rows:
     except ValueError as reason:
         raise InputError(f"{name}: rows of different lengths; give one number per feature.") from reason
     if array.dtype.name in FLOATS:
-        return array
+        return _on_every_device(array)
     if array.dtype.kind in "iub":
         return array.astype(jnp.result_type(float) if isinstance(array, jax.Array) else np.float64)
     raise InputError(
@@ -36,10 +36,24 @@ def as_floats(name: str, values: Any) -> Rows:
     )
 
 
+def _on_every_device(array: Rows) -> Rows:
+    """The array, whole on each device where it is sharded over an explicit axis of a mesh."""
+    sharding = getattr(jax.typeof(array), "sharding", None) if isinstance(array, jax.Array) else None
+    if sharding is None or not any(sharding.spec):
+        return array
+    return jax.sharding.reshard(
+        array, jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
+    )
+
+
 def check_rows(name: str, x: Any, n_features: int | None = None, *, empty: bool = True) -> Rows:
     """Environments as an array [n, d] of floats, all of them finite; with `empty`, n may be 0."""
     x = as_floats(name, x)
     check_matrix(name, x, n_features)
+    if not all(isinstance(size, int) for size in x.shape):
+        raise InputError(
+            f"{name}: has the symbolic shape {x.shape}; export a program for each shape of numbers."
+        )
     if not empty and not len(x):
         raise InputError(f"{name}: holds no environments; give at least one.")
     bad = not_finite(x)

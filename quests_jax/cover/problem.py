@@ -19,7 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import InputError, check_finite_rows, check_matrix, check_positive
+from quests_jax.base.arrays import Rows, as_floats, check_rows, check_weights, host, known
+from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.budget import check_cost
@@ -86,18 +87,17 @@ def cover_problem(
     """
     bandwidth = check_positive("bandwidth", bandwidth)
     wanted = envs.in_float64() if targets is None else _targets(targets)
-    check_matrix("targets", rows_of(wanted), np.shape(envs.x)[1])
-    check_finite_rows("targets", np.asarray(rows_of(wanted)))
+    check_rows("targets", rows_of(wanted), np.shape(envs.x)[1])
     if not np.size(envs.x) or not len(wanted):
         raise InputError("the data set holds no environments to cover; give structures with atoms.")
     costs = np.ones(envs.n_structures) if cost is None else check_cost(cost, envs.n_structures)
-    weights = _weights(weights, len(wanted))
-    known = known_environments(reference, envs)
+    u = np.ones(len(wanted)) if weights is None else check_target_weights(weights, len(wanted))
+    there = known_environments(reference, envs)
     masses, dropped = all_masses(envs, wanted, bandwidth=bandwidth)
     return CoverProblem(
         masses=masses,
-        reference_mass=reference_mass(wanted, known, bandwidth),
-        weights=jnp.asarray(weights),
+        reference_mass=reference_mass(wanted, there, bandwidth),
+        weights=jnp.asarray(u, np.float64),
         cost=jnp.asarray(costs),
         counts=jnp.asarray(envs.counts),
         dropped=jnp.asarray(dropped),
@@ -163,17 +163,15 @@ def indicator(problem: CoverProblem, selected: Sequence[int] | np.ndarray) -> ja
     return jnp.zeros(problem.n_structures).at[np.asarray(selected, int)].set(1.0)
 
 
-def _weights(weights: ArrayLike | None, n: int) -> np.ndarray:
-    weights = np.ones(n) if weights is None else np.asarray(weights, np.float64)
-    if weights.shape != (n,):
-        raise InputError(f"weights: expected {n} numbers, one per environment, got shape {weights.shape}.")
-    bad = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-    if len(bad):
-        raise InputError(f"weight of environment {bad[0]} is {weights[bad[0]]}; weights must be at least 0.")
-    if not weights.sum() > 0:
+def check_target_weights(weights: ArrayLike, n: int) -> Rows:
+    """u of n environments to cover, of which one at least is not 0."""
+    weights = check_weights("weights", weights, n)
+    if known(weights) and not np.any(host(weights)):
         raise InputError("weights: all are 0; at least one environment must count.")
     return weights
 
 
 def _targets(targets: ArrayLike | Environments) -> Environments | np.ndarray:
-    return targets.in_float64() if isinstance(targets, Environments) else np.asarray(targets, np.float64)
+    if isinstance(targets, Environments):
+        return targets.in_float64()
+    return np.asarray(as_floats("targets", targets), np.float64)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import check_finite_rows, check_matrix
+from quests_jax.base.arrays import check_rows
 from quests_jax.base.environments import Environments, check_alike, rows_of
 from quests_jax.information import Rows, kernel_sum
 
@@ -21,11 +21,9 @@ def known_environments(reference: ArrayLike | Environments | None, envs: Environ
     """
     if reference is None:
         return envs.in_float64().take(slice(0))
+    rows = check_rows("reference", rows_of(reference), np.shape(envs.x)[1])
     if not isinstance(reference, Environments):
-        rows = np.asarray(reference, np.float64)
-        reference = Environments(rows, np.zeros(rows.shape[:1], np.int32), 1)
-    check_matrix("reference", reference.x, np.shape(envs.x)[1])
-    check_finite_rows("reference", np.asarray(reference.x))
+        reference = Environments(rows, np.zeros(len(rows), np.int32), 1)
     if not len(reference):
         return envs.in_float64().take(slice(0))
     check_alike(reference, envs)

@@ -99,3 +99,19 @@ def test_too_few_candidates_are_refused() -> None:
     neighbors = find_neighbors(atoms, k=K, cutoff=CUTOFF)
     with pytest.raises(InputError, match="find 7 or more"):
         smooth_descriptors(atoms.positions, atoms.cell.array, neighbors, k=K, cutoff=CUTOFF)
+
+
+def test_an_atom_whose_position_is_no_number_is_no_number_to_its_neighbors_alone() -> None:
+    atoms = bulk("Si", cubic=True) * (2, 2, 2)
+    atoms.rattle(0.05, seed=0)
+    near = find_neighbors(atoms, k=20, cutoff=4.0)  # more candidates than are described
+    describe = lambda R: smooth_descriptors(R, atoms.cell.array, near, k=8, cutoff=4.0)  # noqa: E731
+    positions = np.array(atoms.positions)
+    clean = np.asarray(describe(positions))
+    positions[7, 1] = np.nan
+    found = np.asarray(describe(positions))
+    is_near = np.any((np.asarray(near.index) == 7) & (np.asarray(near.occupation) > 0), axis=1)
+    is_near[7] = True
+    assert np.all(np.isnan(found[is_near]))
+    np.testing.assert_array_equal(found[~is_near], clean[~is_near])
+    assert 0 < is_near.sum() < len(atoms)

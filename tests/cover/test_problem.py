@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from toy_covers import BANDWIDTH, COUNTS, loop_coverage, toy, toy_problem, uneve
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import make_environments
-from quests_jax.cover import atom_costs, cover_problem, coverage, distinct_weights
+from quests_jax.cover import atom_costs, cover_problem, coverage, distinct_weights, msc
 from quests_jax.cover.problem import indicator
 from quests_jax.information import diversity
 
@@ -69,9 +70,14 @@ BAD = {
     "negative cost": ({"cost": [-1.0] * 8}, "cost of structure 0 is -1.0"),
     "no number": ({"cost": [np.nan] * 8}, "cost of structure 0 is nan"),
     "costs of others": ({"cost": [1.0]}, r"cost: expected 8 numbers, one per structure, got shape \(1,\)"),
-    "negative weight": ({"weights": -np.ones(20)}, "weight of environment 0 is -1.0"),
+    "negative weight": ({"weights": -np.ones(20)}, "weights: number 0 is -1.0"),
     "no weight": ({"weights": np.zeros(20)}, "all are 0"),
     "weights of others": ({"weights": np.ones(3)}, "expected 20 numbers, one per environment"),
+    "weight is no number": ({"weights": np.full(20, np.nan)}, "weights: number 0 is nan"),
+    "target is no number": (
+        {"targets": [[0.0, 0.0], [0.0, np.inf]]},
+        "targets: environment 1 holds a value that is not finite",
+    ),
     "other features": ({"reference": np.ones((4, 3))}, "reference: expected 2 features"),
     "bandwidth": ({"bandwidth": 0.0}, "bandwidth must be a positive number"),
 }
@@ -83,6 +89,21 @@ def test_bad_input_is_refused_in_one_line(name):
     with pytest.raises(InputError, match=message) as error:
         cover_problem(toy(0), **({"bandwidth": BANDWIDTH} | options))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("as_environments", [False, True])
+def test_a_reference_that_is_not_finite_is_refused_by_name(value, as_environments):
+    reference = np.asarray(toy(1).x)[:5].copy()
+    if as_environments:  # what the constructor refuses may come out of a traced function
+        reference = jax.tree.map(lambda x: x, make_environments(reference, np.zeros(5, int)))
+        reference.x[3, 1] = value
+    else:
+        reference[3, 1] = value
+    message = "reference: environment 3 holds a value that is not finite"
+    for rule in (cover_problem, lambda envs, **options: msc(envs, size=2, **options)):
+        with pytest.raises(InputError, match=message):
+            rule(toy(0), bandwidth=BANDWIDTH, reference=reference)
 
 
 def test_nothing_to_cover_is_refused():

@@ -180,6 +180,13 @@ def test_it_can_be_jitted_and_keeps_float32():
         ({"size": S}, "size 8 is the whole data set"),
         ({"size": 0}, "size must be a fraction"),
         ({"cost": -np.ones(S)}, "costs must be positive and finite"),
+        ({"weights": np.append(np.ones(N - 1), np.nan)}, f"weights: number {N - 1} is nan"),
+        ({"weights": np.append(-1.0, np.ones(N - 1))}, "weights: number 0 is -1.0"),
+        ({"weights": np.zeros(N)}, "weights: all are 0"),
+        ({"weights": np.ones(N - 1)}, f"weights: expected {N} numbers"),
+        ({"reference": np.full((2, 2), np.nan)}, "reference: environment 0 holds a value that is not finite"),
+        ({"reference": np.ones((2, 3))}, "reference: expected 2 features"),
+        ({"targets": np.full((2, 2), np.inf)}, "targets: environment 0 holds a value that is not finite"),
     ],
 )
 def test_bad_input_is_refused(options, message):

@@ -11,9 +11,13 @@ import pytest
 pytestmark = pytest.mark.slow
 
 PROGRAM = """
-import jax, numpy as np
+import logging
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+from quests_jax.base.checks import InputError
 from quests_jax.base.precision import double_precision
-from quests_jax.information import delta_entropy, kernel_product, over_devices
+from quests_jax.information import delta_entropy, entropy, kernel_product, log_kernel_sum, over_devices
+from quests_jax.information import structure_masses
 assert jax.device_count() == 8
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(1500, 12)) * 0.02, rng.normal(size=(1003, 12)) * 0.02
@@ -32,6 +36,49 @@ several = spread(y, x, bandwidth=np.array([0.01, 0.02]))
 np.testing.assert_allclose(several, [-np.log(kernel(0.01).sum(axis=1)), one], atol=1e-12)
 v = rng.normal(size=(1500, 2))
 np.testing.assert_allclose(over_devices(kernel_product)(y, x, v), kernel(0.015) @ v, atol=1e-12)
+
+compiled = []
+logging.getLogger("jax").addHandler(handler := logging.Handler())
+handler.emit = lambda record: compiled.append(record.getMessage())
+with jax.log_compiles():
+    spread(y + 0.01, x - 0.01, bandwidth=np.array([0.02, 0.03]))
+assert not [line for line in compiled if line.startswith("Compiling")], compiled
+
+jax.config.update("jax_enable_x64", True)
+small, few = y[:40], x[:50]
+mesh = jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Auto,))
+weights = rng.uniform(size=50) * (rng.uniform(size=50) < 0.7)
+
+def total(y, x, w, h):
+    return log_kernel_sum(y, x, weights=w, bandwidth=h).sum() + 30 * entropy(y, bandwidth=h)
+
+def dense(y, x, w, h):
+    K = lambda y, x: jnp.exp(-jnp.sum((y[:, None] - x[None]) ** 2, axis=2) / (2 * h**2))
+    own = lambda y: -jnp.mean(jnp.log(jnp.mean(K(y, y), axis=1)))
+    return jnp.log(K(y, x) @ w).sum() + 30 * sum(own(block) for block in y.reshape(8, 5, -1))
+
+def checked(f, spec, out, **options):
+    return jax.jit(jax.shard_map(f, mesh=mesh, in_specs=spec, out_specs=out, **options))
+
+rows, whole = P("rows"), P()
+summed = checked(lambda *a: jax.lax.psum(total(*a), "rows"), (rows, whole, whole, whole), whole)
+at = small, few, weights, 0.02
+found, expected = (jax.value_and_grad(f, (0, 1, 2, 3))(*at) for f in (summed, dense))
+for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected)):
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-10 * abs(np.asarray(b)).max())
+
+masses = lambda y, x: structure_masses(y, x, np.zeros(50, int), 1)
+try:
+    checked(masses, (rows, whole), P(None, "rows"))(small, few)
+    raise AssertionError("not refused")
+except InputError as refusal:
+    assert "needs check_vma=False" in str(refusal)
+
+explicit = jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Explicit,))
+placed = jax.device_put(small, NamedSharding(explicit, rows))
+for f in (delta_entropy, jax.jit(delta_entropy)):
+    np.testing.assert_allclose(f(placed, few), -np.log(np.exp(
+        -((small[:, None] - few[None]) ** 2).sum(axis=2) / (2 * 0.015**2)).sum(axis=1)), rtol=1e-9)
 """
 
 

@@ -25,12 +25,14 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from quests_jax.base.arrays import check_rows
 from quests_jax.base.checks import InputError, check_positive
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import Size, as_size
 from quests_jax.cover.budget import check_cost
 from quests_jax.cover.measures import SATURATED, Measure, check_measure
+from quests_jax.cover.problem import check_target_weights
 from quests_jax.cover.solvers.soft_conditions import Frame, mass_by_sums, solved
 from quests_jax.cover.solvers.soft_newton import Inputs, smoothed
 from quests_jax.information import DEFAULT_BANDWIDTH, Rows, kernel_sum
@@ -122,7 +124,14 @@ def soft_cover(
       measure: φ; its `smooth` is φ_T, or φ itself where it has none.
 
     Raises:
-      InputError: a size out of range or of all structures, or a temperature or cost that is not positive.
+      InputError: a size out of range or of all structures, a temperature or cost that is not positive,
+        weights that are negative or all 0, or targets or a reference that are not finite.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> soft = soft_cover(envs, size=2, temperature=0.1, bandwidth=0.1)
+    >>> bool(soft.converged), soft.weights.round(2).tolist()
+    (True, [0.25, 0.92, 0.83])
     """
     check_measure(measure)
     temperature = temperature if _is_traced(temperature) else check_positive("temperature", temperature)
@@ -131,15 +140,19 @@ def soft_cover(
     costs = np.ones(envs.n_structures) if cost is None else cost
     if not _is_traced(costs):
         costs = check_cost(costs, envs.n_structures)
-    wanted = envs if targets is None else _as_environments(targets, dtype)
+    wanted = envs if targets is None else _as_environments("targets", targets, envs)
     rows = jnp.asarray(wanted.x)
-    u = jnp.ones(len(rows), dtype) if weights is None else jnp.asarray(weights, dtype)
-    known = jnp.zeros(len(rows), dtype)
+    u = (
+        jnp.ones(len(rows), dtype)
+        if weights is None
+        else jnp.asarray(check_target_weights(weights, len(rows)), dtype)
+    )
+    there = jnp.zeros(len(rows), dtype)
     if reference is not None:
         of_target = dataclasses.replace(wanted, x=rows.astype(dtype))
-        given = _as_environments(reference, dtype)
+        given = _as_environments("reference", reference, envs)
         given = given if wanted.elements is not None else jnp.asarray(given.x)
-        known = kernel_sum(
+        there = kernel_sum(
             of_target if wanted.elements is not None else of_target.x, given, bandwidth=bandwidth
         )
     inputs = Inputs(
@@ -147,7 +160,7 @@ def soft_cover(
         rows.astype(dtype),
         jnp.asarray(bandwidth, dtype),
         u / jnp.sum(u),
-        known,
+        there,
         jnp.asarray(costs, dtype),
         jnp.asarray(_limit(size, costs), dtype),
         jnp.asarray(temperature, dtype),
@@ -167,11 +180,9 @@ def _is_traced(value: object) -> bool:
     return isinstance(value, Tracer)
 
 
-def _as_environments(rows: Rows, dtype: jnp.dtype) -> Environments:
-    if isinstance(rows, Environments):
-        return rows
-    x = jnp.asarray(rows, dtype)
-    return Environments(x, np.zeros(len(x), np.int32), 1)
+def _as_environments(name: str, rows: Rows, envs: Environments) -> Environments:
+    x = check_rows(name, rows_of(rows), np.shape(envs.x)[1])
+    return rows if isinstance(rows, Environments) else Environments(x, np.zeros(len(x), np.int32), 1)
 
 
 def _limit(size: float | Size | jax.Array, cost: ArrayLike) -> ArrayLike:

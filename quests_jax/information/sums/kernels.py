@@ -32,6 +32,7 @@ from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.numerics import finite_rows
 from quests_jax.base.shapes import padded_size
 from quests_jax.information.sums import masses, primitives, streaming
+from quests_jax.information.sums.sharding import refuse_varying
 from quests_jax.information.sums.tiles import TILE
 
 ROUNDINGS = 10.0  # allowed errors of an exponent in masses that are good enough for a bound
@@ -86,6 +87,7 @@ def log_sum_of_others(
     number = number.reshape(-1).astype(np.int32)
     chosen = None if rows is None else check_row_numbers("rows", rows, len(x))
     given = _prepared(x if chosen is None else x[chosen], x, bandwidth)
+    refuse_varying("log_sum_of_others", given.y, given.x)
     groups = _padded(number if chosen is None else number[chosen]), _padded(number)
     return given.rows_of_y(_log_sum_of_others(*given.sides, given.h, groups))
 
@@ -107,6 +109,7 @@ def cross_kernel_sums(
     the kernel sum of data sets of any size. Not differentiable.
     """
     given = _prepared(y, x, bandwidth, several=False)
+    refuse_varying("cross_kernel_sums", given.y, given.x)
     of_y, of_x = _cross(*given.sides, given.h)
     return given.rows_of_y(of_y), of_x[: given.n].astype(given.dtype)
 
@@ -144,6 +147,7 @@ def structure_masses(
         y, x = check_rows("y", y), check_rows("x", x)
         return jnp.zeros((n_structures, len(y)), _common(y.dtype, x.dtype))
     given = _prepared(y, x, bandwidth, several=False)
+    refuse_varying("structure_masses", given.y, given.x)
     number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
     total = _masses(n_structures, streaming.SKIPPED, *given.sides, number, given.h)
     return total[: given.m].T.astype(given.dtype)

@@ -31,24 +31,32 @@ from jax.interpreters import ad, batching, mlir
 from quests_jax.base.numerics import finite_rows
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information.sums import dense, streaming
+from quests_jax.information.sums.sharding import alike, varying_over
 
 
 def _primitive(name: str, impl: Callable, shape: Callable) -> jax.extend.core.Primitive:
     """A primitive lowered from `impl`, whose last argument is the bandwidth.
 
     Under vmap it runs once per member; where the bandwidth alone is mapped and `impl` takes several,
-    all share one pass over the distances.
+    all share one pass over the distances. In a `jax.shard_map` the result varies over the devices as the
+    arguments do, which `_bind` makes alike; `impl` does not know of devices.
     """
     impl = follows_dtype(impl)  # also where it is compiled by a process that has float64 switched off
     primitive = jax.extend.core.Primitive(name)
     primitive.def_impl(jax.jit(impl, static_argnames="power"))
     primitive.def_abstract_eval(
-        lambda *args, power: ShapedArray(args[-1].shape + shape(*args), args[-1].dtype)
+        lambda *args, power: varying_over(args[-1].shape + shape(*args), args[-1].dtype, args[-1])
     )
-    mlir.register_lowering(primitive, follows_dtype(mlir.lower_fun(impl, multiple_results=False)))
+    lower = mlir.lower_fun(impl, multiple_results=False)
+
+    def lowering(ctx, *args, power):
+        plain = [ShapedArray(aval.shape, aval.dtype) for aval in ctx.avals_in]
+        return lower(ctx.replace(avals_in=plain), *args, power=power)
+
+    mlir.register_lowering(primitive, follows_dtype(lowering))
 
     def batch(args, dims, *, power):
-        bind = partial(primitive.bind, power=power)
+        bind = partial(_bind, primitive, power=power)
         only_bandwidths = dims[-1] is not None and not any(d is not None for d in dims[:-1])
         if primitive in _SEVERAL_BANDWIDTHS and only_bandwidths and args[-1].ndim == 1:
             return bind(*args), 0
@@ -65,6 +73,11 @@ def _primitive(name: str, impl: Callable, shape: Callable) -> jax.extend.core.Pr
     return primitive
 
 
+def _bind(primitive: jax.extend.core.Primitive, *args: jax.Array, power: int) -> jax.Array:
+    """The primitive of arguments that all vary over the same axes of devices."""
+    return primitive.bind(*alike(*args), power=power)
+
+
 _SEVERAL_BANDWIDTHS: set[jax.extend.core.Primitive] = set()
 
 
@@ -78,9 +91,9 @@ def _one_bandwidth(primitive: jax.extend.core.Primitive, jvp: Callable) -> None:
         tangents = [ad.instantiate_zeros(t) for t in tangents[1:]]
 
         def each(*args):
-            return jax.lax.map(lambda h: primitive.bind(count, *args[:-1], h, power=power), args[-1])
+            return jax.lax.map(lambda h: _bind(primitive, count, *args[:-1], h, power=power), args[-1])
 
-        value = primitive.bind(count, *primals, power=power)
+        value = _bind(primitive, count, *primals, power=power)
         return value, jax.jvp(each, tuple(primals), tuple(tangents))[1]
 
     _SEVERAL_BANDWIDTHS.add(primitive)
@@ -147,7 +160,7 @@ def product(
     power: int = 0,
 ) -> jax.Array:
     """Σ_j q_ij^k exp(s_ij − a_i − b_j) v_jc, shape [m, c]."""
-    return _product_p.bind(counts, y, x, v, a, b, h, power=power)
+    return _bind(_product_p, counts, y, x, v, a, b, h, power=power)
 
 
 def _product_jvp(primals, tangents, *, power):
@@ -212,7 +225,7 @@ _log_sum_p = _primitive("log_kernel_sum", _log_sum_impl, lambda counts, y, x, w,
 
 def log_sum(counts: jax.Array, y: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
     """ln Σ_j w_j exp(s_ij), shape [m] or [H, m]."""
-    return _log_sum_p.bind(counts, y, x, w, h, power=0)
+    return _bind(_log_sum_p, counts, y, x, w, h, power=0)
 
 
 def _log_sum_jvp(primals, tangents, power):
@@ -243,7 +256,7 @@ _self_sum_p = _primitive("self_kernel_sum", _self_sum_impl, lambda count, x, w, 
 
 def self_sum(count: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array, *, power: int = 0) -> jax.Array:
     """Σ_j w_j q_ij^k exp(s_ij) for y = x, shape [n] or [H, n]."""
-    return _self_sum_p.bind(count, x, w, h, power=power)
+    return _bind(_self_sum_p, count, x, w, h, power=power)
 
 
 def _steep(count, x, v, h, power):
@@ -294,7 +307,7 @@ def _self_sum_jvp(primals, tangents, power):
     def by_h(dh):
         return (self_sum(count, x, w, h, power=power + 1) - 2 * power * value) * (dh / h)
 
-    rules = [(dx, lambda dx: _tangent_p.bind(count, x, w, dx, h, power=power)), (dh, by_h)]
+    rules = [(dx, lambda dx: _bind(_tangent_p, count, x, w, dx, h, power=power)), (dh, by_h)]
     rules += [(dw, lambda dw: self_sum(count, x, dw, h, power=power))]
     return value, _sum_tangents(rules, value)
 
@@ -318,7 +331,7 @@ def _jvp_of(primitive, formula):
         count, *primals = primals
         tangents = [ad.instantiate_zeros(t) for t in tangents[1:]]
         at = lambda *args: formula(count, *args, power=power)  # noqa: E731
-        return primitive.bind(count, *primals, power=power), jax.jvp(at, tuple(primals), tuple(tangents))[1]
+        return _bind(primitive, count, *primals, power=power), jax.jvp(at, tuple(primals), tuple(tangents))[1]
 
     ad.primitive_jvps[primitive] = rule
 
@@ -327,7 +340,7 @@ def _transpose_to(primitive, other):
     def rule(cotangent, count, x, w, linear, h, *, power):
         if isinstance(cotangent, ad.Zero):
             return (None,) * 5
-        return None, None, None, other.bind(count, x, w, cotangent, h, power=power), None
+        return None, None, None, _bind(other, count, x, w, cotangent, h, power=power), None
 
     ad.primitive_transposes[primitive] = rule
 

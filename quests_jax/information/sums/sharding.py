@@ -1,18 +1,60 @@
-"""Rows over devices: the same sums on several GPUs, TPU cores or hosts. A wrapper, not an algorithm."""
+"""Rows over devices: the same sums on several GPUs, TPU cores or hosts. A wrapper, not an algorithm.
+
+In a `jax.shard_map` that checks it, JAX knows of every array over which axes of devices it varies.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import ShapedArray
 from jax.sharding import Mesh, PartitionSpec
 from jax.typing import ArrayLike
 
 from quests_jax.base.arrays import as_floats, check_bandwidth, check_rows
+from quests_jax.base.checks import InputError
 from quests_jax.base.precision import follows_dtype
+
+
+def alike(*arrays: jax.Array) -> list[jax.Array]:
+    """The arrays, all of them varying over every axis of devices that one of them varies over."""
+    wanted = _varies(arrays)
+    return [_varying(a, tuple(wanted - _varies([a]))) for a in arrays]
+
+
+def varying_over(shape: tuple[int, ...], dtype: jnp.dtype, like: ShapedArray) -> ShapedArray:
+    """The type of an array that varies over the devices that `like` does, which has one axis at most."""
+    if not _varies([like]):
+        return ShapedArray(shape, dtype)
+    return like.update(shape=shape, dtype=dtype, weak_type=False)
+
+
+def refuse_varying(name: str, *arrays: jax.Array) -> None:
+    """Raise `InputError` where an array varies over devices, for a function with loops of its own."""
+    if _varies(arrays):
+        raise InputError(f"{name} in a jax.shard_map needs check_vma=False; pass it, or call {name} outside.")
+
+
+def _varying(array: jax.Array, axes: tuple[str, ...]) -> jax.Array:
+    if not axes:
+        return array
+    if hasattr(jax.lax, "pcast"):
+        return jax.lax.pcast(array, axes, to="varying")
+    return jax.lax.pvary(array, axes)  # until 0.8  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _varies(arrays: Sequence[Any]) -> frozenset:
+    return frozenset().union(*(_axes(a if isinstance(a, ShapedArray) else jax.typeof(a)) for a in arrays))
+
+
+def _axes(kind: Any) -> frozenset:
+    """Axes of devices that an array of a type varies over; `vma` until jax 0.9."""
+    return kind.mat.varying if hasattr(kind, "mat") else getattr(kind, "vma", frozenset())
 
 
 def over_devices(f: Callable[..., jax.Array], mesh: Mesh | None = None) -> Callable[..., jax.Array]:
@@ -20,7 +62,8 @@ def over_devices(f: Callable[..., jax.Array], mesh: Mesh | None = None) -> Calla
 
     For any f whose row i depends on row i of y alone: `log_kernel_sum`, `kernel_sum`, `delta_entropy`,
     `kernel_product`. The result is that of f up to rounding, and can be differentiated like f. It is compiled
-    once for each shape and set of options. In a `jax.shard_map` of your own, sums need `check_vma=False`.
+    once for each shape and set of options. In a `jax.shard_map` of your own, measures and sums that can be
+    differentiated are right with `check_vma=True` too; the others ask for `check_vma=False`.
 
     Args:
       f: function of queries y [m, d] and a reference x [n, d] that returns shape [m, ...], or [H, m] for
