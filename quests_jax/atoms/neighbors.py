@@ -57,7 +57,14 @@ class Nearest(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Neighbors:
-    """Nearest neighbors as integers, which stay valid while positions and cell are differentiated."""
+    """Nearest neighbors as integers, which stay valid while positions and cell are differentiated.
+
+    >>> from ase.build import bulk
+    >>> from quests_jax.atoms import find_neighbors
+    >>> near = find_neighbors(bulk("Cu", cubic=True), k=4, cutoff=3.0)
+    >>> near.k, near.cutoff, near.within(2.7)
+    (4, 3.0, 2.7)
+    """
 
     index: jax.Array  # [n, K] int32
     shift: jax.Array  # [n, K, 3] int32

@@ -11,7 +11,15 @@ import numpy as np
 
 
 class InputError(ValueError):
-    """Bad input: a one-line message naming what is wrong, where, and what to do."""
+    """Bad input: a one-line message naming what is wrong, where, and what to do.
+
+    >>> import quests_jax as qj
+    >>> try:
+    ...     qj.entropy([[0.0], [float("nan")]])
+    ... except qj.InputError as error:
+    ...     print(error)
+    x: environment 1 holds a value that is not finite; remove or repair it.
+    """
 
 
 class FlawedStructure(InputError):

@@ -31,6 +31,11 @@ class Environments:
     Raises:
       InputError: shapes that disagree, a value that is not finite, numbers that do not ascend from 0 on or
         are not below `n_structures`, or no atomic numbers.
+
+    >>> import numpy as np
+    >>> envs = Environments(np.array([[0.0], [0.5], [1.0]]), np.array([0, 0, 1]), 2)
+    >>> len(envs), envs.counts.tolist(), len(envs[:2])
+    (3, [2, 1], 2)
     """
 
     x: Rows  # [n, d] float, Å⁻¹ for QUESTS descriptors
@@ -194,6 +199,10 @@ def make_environments(
 
     With the atomic number of each center, `elements` [n], environments of different elements are told apart.
     Raises `InputError` if shapes disagree, a value is not finite, or the numbers do not ascend.
+
+    >>> envs = make_environments([[0.0], [0.5], [1.0]], [0, 0, 1])
+    >>> envs.n_structures, envs.x.dtype.name
+    (2, 'float64')
     """
     x = check_rows("x", x)
     number = check_structure_id(structure_id, len(x))

@@ -22,7 +22,12 @@ COST_ROUNDING = 1e-9  # relative excess over a budget that is rounding of a sum 
 
 
 class Budget(NamedTuple):
-    """Σ_s cost_s w_s ≤ limit; see `cost_budget` and `atom_budget`."""
+    """Σ_s cost_s w_s ≤ limit; see `cost_budget` and `atom_budget`.
+
+    >>> budget = Budget(jnp.array([1.0, 2.5]), jnp.array(3.0))
+    >>> float(budget.limit)
+    3.0
+    """
 
     cost: jax.Array  # [S], positive
     limit: jax.Array  # []

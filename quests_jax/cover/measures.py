@@ -25,7 +25,21 @@ TOLERANCE = 1e-9  # relative error of the inequality that is rounding
 
 
 class Measure(NamedTuple):
-    """A concave φ, not falling in m, with φ(m) = min_θ [θ m + ψ(θ)]."""
+    """A concave φ, not falling in m, with φ(m) = min_θ [θ m + ψ(θ)].
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> root = Measure(  # √(m + 0.01) = min_θ [θ (m + 0.01) + 1/4θ]
+    ...     value=lambda m: jnp.sqrt(m + 0.01),
+    ...     offset=lambda theta: 0.25 / theta + 0.01 * theta,
+    ...     step=lambda theta, sigma, m: 0.5 / jnp.sqrt(jnp.maximum(m, 0.0) + 0.01),
+    ... )
+    >>> check_measure(root)
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> chosen = qj.greedy_cover(problem, size=1, measure=root)
+    >>> qj.certify(problem, chosen, measure=root).certified_ratio <= 1
+    True
+    """
 
     value: Callable  # m -> φ(m)
     offset: Callable  # θ -> ψ(θ)

@@ -18,7 +18,13 @@ BLOCK = 32  # structures whose masses are formed at a time
 
 
 class Prefixes(NamedTuple):
-    """Measures of the first 1, 2, ..., t structures of a selection; nats."""
+    """Measures of the first 1, 2, ..., t structures of a selection; nats.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> qj.cover.prefix_metrics(envs, [1, 2], bandwidth=0.1).n_environments.tolist()
+    [2, 3]
+    """
 
     n_environments: np.ndarray  # [t] int
     entropy: np.ndarray  # [t]

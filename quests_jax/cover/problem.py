@@ -35,7 +35,14 @@ COVERED = 1e-9  # an environment whose mass is this close to 1 is covered
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class CoverProblem:
-    """Masses, weights and costs, all in float64; see `cover_problem`."""
+    """Masses, weights and costs, all in float64; see `cover_problem`.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1, cost=[1, 2, 1])
+    >>> problem.n_structures, problem.cost.tolist(), problem.weights.tolist()
+    (3, [1.0, 2.0, 1.0], [1.0, 1.0, 1.0, 1.0])
+    """
 
     masses: Masses  # M, [S, n]
     reference_mass: jax.Array  # [n], r

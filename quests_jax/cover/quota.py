@@ -23,7 +23,12 @@ from quests_jax.cover.budget import COST_ROUNDING
 
 
 class Quota(NamedTuple):
-    """At least `at_least[g]` structures of group g."""
+    """At least `at_least[g]` structures of group g.
+
+    >>> import numpy as np
+    >>> make_quota(["bulk", "bulk", "slab"], np.array([2.0, 1.0, 1.0]), at_least=1).by_cost.tolist()
+    [1, 0, 2]
+    """
 
     group: jax.Array  # [S] int32, of each structure
     at_least: jax.Array  # [G] int32

@@ -11,7 +11,14 @@ from quests_jax.base.checks import InputError
 
 
 class Selection(NamedTuple):
-    """Chosen structures in order of choice, and what is known about how good the choice is."""
+    """Chosen structures in order of choice, and what is known about how good the choice is.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> chosen = qj.greedy_cover(qj.cover_problem(envs, bandwidth=0.1), size=1)
+    >>> chosen.selected.tolist(), chosen.coverage, chosen.certified_ratio is None
+    ([1], 0.75, True)
+    """
 
     selected: np.ndarray  # [t] int, structure numbers in order of choice; every prefix is an answer too
     gains: np.ndarray  # [t] float, what each choice added by the measure of the method

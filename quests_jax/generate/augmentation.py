@@ -38,7 +38,11 @@ SHORTENED = 6  # times a step that crosses the target; a jump of the descriptor 
 
 
 class Goal(NamedTuple):
-    """Requirements of a new structure, and limits of the search for it."""
+    """Requirements of a new structure, and limits of the search for it.
+
+    >>> Goal(target=5.0, closest=2.0).max_steps
+    100
+    """
 
     target: float = 30.0  # nats; infinite for as much as there is
     pool: Pool = jnp.mean  # δH of all atoms to the number that is to reach it, such as jnp.mean or jnp.max

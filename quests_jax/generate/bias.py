@@ -35,7 +35,12 @@ Energy = Callable[[jax.Array], jax.Array]  # positions [n, 3] in Å to eV
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """Known environments, and how environments are described."""
+    """Known environments, and how environments are described.
+
+    >>> known = Known(np.zeros((2, 7)), k=4, cutoff=3.0)
+    >>> known.padded().x.shape  # references of similar sizes share a program
+    (256, 7)
+    """
 
     x: Rows  # [r, 2k − 1] Å⁻¹, see `known_environments`
     weights: ArrayLike | None = None  # [r] of the rows of x, 1 each where not given

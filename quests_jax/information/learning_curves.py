@@ -26,7 +26,12 @@ INFINITE = 1e12  # environments at which the fitted curve counts as converged, a
 
 
 class LearningCurve(NamedTuple):
-    """Entropy of samples of growing size."""
+    """Entropy of samples of growing size.
+
+    >>> curve = LearningCurve(np.array([1, 2]), np.array([[0.0, 0.5], [0.0, 0.7]]))
+    >>> curve.mean.round(2).tolist()
+    [0.0, 0.6]
+    """
 
     sizes: np.ndarray  # [t] int, environments
     entropies: np.ndarray  # [repeats, t], nats
@@ -126,7 +131,11 @@ def information_gap(curve: LearningCurve) -> float:
 
 
 class Estimate(NamedTuple):
-    """An estimate from a sample, with its 95 % interval."""
+    """An estimate from a sample, with its 95 % interval.
+
+    >>> Estimate(0.5, 0.1).value
+    0.5
+    """
 
     value: float
     half_width: float  # of its 95 % confidence interval; 0 where nothing was left to chance

@@ -34,7 +34,15 @@ DEFAULT_SIZE = 0.1
 
 
 class Compression(NamedTuple):
-    """Result of `compress`."""
+    """Result of `compress`.
+
+    >>> from ase.build import bulk
+    >>> import quests_jax as qj
+    >>> copper = [bulk("Cu", a=a, cubic=True) for a in (3.5, 3.6, 3.7, 3.8)]
+    >>> found = qj.compress(copper, size=2, k=8)
+    >>> len(found.structures), found.summary["n_structures"]
+    (2, 4)
+    """
 
     selection: Selection
     structures: list[Atoms]  # the chosen ones, in order of choice; empty if only environments were given

@@ -39,7 +39,15 @@ class Data(NamedTuple):
 
 
 class Relaxation(NamedTuple):
-    """The best relaxed choice and the best bound found so far, both per Σ u."""
+    """The best relaxed choice and the best bound found so far, both per Σ u.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> relaxed = qj.cover.relax(problem, qj.cover.make_budget(problem, size=2))
+    >>> bool(relaxed.value <= relaxed.upper_bound + 1e-9)
+    True
+    """
 
     weights: jax.Array  # [S] in [0, 1], w
     value: jax.Array  # [], F(w)

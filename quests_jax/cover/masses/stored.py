@@ -37,7 +37,13 @@ HEIGHT = 64  # rows of a block
 
 
 class DenseMasses(NamedTuple):
-    """Every M_si."""
+    """Every M_si.
+
+    >>> import jax.numpy as jnp
+    >>> masses = DenseMasses(jnp.array([[1.0, 0.5], [0.0, 1.0]]))
+    >>> masses.n_structures, masses.total(jnp.array([1.0, 1.0])).tolist()
+    (2, [1.0, 1.5])
+    """
 
     values: jax.Array  # [S, n]
 

@@ -28,7 +28,17 @@ Level = jax.Array  # [n]
 
 
 class Objective(NamedTuple):
-    """Functions of a problem and a level, per Σ u; every gain falls as the level grows."""
+    """Functions of a problem and a level, per Σ u; every gain falls as the level grows.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> from quests_jax.cover import FACILITY_LOCATION
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> isinstance(FACILITY_LOCATION, Objective)
+    True
+    >>> qj.greedy_cover(problem, size=1, measure=FACILITY_LOCATION).selected.tolist()
+    [1]
+    """
 
     start: Callable[[CoverProblem], Level]  # before anything is chosen
     add: Callable[[CoverProblem, Level, jax.Array, jax.Array], Level]  # structure s, times 1 or 0

@@ -72,6 +72,11 @@ def over_devices(f: Callable[..., jax.Array], mesh: Mesh | None = None) -> Calla
 
     Returns:
       A function with the signature of f.
+
+    >>> from quests_jax.information import delta_entropy
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> over_devices(delta_entropy)(x, x, bandwidth=0.1).round(4).tolist()
+    [-0.6931, -0.6931, 0.0]
     """
     mesh = Mesh(np.asarray(jax.devices()), ("rows",)) if mesh is None else mesh
     rows, everywhere = PartitionSpec(*mesh.axis_names), PartitionSpec()
