@@ -190,7 +190,7 @@ def test_every_derivative_is_that_of_finite_differences(name, dtype):
             direction = rng.normal(size=given[each].shape) * (H if each in "yxh" else 1)
             expected = differences(equation, exact, each, direction, mix)
             found = np.sum(np.asarray(slope, float) * direction)
-            cancelled = np.finfo(dtype).eps * extent if each in "yx" else 0  # what is promised by rows
+            cancelled = float(np.finfo(dtype).eps) * extent if each in "yx" else 0  # what is promised by rows
             assert found == pytest.approx(expected, rel=0, abs=200 * ROUNDING[dtype] + 40 * cancelled), (
                 each,
                 extent,

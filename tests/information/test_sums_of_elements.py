@@ -56,6 +56,49 @@ def test_each_sum_is_that_of_the_kernel_with_elements():
     np.testing.assert_allclose(masses, expected, rtol=1e-12, atol=1e-15)
 
 
+def with_bad(values: np.ndarray, row: int) -> np.ndarray:
+    changed = np.array(values)
+    changed[row] = np.nan
+    return changed
+
+
+LAST = len(mixture()) - 1
+WRONG = {
+    "weights": (
+        lambda x: information.self_kernel_sum(x, weights=with_bad(np.ones(60), LAST)),
+        f"number {LAST} ",
+    ),
+    "few weights": (lambda x: information.log_kernel_sum(x, x, weights=np.ones(50)), "expected 60 numbers"),
+    "values": (
+        lambda x: information.kernel_product(x, x, with_bad(np.ones((60, 2)), LAST)),
+        f"v: row {LAST} ",
+    ),
+    "few values": (
+        lambda x: information.kernel_product(x, x, np.ones((50, 2))),
+        r"v: expected shape \[60, c\]",
+    ),
+    "structures": (lambda x: information.structure_masses(x, x, np.arange(60) + 2**32, 60), "goes up to"),
+    "few structures": (lambda x: information.structure_masses(x, x, np.arange(50), 60), "expected 60 whole"),
+    "groups": (lambda x: information.log_sum_of_others(x, np.arange(50)), "group: expected 60 whole numbers"),
+    "rows": (lambda x: information.log_sum_of_others(x, np.arange(60), rows=[60]), "rows: expected numbers"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_named_by_its_row_in_the_whole_set(name):
+    """Inside, each element is a set of its own, whose row numbers say nothing to the caller."""
+    call, message = WRONG[name]
+    with pytest.raises(InputError, match=message):
+        call(mixture())
+
+
+def test_some_rows_may_be_a_mask():
+    x, group = mixture(), np.arange(60) % 3
+    mask = np.arange(60) % 4 == 1
+    numbers = information.log_sum_of_others(x, group, rows=np.flatnonzero(mask), bandwidth=H)
+    np.testing.assert_array_equal(information.log_sum_of_others(x, group, rows=mask, bandwidth=H), numbers)
+
+
 def test_each_measure_is_that_of_each_element_joined_bit_for_bit():
     x = mixture()
     several = np.array([0.5 * H, H])

@@ -8,6 +8,7 @@ and bare arrays, are handed on as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,13 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from quests_jax.base.arrays import (
+    check_groups,
+    check_row_numbers,
+    check_structure_id,
+    check_values,
+    check_weights,
+)
 from quests_jax.base.checks import InputError
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.environments import Environments, check_alike, elements_of, rows_of, some_rows
@@ -66,9 +74,10 @@ def log_kernel_sum(
     >>> qj.information.log_kernel_sum(np.array([[9.0]]), x, bandwidth=0.1).round(0).tolist()  # no underflow
     [-3200.0]
     """
+    weights = _checked(check_weights, "weights", weights, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
-        w = None if weights is None else jnp.asarray(weights)[own]
+        w = None if weights is None else weights[own]
         return kernels.log_kernel_sum(y, x, bandwidth=bandwidth, weights=w)
 
     return _each(of, y, x, missing=-jnp.inf, lead=np.shape(bandwidth))
@@ -95,15 +104,15 @@ def log_sum_of_others(
     >>> np.asarray(total)[:2].round(4).tolist()
     [0.0, 0.0]
     """
+    group = _checked(check_groups, "group", group, x)
+    rows = _checked(check_row_numbers, "rows", rows, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         del y
         if isinstance(own, slice):
             return kernels.log_sum_of_others(x, group, rows=rows, bandwidth=bandwidth)
-        queries = None
-        if rows is not None:
-            queries = np.searchsorted(own, np.asarray(rows)[np.isin(rows, own)])
-        return kernels.log_sum_of_others(x, np.asarray(group)[own], rows=queries, bandwidth=bandwidth)
+        queries = None if rows is None else np.searchsorted(own, rows[np.isin(rows, own)])
+        return kernels.log_sum_of_others(x, group[own], rows=queries, bandwidth=bandwidth)
 
     y = x if rows is None or elements_of(x) is None else some_rows(x, rows)
     return _each(of, y, x, missing=-jnp.inf, lead=np.shape(bandwidth))
@@ -121,10 +130,11 @@ def self_kernel_sum(
     >>> qj.information.self_kernel_sum(x, bandwidth=0.1).round(4).tolist()
     [2.0, 2.0, 1.0]
     """
+    weights = _checked(check_weights, "weights", weights, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         del y
-        w = None if weights is None else jnp.asarray(weights)[own]
+        w = None if weights is None else weights[own]
         return kernels.self_kernel_sum(x, bandwidth=bandwidth, weights=w)
 
     return _each(of, x, x, missing=0.0, lead=np.shape(bandwidth))
@@ -167,9 +177,10 @@ def kernel_product(y: Rows, x: Rows, v: ArrayLike, *, bandwidth: ArrayLike = DEF
     >>> qj.information.kernel_product(x, x, np.array([[1.0], [2.0], [3.0]]), bandwidth=0.1).round(4).tolist()
     [[3.0], [3.0], [3.0]]
     """
+    v = _checked(check_values, "v", v, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
-        values = v if isinstance(own, slice) else jnp.asarray(v)[own]
+        values = v if isinstance(own, slice) else v[own]
         return kernels.kernel_product(y, x, values, bandwidth=bandwidth)
 
     return _each(of, y, x, missing=0.0, tail=np.shape(v)[1:])
@@ -199,9 +210,11 @@ def structure_masses(
     >>> qj.information.structure_masses(x, x, np.array([0, 1, 1]), 2, bandwidth=0.1).round(4).tolist()
     [[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]
     """
+    if elements_of(x) is not None:
+        structure_id = check_structure_id(structure_id, len(x), n_structures, ascending=False)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
-        number = structure_id if isinstance(own, slice) else np.asarray(structure_id)[own]
+        number = structure_id if isinstance(own, slice) else structure_id[own]
         return kernels.structure_masses(y, x, number, n_structures, bandwidth=bandwidth)
 
     return _each(of, y, x, missing=0.0, lead=(n_structures,))
@@ -223,6 +236,7 @@ def tiles_of_masses(
             np.asarray(rows_of(y)), np.asarray(rows_of(x)), structure_id, n_structures, **options
         )
         return
+    structure_id = check_structure_id(structure_id, len(x), n_structures, ascending=False)
     for mine, yours in _pairs(y, x):
         if len(mine) and len(yours):
             pairs = np.asarray(_some(y, mine)), np.asarray(_some(x, yours)), structure_id[yours]
@@ -230,6 +244,14 @@ def tiles_of_masses(
                 yield mine[rows], masses
         for rows in np.array_split(mine, -(-len(mine) // kernels.TILE)) if not len(yours) else ():
             yield rows, np.zeros((n_structures, len(rows)))
+
+
+def _checked(check: Callable, name: str, values: Any, x: Rows) -> Any:
+    """Values of all rows of x, looked at before they are divided by element, so that a row keeps its number.
+
+    Where elements are not told apart, the sum itself looks at them.
+    """
+    return values if values is None or elements_of(x) is None else check(name, values, len(x))
 
 
 def _each(
