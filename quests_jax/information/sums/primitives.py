@@ -20,84 +20,20 @@ is not finite give NaN wherever a sum contains them, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.extend.core
 import jax.numpy as jnp
-from jax.core import ShapedArray
-from jax.interpreters import ad, batching, mlir
+from jax.interpreters import ad
 
 from quests_jax.base.numerics import finite_rows
-from quests_jax.base.precision import follows_dtype
 from quests_jax.information.sums import dense, streaming
-from quests_jax.information.sums.sharding import alike, varying_over
-
-
-def _primitive(name: str, impl: Callable, shape: Callable) -> jax.extend.core.Primitive:
-    """A primitive lowered from `impl`, whose last argument is the bandwidth.
-
-    Under vmap it runs once per member; where the bandwidth alone is mapped and `impl` takes several,
-    all share one pass over the distances. In a `jax.shard_map` the result varies over the devices as the
-    arguments do, which `_bind` makes alike; `impl` does not know of devices.
-    """
-    impl = follows_dtype(impl)  # also where it is compiled by a process that has float64 switched off
-    primitive = jax.extend.core.Primitive(name)
-    primitive.def_impl(jax.jit(impl, static_argnames="power"))
-    primitive.def_abstract_eval(
-        lambda *args, power: varying_over(args[-1].shape + shape(*args), args[-1].dtype, args[-1])
-    )
-    lower = mlir.lower_fun(impl, multiple_results=False)
-
-    def lowering(ctx, *args, power):
-        plain = [ShapedArray(aval.shape, aval.dtype) for aval in ctx.avals_in]
-        return lower(ctx.replace(avals_in=plain), *args, power=power)
-
-    mlir.register_lowering(primitive, follows_dtype(lowering))
-
-    def batch(args, dims, *, power):
-        bind = partial(_bind, primitive, power=power)
-        only_bandwidths = dims[-1] is not None and not any(d is not None for d in dims[:-1])
-        if primitive in _SEVERAL_BANDWIDTHS and only_bandwidths and args[-1].ndim == 1:
-            return bind(*args), 0
-        moved = [a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims, strict=True)]
-        mapped = [a for a, d in zip(moved, dims, strict=True) if d is not None]
-
-        def one(members):
-            members = iter(members)
-            return bind(*(a if d is None else next(members) for a, d in zip(moved, dims, strict=True)))
-
-        return jax.lax.map(one, mapped), 0
-
-    batching.primitive_batchers[primitive] = batch
-    return primitive
-
-
-def _bind(primitive: jax.extend.core.Primitive, *args: jax.Array, power: int) -> jax.Array:
-    """The primitive of arguments that all vary over the same axes of devices."""
-    return primitive.bind(*alike(*args), power=power)
-
-
-_SEVERAL_BANDWIDTHS: set[jax.extend.core.Primitive] = set()
-
-
-def _one_bandwidth(primitive: jax.extend.core.Primitive, jvp: Callable) -> None:
-    """Register a jvp rule written for one bandwidth; several are differentiated one after the other."""
-
-    def rule(primals, tangents, *, power):
-        if primals[-1].ndim == 0:
-            return jvp(primals, tangents, power)
-        count, *primals = primals
-        tangents = [ad.instantiate_zeros(t) for t in tangents[1:]]
-
-        def each(*args):
-            return jax.lax.map(lambda h: _bind(primitive, count, *args[:-1], h, power=power), args[-1])
-
-        value = _bind(primitive, count, *primals, power=power)
-        return value, jax.jvp(each, tuple(primals), tuple(tangents))[1]
-
-    _SEVERAL_BANDWIDTHS.add(primitive)
-    ad.primitive_jvps[primitive] = rule
+from quests_jax.information.sums.registration import (
+    bind,
+    differentiate_one_bandwidth,
+    make_primitive,
+    sum_tangents,
+)
 
 
 def _by_size(small: Callable, large: Callable) -> Callable:
@@ -108,15 +44,6 @@ def _by_size(small: Callable, large: Callable) -> Callable:
         return (small if rows * columns <= dense.LARGEST else large)(count, *args, **options)
 
     return impl
-
-
-def _sum_tangents(rules: list[tuple[jax.Array | ad.Zero | None, Callable]], like: jax.Array) -> jax.Array:
-    """Σ rule(tangent) over the tangents that are not symbolically zero."""
-    total = jnp.zeros_like(like)
-    for tangent, rule in rules:
-        if tangent is not None and not isinstance(tangent, ad.Zero):
-            total = total + rule(tangent)
-    return total
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -143,7 +70,7 @@ def _product_impl(counts, y, x, v, a, b, h, *, power):
     return jnp.where(bad_y[:, None] | bad_x | bad_v[None], jnp.nan, sums * scale)
 
 
-_product_p = _primitive(
+_product_p = make_primitive(
     "shifted_kernel_product", _product_impl, lambda counts, y, x, v, a, b, h: (y.shape[0], v.shape[1])
 )
 
@@ -160,7 +87,7 @@ def product(
     power: int = 0,
 ) -> jax.Array:
     """Σ_j q_ij^k exp(s_ij − a_i − b_j) v_jc, shape [m, c]."""
-    return _bind(_product_p, counts, y, x, v, a, b, h, power=power)
+    return bind(_product_p, counts, y, x, v, a, b, h, power=power)
 
 
 def _product_jvp(primals, tangents, *, power):
@@ -191,7 +118,7 @@ def _product_jvp(primals, tangents, *, power):
     rules += [(dv, lambda dv: product(counts, y, x, dv, a, b, h, power=power))]
     rules += [(da, lambda da: -da[:, None] * value)]
     rules += [(db, lambda db: -product(counts, y, x, v * db[:, None], a, b, h, power=power))]
-    return value, _sum_tangents(rules, value)
+    return value, sum_tangents(rules, value)
 
 
 def _along(vectors: jax.Array, direction: jax.Array) -> jax.Array:
@@ -220,12 +147,12 @@ def _log_sum_impl(counts, y, x, w, h, *, power):
     return jnp.where(bad_y | jnp.any(bad_x) | ~jnp.all(w >= 0) | ~(h[..., None] > 0), jnp.nan, sums)
 
 
-_log_sum_p = _primitive("log_kernel_sum", _log_sum_impl, lambda counts, y, x, w, h: (y.shape[0],))
+_log_sum_p = make_primitive("log_kernel_sum", _log_sum_impl, lambda counts, y, x, w, h: (y.shape[0],))
 
 
 def log_sum(counts: jax.Array, y: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
     """ln Σ_j w_j exp(s_ij), shape [m] or [H, m]."""
-    return _bind(_log_sum_p, counts, y, x, w, h, power=0)
+    return bind(_log_sum_p, counts, y, x, w, h, power=0)
 
 
 def _log_sum_jvp(primals, tangents, power):
@@ -239,7 +166,7 @@ def _log_sum_jvp(primals, tangents, power):
     return value, _product_jvp(at, (None, dy, dx, dw, None, None, dh), power=0)[1][:, 0]
 
 
-_one_bandwidth(_log_sum_p, _log_sum_jvp)
+differentiate_one_bandwidth(_log_sum_p, _log_sum_jvp)
 
 # --- p_i = Σ_j w_j q_ij^k exp(s_ij) with y = x, by symmetry --------------------------------------------
 
@@ -251,12 +178,12 @@ def _self_sum_impl(count, x, w, h, *, power):
     return jnp.where(bad, jnp.nan, _by_size(dense.self_sum, streaming.self_sum)(count, x, w, h, power=power))
 
 
-_self_sum_p = _primitive("self_kernel_sum", _self_sum_impl, lambda count, x, w, h: (x.shape[0],))
+_self_sum_p = make_primitive("self_kernel_sum", _self_sum_impl, lambda count, x, w, h: (x.shape[0],))
 
 
 def self_sum(count: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array, *, power: int = 0) -> jax.Array:
     """Σ_j w_j q_ij^k exp(s_ij) for y = x, shape [n] or [H, n]."""
-    return _bind(_self_sum_p, count, x, w, h, power=power)
+    return bind(_self_sum_p, count, x, w, h, power=power)
 
 
 def _steep(count, x, v, h, power):
@@ -295,8 +222,8 @@ def _force_impl(count, x, w, g, h, *, power):
     return jnp.where(bad, jnp.nan, force)
 
 
-_tangent_p = _primitive("self_kernel_tangent", _tangent, lambda count, x, w, dx, h: (x.shape[0],))
-_force_p = _primitive("self_kernel_force", _force_impl, lambda count, x, w, g, h: x.shape)
+_tangent_p = make_primitive("self_kernel_tangent", _tangent, lambda count, x, w, dx, h: (x.shape[0],))
+_force_p = make_primitive("self_kernel_force", _force_impl, lambda count, x, w, g, h: x.shape)
 
 
 def _self_sum_jvp(primals, tangents, power):
@@ -307,9 +234,9 @@ def _self_sum_jvp(primals, tangents, power):
     def by_h(dh):
         return (self_sum(count, x, w, h, power=power + 1) - 2 * power * value) * (dh / h)
 
-    rules = [(dx, lambda dx: _bind(_tangent_p, count, x, w, dx, h, power=power)), (dh, by_h)]
+    rules = [(dx, lambda dx: bind(_tangent_p, count, x, w, dx, h, power=power)), (dh, by_h)]
     rules += [(dw, lambda dw: self_sum(count, x, dw, h, power=power))]
-    return value, _sum_tangents(rules, value)
+    return value, sum_tangents(rules, value)
 
 
 def _self_sum_transpose(cotangent, count, x, w, h, *, power):
@@ -322,7 +249,7 @@ def _self_sum_transpose(cotangent, count, x, w, h, *, power):
     return None, None, self_sum(count, x, cotangent, h, power=power), None
 
 
-_one_bandwidth(_self_sum_p, _self_sum_jvp)
+differentiate_one_bandwidth(_self_sum_p, _self_sum_jvp)
 ad.primitive_transposes[_self_sum_p] = _self_sum_transpose
 
 
@@ -331,7 +258,7 @@ def _jvp_of(primitive, formula):
         count, *primals = primals
         tangents = [ad.instantiate_zeros(t) for t in tangents[1:]]
         at = lambda *args: formula(count, *args, power=power)  # noqa: E731
-        return _bind(primitive, count, *primals, power=power), jax.jvp(at, tuple(primals), tuple(tangents))[1]
+        return bind(primitive, count, *primals, power=power), jax.jvp(at, tuple(primals), tuple(tangents))[1]
 
     ad.primitive_jvps[primitive] = rule
 
@@ -340,7 +267,7 @@ def _transpose_to(primitive, other):
     def rule(cotangent, count, x, w, linear, h, *, power):
         if isinstance(cotangent, ad.Zero):
             return (None,) * 5
-        return None, None, None, _bind(other, count, x, w, cotangent, h, power=power), None
+        return None, None, None, bind(other, count, x, w, cotangent, h, power=power), None
 
     ad.primitive_transposes[primitive] = rule
 
