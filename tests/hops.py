@@ -61,8 +61,14 @@ class Hops:
             if here and place not in self.visited[what]:
                 self.visited[what].append(place)
         for what, names in CHECKS.items():
-            about = given.get("name", "bandwidth") == "bandwidth"
-            self.checks[what] += function in names and (what != "bandwidths checked" or about)
+            self.checks[what] += function in names and is_about(function, given)
+
+
+def is_about(function: str, given: dict[str, Any]) -> bool:
+    """Whether a call of one of `CHECKS` is about structures, a size or a bandwidth, not something else."""
+    if function == "of":
+        return type(given.get("self")).__name__ == "Size"
+    return given.get("name", "bandwidth") == "bandwidth"
 
 
 def carries(value: Any) -> bool:

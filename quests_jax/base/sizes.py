@@ -83,4 +83,6 @@ def check_size(size: Any, total: int) -> int:
     Raises:
       InputError: no size, or more than `total`.
     """
+    if type(size) is int and 1 <= size <= total:
+        return size
     return as_size(size).of(total)

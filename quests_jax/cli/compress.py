@@ -121,11 +121,10 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
     run.refuse_bare_matrix(files)
     if run.work is not None:
         return _compress_on_disk(run, files, run.work, reference, asked)
-    given = run.read(files)
+    given = run.read(files, check=False)  # what is described is checked
     division = _divided(given, asked)
     with located(given.name):
-        amount = _amount(given, asked, division)
-        amount.check(len(division.pool))
+        amount = _amount(given, asked, division).resolved(len(division.pool))
     known = None if reference is None else run.load(reference).envs
     data = run.describe(given.some(division.remaining))
     advise(files, len(data.x), "-m cover --work FOLDER")

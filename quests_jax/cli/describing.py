@@ -69,21 +69,15 @@ def described(
     return envs if scaling is None else dataclasses.replace(envs, x=scaling.apply(np.asarray(envs.x)))
 
 
-def note_elements(structures: Sequence[Atoms], parameters: Parameters) -> None:
-    """Say on stderr that several elements are ignored."""
-    present = np.unique(numbers_of(structures))
+def note_elements(name: str, structures: Sequence[Atoms], parameters: Parameters) -> None:
+    """Say on stderr that elements are ignored, which --species leaves out, and which it names in vain."""
+    present = [chemical_symbols[Z] for Z in np.unique(numbers_of(structures))]
+    species = parameters.get("species") or ()
     if parameters.get("elements") == IGNORE and len(present) > 1:
-        symbols = ", ".join(chemical_symbols[Z] for Z in present)
-        text = f"the elements {symbols} are not told apart; --elements {CENTER} or {NEIGHBORS} does that."
-        warnings.warn(text, stacklevel=2)
-
-
-def note_species(name: str, structures: Sequence[Atoms], species: Sequence[str] | None) -> None:
-    """Say which elements of the data --species leaves out, and which it names that are not there."""
-    if not species:
-        return
-    present = {chemical_symbols[Z] for Z in np.unique(numbers_of(structures))}
-    left_out, absent = present - {*species}, {*species} - present
+        text = f"the elements {', '.join(present)} are not told apart; --elements {CENTER} or {NEIGHBORS}"
+        warnings.warn(f"{text} does that.", stacklevel=2)
+    left_out = {*present} - {*species} if species else set()
+    absent = {*species} - {*present}
     for words, symbols in (
         ("holds elements that --species leaves out", left_out),
         ("lacks elements that --species names", absent),

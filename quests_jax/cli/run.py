@@ -28,7 +28,6 @@ from quests_jax.cli.describing import (
     described,
     in_words,
     note_elements,
-    note_species,
     settle,
 )
 from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
@@ -158,12 +157,12 @@ class Run:
 
     def load(self, inputs: Inputs) -> Data:
         """Structures and their environments."""
-        return self.describe(self.read(inputs))
+        return self.describe(self.read(inputs, check=False))
 
     def read(self, inputs: Inputs, *, check: bool = True) -> Given:
         """Structures of all files, one after the other; or environments, if any is a file of descriptors.
 
-        Without `check`, structures with positions or cells that cannot be are read too.
+        Without `check`, also structures with positions or cells that cannot be; `describe` refuses them.
         """
         with self.stage("reading"):
             parts = [self._read(file, check) for file in inputs.files]
@@ -189,8 +188,7 @@ class Run:
             except FlawedStructure as error:
                 file, index = given.places[error.number]
                 raise InputError(f"{file}: structure {index}{error.flaw}") from None
-        note_species(given.name, given.structures, self.parameters.get("species"))
-        note_elements(given.structures, self.parameters)
+        note_elements(given.name, given.structures, self.parameters)
         self._settle_bandwidth(envs, typical_volume(given.structures))
         return Data(given.name, given.structures, given.places, envs)
 

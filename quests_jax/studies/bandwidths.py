@@ -12,7 +12,7 @@ from typing import NamedTuple
 import ase
 import numpy as np
 
-from quests_jax.base.checks import InputError, check_count, check_positive
+from quests_jax.base.checks import InputError, check_count
 from quests_jax.base.environments import Environments, joined
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
@@ -145,7 +145,6 @@ def bandwidth_fit(
       recommend: what gives the value to use instead.
       seed: random seed for the draw of structures.
     """
-    bandwidth = check_positive("bandwidth", bandwidth)
     own = baseline(envs, bandwidth=bandwidth, seed=seed)
     fit = Fit(bandwidth, own.covered, len(own.rows), None)
     if fit.fits:

@@ -69,7 +69,7 @@ class Data(NamedTuple):
 class Amount(NamedTuple):
     """How much to choose, as a person says it: fractions are of what there is to choose from."""
 
-    size: Size | None = None  # structures
+    size: Size | int | None = None  # structures; a number once it is resolved
     atoms: Size | None = None
     budget: Size | None = None  # sum of the costs
     cost: ArrayLike | None = None  # of each structure of the whole data set
@@ -86,10 +86,9 @@ class Amount(NamedTuple):
         """Whether the coverage decides, which only a greedy cover looks at."""
         return self.coverage is not None or self.min_gain is not None
 
-    def check(self, n_structures: int) -> None:
-        """Raise `InputError` for a number of structures that there are not."""
-        if self.size is not None:
-            self.size.of(n_structures)
+    def resolved(self, n_structures: int) -> Amount:
+        """The same with the size as a number; raises `InputError` for more structures than there are."""
+        return self._replace(size=self.size.of(n_structures)) if isinstance(self.size, Size) else self
 
     def costs(self, envs: Environments, numbers: np.ndarray) -> np.ndarray | None:
         """Cost of each structure of `envs`, which have these numbers in the whole; None if each costs 1."""
@@ -110,12 +109,14 @@ class Amount(NamedTuple):
 
     def limits(self, data: Data) -> Limits:
         """The same in numbers."""
+        count = self.resolved(data.envs.n_structures).size
+        assert not isinstance(count, Size)
         total = data.envs.n_structures if data.cost is None else float(data.cost.sum())
         budget = self.budget if self.atoms is None else self.atoms
         if self.coverage is not None and not 0 < check_positive("coverage", self.coverage) <= 1:
             raise InputError(f"coverage must be in (0, 1], got {self.coverage}.")
         return Limits(
-            None if self.size is None else self.size.of(data.envs.n_structures),
+            count,
             None if budget is None else budget.part_of(total),
             self.coverage,
             self.min_gain,

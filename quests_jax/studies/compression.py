@@ -12,7 +12,7 @@ from ase import Atoms
 from jax.typing import ArrayLike
 
 from quests_jax.atoms.describe import environments as describe
-from quests_jax.base.checks import InputError, check_positive
+from quests_jax.base.checks import InputError
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, of_structures
 from quests_jax.base.plain import plain
@@ -179,7 +179,8 @@ def compress_environments(
     """`compress` for environments: the selection, in numbers of the whole data set, and the summary."""
     if certify not in CERTIFICATES:
         raise InputError(f"certify must be one of {', '.join(CERTIFICATES)}, got {certify!r}.")
-    bandwidth, seconds, started = check_positive("bandwidth", bandwidth), {}, time.perf_counter()
+    seconds: dict[str, float] = {}
+    started = time.perf_counter()
     if amount.is_open:
         amount = amount._replace(size=as_size(DEFAULT_SIZE))
     method = method or (COVER if amount.by_coverage else "msc")
@@ -187,12 +188,15 @@ def compress_environments(
     limits = amount.limits(data)
     options = {"bandwidth": bandwidth, "reference": data.reference, "cost": data.cost}
     posed = None
-    if poses(method) or fits(data.envs):
+    if poses(method):
         with timed(seconds, "masses"):
             posed = pose(data.envs, **options)
     with timed(seconds, "selection"):
         asked = {"limits": limits, "bandwidth": bandwidth, "groups": groups, "seed": seed}
         selection = choose(data, method=method, posed=posed, **asked)
+    if posed is None and fits(data.envs):  # for the measures and the certificate
+        with timed(seconds, "masses"):
+            posed = pose(data.envs, **options)
     chosen = np.concatenate([pool.kept, pool.open[selection.selected]]).astype(int)
     with timed(seconds, "metrics"):
         known_masses = None if len(pool.kept) else posed
