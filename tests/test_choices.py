@@ -250,3 +250,11 @@ def test_options_that_do_not_fit_are_refused(call: Call, pool: str, line: str, w
     assert outcome.code == 2, outcome.out
     assert words in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_a_rule_that_ignores_the_reference_says_so_and_names_others(call: Call) -> None:
+    words = ("compress", "data.xyz", "-s", "2", "-r", "data.xyz")
+    text = " ".join(call(*words, "-m", "random").out.split())
+    assert "random does not look at the reference; these do: msc, pareto, cover" in text
+    assert "does not look at" not in call(*words, "-m", "cover").out
+    assert "use one of msc, pareto, cover" in call("compress", "data.xyz", "--atoms", "9", "-m", "direct").err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,10 @@ from quests_jax.studies.splitting import FRACTIONS, split
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 FILES = ("mlearn/Si_train", "mlearn/Mo_train", "SiO_turq/train", "mol_MD17_ethanol/train_n1000")
 SEEDS = (0, 1, 2)  # of the random splits
-NUMBERS = ("environments", "structures", "copies")
+NUMBERS = ("environments", "structures", "copies", "force_error", "energy_error")
+CUTOFF = 5.0  # Å, of the potential
+HIDDEN = 60  # random units of the potential
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "potentials"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,8 +58,9 @@ def _study(name: str, structures: list) -> dict[str, Any]:
     like_enough = fit.like_another >= 0.5 or fit.recommended is None
     h = qj.DEFAULT_BANDWIDTH if like_enough else float(f"{fit.recommended.value:.2g}")
     found = split(envs, bandwidth=h)
-    blocks = _measured(envs, structures, found.parts, h)
-    random = [_measured(envs, structures, _random(len(structures), seed), h) for seed in SEEDS]
+    error = _errors(structures)
+    cuts = [found.parts, *(_random(len(structures), seed) for seed in SEEDS)]
+    blocks, *random = (_measured(envs, structures, parts, h) | error(parts) for parts in cuts)
     row = {"n_structures": len(structures), "n_environments": len(envs), "bandwidth": h}
     row |= {"blocks": found.n_blocks, "level": found.level, "sizes": [len(part) for part in found.parts]}
     return row | {"by blocks": blocks, "random": _mean(random), "random, each": random}
@@ -76,20 +80,54 @@ def _measured(envs: Any, structures: list, parts: Sequence[np.ndarray], h: float
     return found.covered._asdict() | numbers | {"halves": found.halves.environments}
 
 
+def _errors(structures: list) -> Callable[[Sequence[np.ndarray]], dict[str, float]]:
+    """What measures the errors on the last part of a linear potential that is fitted to the first.
+
+    The middle part chooses the penalty. Errors are root mean squares of forces (eV/Å) and of energies per
+    atom (meV).
+    """
+    from features import features
+    from ridge import ENERGY, PENALTIES, fit_shifts, loss, make_basis, predict, rows, solve, targets
+
+    elements = np.unique(np.concatenate([atoms.numbers for atoms in structures]))
+    known = features(structures, elements, cutoff=CUTOFF)
+
+    def measure(parts: Sequence[np.ndarray]) -> dict[str, float]:
+        shifts = fit_shifts([structures[i] for i in parts[0]], elements)
+        basis = make_basis([known[i] for i in parts[0]], len(elements), n_hidden=HIDDEN, seed=0)
+        train, valid, test = (
+            rows([known[i] for i in part], basis, targets([structures[i] for i in part], elements, shifts))
+            for part in parts
+        )
+        each = (ENERGY / np.sqrt(train.atoms))[:, None] * train.energy
+        gram = each.T @ each + train.force.T @ train.force / 3
+        weighted = ENERGY / np.sqrt(train.atoms) * train.targets.energies
+        moment = each.T @ weighted + train.force.T @ train.targets.forces.reshape(-1) / 3
+        fits = [solve(gram, moment, penalty) for penalty in PENALTIES]
+        theta = min(fits, key=lambda one: loss(predict(valid, one), valid.targets, valid.atoms))
+        found = predict(test, theta)
+        force = np.sqrt(((found.forces - test.targets.forces) ** 2).mean())
+        energy = np.sqrt((((found.energies - test.targets.energies) / test.atoms) ** 2).mean())
+        return {"force_error": float(force), "energy_error": 1000 * float(energy)}
+
+    return measure
+
+
 def _mean(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {name: float(np.mean([each[name] for each in found])) for name in NUMBERS}
 
 
 def text(results: dict[str, Any]) -> str:
     """The table of the README."""
-    lines = ["| file | h (Å⁻¹) | blocks | split | atoms covered | structures covered | copies |"]
-    lines.append("|---" * 7 + "|")
+    head = "file | h (Å⁻¹) | blocks | split | atoms covered | structures covered | copies"
+    lines = [f"| {head} | error of forces (eV/Å) | of energies (meV/atom) |", "|---" * 9 + "|"]
     for row in results["rows"]:
         for name in ("random", "by blocks"):
             found = row[name]
             cells = [row["file"], f"{row['bandwidth']:g}", str(row["blocks"]), name]
             cells += [f"{100 * found['environments']:.1f} %", f"{100 * found['structures']:.0f} %"]
             cells.append(f"{found['copies']:.1f}")
+            cells += [f"{found['force_error']:.3f}", f"{found['energy_error']:.1f}"]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

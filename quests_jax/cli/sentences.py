@@ -23,6 +23,10 @@ def about_choice(summary: dict[str, Any], *, name: str, kept: str) -> list[str]:
     ]
     if kept:
         sentences.append(f"kept besides: {kept}")
+    rule = RULES.get(summary["method"])
+    if summary.get("overlap_before") is not None and (rule is None or not rule.complements):
+        able = ", ".join(name for name, other in RULES.items() if other.complements)
+        sentences.append(f"{summary['method']} does not look at the reference; these do: {able}.")
     if dropped := len(summary.get("dropped", ())):
         sentences.append(f"left out before the choice: {dropped:,} structure{'s' if dropped > 1 else ''}")
     if (count := summary.get("saturated")) is not None:

@@ -21,7 +21,7 @@ from quests_jax.cover.budget import atom_costs, check_cost, cost_budget
 from quests_jax.cover.posing import Posed, pose
 from quests_jax.cover.quota import make_quota
 from quests_jax.cover.rules.baselines import stratified
-from quests_jax.cover.rules.registry import Rule, find_rule
+from quests_jax.cover.rules.registry import RULES, Rule, find_rule
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.relaxed import relaxed_cover
@@ -196,7 +196,8 @@ class _Pick(NamedTuple):
                 f"{self.method} does not look at coverage; use cover with a coverage or a least gain."
             )
         if limits.budget is not None and not self.rule.budgeted:
-            raise InputError(f"{self.method} cannot keep a budget; give a size, or use another rule.")
+            able = ", ".join(name for name, rule in RULES.items() if rule.budgeted)
+            raise InputError(f"{self.method} cannot keep a budget; give a size, or use one of {able}.")
 
 
 def _rule(method: str, groups: Groups | None) -> Rule:
