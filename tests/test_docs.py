@@ -18,7 +18,7 @@ DIRECTIVE = re.compile(r"^::: ([\w.*]+)(?:\n    options:\n      members: \[(.*)\
 def blocks(path: Path) -> list[str]:
     """Code that runs when the page is built."""
     text = path.read_text(encoding="utf-8")
-    return re.findall(r"^```python exec[^\n]*\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    return re.findall(r"^```python (?:exec|cell)[^\n]*\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.slow
@@ -30,6 +30,44 @@ def test_blocks_of_a_page_run_in_order(path: Path, capsys: pytest.CaptureFixture
         if path.stem != "tutorial":  # takes a minute; `make docs` runs it and fails where it fails
             exec(compiled, together)
             assert capsys.readouterr().out
+
+
+SMALL = """# A
+
+```python cell
+class Shown:
+    def _repr_html_(self):
+        return '<iframe srcdoc="&lt;b&gt;1"></iframe>'
+
+print("one")
+```
+
+Words.
+
+```python cell
+Shown()
+```
+
+```python cell
+2 + 1
+```
+"""
+
+
+def test_a_page_becomes_a_notebook_that_has_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(DOCS)
+    notebook = importlib.import_module("notebook")
+    made = notebook.executed(SMALL)
+    kinds = [cell["cell_type"] for cell in made["cells"]]
+    assert kinds == ["markdown", "code", "markdown", "code", "code"]
+    first, second, third = (cell["outputs"] for cell in made["cells"] if cell["cell_type"] == "code")
+    assert first == [{"output_type": "stream", "name": "stdout", "text": ["one\n"]}]
+    assert second[0]["data"]["text/html"] == ['<iframe srcdoc="&lt;b&gt;1"></iframe>']
+    assert third[0]["data"] == {"text/plain": ["3"]}
+    page, frames = notebook.as_page(made, "small")
+    assert frames == {"small_1.html": "<b>1"}
+    assert '<iframe src="small_1.html"></iframe>' in page
+    assert "```text\none\n```" in page
 
 
 def documented() -> set[str]:
@@ -88,7 +126,8 @@ def test_pages_of_the_menu_exist() -> None:
 def test_links_lead_to_pages_and_headings(path: Path) -> None:
     for target, heading in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", path.read_text(encoding="utf-8")):
         page = (path.parent / target).resolve() if target else path
-        if not target.startswith(("experiments/", "{")):  # those are filled in when the page is built
+        made = target.startswith(("experiments/", "{")) or target.endswith(".ipynb")  # when the page is built
+        if not made:
             assert page.exists(), f"{path.name}: {target}"
         if heading.startswith("quests_jax."):
             assert heading in documented(), f"{path.name}: {heading}"

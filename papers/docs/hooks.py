@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "papers/*.md", "experiments/*/*.md")
@@ -31,7 +36,20 @@ def on_files(files: Files, config: Any) -> Files:
         for path in sorted(ROOT.glob(pattern)):
             name = path.relative_to(ROOT).as_posix()
             files.append(File.generated(config, name, abs_src_path=str(path)))
+    _add_notebook(files, config)
     return files
+
+
+def _add_notebook(files: Files, config: Any) -> None:
+    """The tutorial: its page shows what its cells gave, and the notebook that ran lies beside it."""
+    path = Path(config.docs_dir) / "tutorial.md"
+    made = notebook.executed(path.read_text(encoding="utf-8"))
+    page, frames = notebook.as_page(made, "tutorial")
+    contents = {"tutorial.md": page, "tutorial.ipynb": json.dumps(made, indent=1)} | frames
+    for name, content in contents.items():
+        if (old := files.get_file_from_path(name)) is not None:
+            files.remove(old)
+        files.append(File.generated(config, name, content=content))
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

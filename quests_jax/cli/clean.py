@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -74,7 +75,7 @@ def clean(
         [row for row in rows if row[2]] or [("nothing", "", 0, "")],
         ("finding", "what it is", "structures", "first"),
         sets=[[given.structures[i] for i in found.kept], removed],
-        advice=_advice(found, typed(files), bool(run.writing.outputs)),
+        advice=_advice(found, typed(files), run.writing.outputs),
     )
 
 
@@ -88,7 +89,7 @@ def _example(found: Cleaning, kind: str, places: Sequence[Place]) -> str:
     return "" if first is None else f"{places[first.structure][1]}: {first.reason}"
 
 
-def _advice(found: Cleaning, name: str, writes: bool) -> list[str]:
+def _advice(found: Cleaning, name: str, writes: Sequence[Path]) -> list[str]:
     bad, total = len(found.removed), found.n_structures
     if not bad:
         return [f"All {total:,} structures are clean. Next:\n  quests-jax inspect {name}"]
@@ -101,4 +102,6 @@ def _advice(found: Cleaning, name: str, writes: bool) -> list[str]:
         )
     if not writes:
         words.append(f"To write both parts:\n  quests-jax clean {name} -o clean.xyz -o removed.xyz")
+    elif writes[0].suffix != ".json":
+        words.append(f"Next:\n  quests-jax inspect {writes[0]}")
     return words
