@@ -52,6 +52,8 @@ def test_standard_input_is_a_file(call: Call, monkeypatch: pytest.MonkeyPatch) -
     assert json_of(call("descriptors", "-", "--json"))["n_environments"] == 32
     give(b"")
     assert "standard input: the file is empty" in call("descriptors", "-").err
+    monkeypatch.setattr("sys.stdin", None)
+    assert "standard input is closed" in call("descriptors", "-").err
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,12 @@ def test_what_cannot_be_read_is_named(call: Call, folder: Path, words: str, mess
     assert outcome.code == 2
     assert message in outcome.err
     assert outcome.err.count("\n") == 1
+
+
+def test_a_file_that_is_given_twice_counts_twice_and_an_empty_name_is_none(call: Call) -> None:
+    with pytest.warns(UserWarning, match="data.xyz is given 2 times"):
+        assert json_of(call("descriptors", "data.xyz", "data.x*", "-k", "8", "--json"))["n_structures"] == 16
+    assert "the name of a file is empty" in call("descriptors", "").err
 
 
 def test_several_files_are_one_data_set(call: Call, folder: Path) -> None:

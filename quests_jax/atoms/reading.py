@@ -59,6 +59,8 @@ def check_input(path: Path) -> None:
     try:
         if not path.exists():
             raise InputError(f"{path}: no such file; check the path.")
+        if path.is_fifo():
+            raise InputError(f"{path}: is a pipe; write a file, or give - to the command and pipe into it.")
         if not path.is_file():
             raise InputError(f"{path}: not a file; give the path of a structure file.")
         if path.stat().st_size == 0:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import glob
 import sys
 import tempfile
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +67,9 @@ def parse_inputs(
         return None
     words = [typed] if isinstance(typed, str) else list(typed)
     files = tuple(file for word in words for file in _found(word))
+    for (path, _), count in Counter((file.path, str(file.part)) for file in files).items():
+        if count > 1:
+            warnings.warn(f"{path} is given {count} times; its structures count as often.", stacklevel=2)
     name = words[0] if len(words) == 1 else f"{words[0]} and {len(words) - 1} more"
     return Inputs(name, files)
 
@@ -72,6 +77,8 @@ def parse_inputs(
 @contextmanager
 def standard_input() -> Iterator[str]:
     """Yield the path of a temporary file with everything that arrives on standard input."""
+    if sys.stdin is None:
+        raise InputError("standard input is closed; pipe a file into the command.")
     data = sys.stdin.buffer.read()
     suffix = ".extxyz.gz" if data.startswith(b"\x1f\x8b") else ".extxyz"
     with tempfile.TemporaryDirectory() as folder:
@@ -91,6 +98,8 @@ def named(path: str, name: str) -> Iterator[None]:
 
 def _found(word: str) -> list[Input]:
     """The files that a word stands for: its own name first, then a folder, a slice, a pattern."""
+    if not word:
+        raise InputError("the name of a file is empty; is a variable of the shell not set?")
     if word == STDIN or is_named(word):
         return _sliced_name(word)
     path = Path(word)

@@ -222,7 +222,7 @@ def test_links_are_followed_and_what_is_no_file_is_refused(tmp_path: Path) -> No
     (tmp_path / "nowhere.xyz").symlink_to("gone")
     assert "no such file" in refusal(tmp_path / "nowhere.xyz")
     os.mkfifo(tmp_path / "pipe.xyz")
-    assert "not a file" in refusal(tmp_path / "pipe.xyz")
+    assert "is a pipe" in refusal(tmp_path / "pipe.xyz")
 
 
 # ---- Packed files, the disk, and what is no structure ----
