@@ -146,6 +146,7 @@ class Run:
     automatic: list[Recommendation] = dataclasses.field(default_factory=list)  # of --bandwidth auto
     warnings: list[str] = dataclasses.field(default_factory=list)
     writing: Writing = Writing()
+    widths: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)  # of the first data
     scalings: list[Scaling | None] = dataclasses.field(default_factory=list)  # of --scale, once it is known
 
     def check(self) -> None:
@@ -178,6 +179,7 @@ class Run:
     def describe(self, given: Given) -> Data:
         """The environments of what was read."""
         if given.described is not None:
+            self._check_width(given.name, given.described)
             self._settle_bandwidth(given.described, None)
             return Data(given.name, [], given.places, given.described)
         with self.stage("descriptors"):
@@ -188,6 +190,7 @@ class Run:
             except FlawedStructure as error:
                 file, index = given.places[error.number]
                 raise InputError(f"{file}: structure {index}{error.flaw}") from None
+        self._check_width(given.name, envs)
         note_elements(given.name, given.structures, self.parameters)
         self._settle_bandwidth(envs, typical_volume(given.structures))
         return Data(given.name, given.structures, given.places, envs)
@@ -210,6 +213,15 @@ class Run:
         if envs.elements is None and "elements" in self.parameters:
             self.parameters["elements"] = IGNORE  # nobody knows them
         return Given(file.path, [], [(file.path, number) for number in range(envs.n_structures)], envs)
+
+    def _check_width(self, name: str, envs: Environments) -> None:
+        """Refuse environments with another number of features than those before."""
+        first, width = self.widths.setdefault("first", (name, envs.x.shape[1]))
+        if envs.x.shape[1] != width:
+            raise InputError(
+                f"{name}: has {envs.x.shape[1]} features per environment, but {first} has {width}; describe "
+                "both with the same parameters."
+            )
 
     def _settle_bandwidth(self, envs: Environments, volume: float | None) -> None:
         """With --bandwidth auto, take what fits the first data of several structures."""

@@ -185,7 +185,7 @@ def mutated(seed: int, folder: Path) -> tuple[str, str, Path, int]:
     kind = FORMATS[seed % len(FORMATS)]
     data, n_structures = original(kind, rng, folder)
     mutation = MUTATIONS[int(rng.integers(len(MUTATIONS)))]
-    if kind == "xyz.gz" and seed % 400 == 1:
+    if kind == "xyz.gz" and seed % 100 == 1:
         mutation, data = bomb, bomb(gzip.decompress(data), rng)
     elif kind == "xyz.gz" and rng.integers(2):  # inside the packed file
         data = gzip.compress(mutation(gzip.decompress(data), rng), 1)
