@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from command_line import Call, call
 from frames import Written, make_file, make_frame
 
 import quests_jax as qj
 from quests_jax.atoms.contents import differences
-from quests_jax.atoms.writing import add_labels
+from quests_jax.atoms.writing import add_labels, refuse_unsupported
+from quests_jax.base.checks import InputError
 
 __all__ = ["call"]  # the fixture
 pytestmark = pytest.mark.filterwarnings("ignore:at the bandwidth", "ignore:.*the stress is not symmetric")
@@ -127,3 +129,61 @@ def test_labels_of_a_command_are_added_to_the_frames_that_were_read(call: Call) 
     outcome = call("delta-entropy", "out.xyz", "-r", "data.xyz", "-k", "4", "-c", "3", "-o", "again.xyz")
     assert outcome.code == 2  # the column is there with other values, and the frame cannot be converted
     assert "columns beyond those declared" in outcome.err
+
+
+# ---- Structures made in memory ----
+
+
+def sample(**changes: object) -> Atoms:
+    """A structure with an array, a label or a result more."""
+    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], cell=[5, 5, 5], pbc=True)
+    for name, value in changes.items():
+        if name in ("energy", "stress", "magmoms", "forces"):
+            atoms.calc = SinglePointCalculator(atoms, **{name: value})
+        elif np.ndim(value) and np.shape(value)[0] == 2:
+            atoms.arrays[name] = value
+        else:
+            atoms.info[name] = value
+    return atoms
+
+
+@pytest.mark.parametrize(
+    "atoms",
+    [
+        sample(REF_forces=np.full((2, 3), 1 / 3, np.float32)),
+        sample(label=np.str_("003")),
+        sample(uid="003"),
+        sample(stress=np.array([[1.0, 2, 3], [2, 4, 5], [3, 5, 6]])),
+        sample(energy=np.float32(0.1)),
+        sample(forces=np.full((2, 3), 1 / 3, np.float32)),
+    ],
+)
+def test_what_programs_keep_in_memory_is_written_exactly(tmp_path: Path, atoms: Atoms) -> None:
+    qj.write(tmp_path / "out.xyz", [atoms])
+    assert differences(atoms, qj.read(tmp_path / "out.xyz")[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("suffix", "atoms", "name"),
+    [
+        (".xyz", sample(stress=np.arange(9.0).reshape(3, 3)), "stress"),
+        (".db", sample(stress=np.eye(3)), "stress"),
+        (".db", sample(initial_magmoms=np.ones((2, 3))), "initial_magmoms"),
+        (".db", sample(magmoms=np.ones((2, 3))), "magmoms"),
+        (".xyz", sample(symbols=np.ones((2, 3))), "symbols"),
+    ],
+)
+def test_what_a_format_would_bend_is_refused_before_it_is_written(
+    tmp_path: Path, suffix: str, atoms: Atoms, name: str
+) -> None:
+    with pytest.raises(InputError, match=f"cannot hold {name}"):
+        refuse_unsupported(tmp_path / f"out{suffix}", [atoms])
+    qj.write(tmp_path / f"out{suffix}", [atoms], drop_unsupported=True)
+    assert name in differences(atoms, qj.read(tmp_path / f"out{suffix}")[0])
+
+
+@pytest.mark.parametrize("key", ["energy", "stress", "Virial", "forces", "dipole"])
+def test_labels_that_are_called_like_results_are_numbers_or_refused(tmp_path: Path, key: str) -> None:
+    atoms = Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], info={key: "low"})
+    with pytest.raises(InputError, match=f"cannot hold {key}"):
+        qj.write(tmp_path / "out.xyz", [atoms])

@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms, FixCartesian
+from ase.stress import full_3x3_to_voigt_6_stress
 
 STRUCTURE = ("numbers", "positions")
 
@@ -73,6 +74,8 @@ def same(one: Any, other: Any) -> bool:
     """Whether two values are equal; NaN equals NaN, and a list the array of its values."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, str) and isinstance(other, str):  # NumPy has a type of its own
+        return str(one) == str(other)
     if isinstance(one, (str, bytes)) or isinstance(other, (str, bytes)) or one is None or other is None:
         return type(one) is type(other) and one == other
     try:
@@ -90,8 +93,15 @@ def _merged(atoms: Atoms) -> dict[Any, Any]:
     parts: dict[Any, Any] = {}
     for kind, name, value in named_parts(atoms):
         if kind != "constraint" and (name not in parts or kind == "result"):
-            parts[name] = value
+            parts[name] = in_voigt_order(value) if name == "stress" else value
     return parts
+
+
+def in_voigt_order(stress: Any) -> Any:
+    """Six values of a symmetric stress of nine; anything else as it is."""
+    if np.shape(stress) == (3, 3) and np.array_equal(stress, np.transpose(stress), equal_nan=True):
+        return full_3x3_to_voigt_6_stress(stress)
+    return stress
 
 
 def _fixed(atoms: Atoms) -> Any:

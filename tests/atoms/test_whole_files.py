@@ -191,6 +191,8 @@ def test_a_poscar_of_other_atoms_than_it_says_is_refused(tmp_path: Path, selecti
     for harmed in (text.replace(" 4   4", " 4   5"), "\n".join([*lines[:-1], " 0.5"]), "\n".join(lines[:-1])):
         path.write_text(harmed)
         assert "expected one of" in refusal(path)
+    path.write_text(text.replace(" 4   4", " 999999999 0.5"))
+    assert "line 7: expected numbers of atoms" in refusal(path)
     path.write_text(text.replace("Cartesian", "garbage"))
     assert f"line {8 + selective}: expected Direct or Cartesian" in refusal(path)
     path.write_bytes(text.replace(" 4   4", " 4   3").replace("\n", "\r").encode())

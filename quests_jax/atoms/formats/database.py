@@ -25,6 +25,7 @@ from quests_jax.base.checks import InputError
 NAME = "db"
 MAGIC = b"SQLite format 3\0"
 ARRAYS = {"tags", "momenta", "masses", "initial_magmoms", "initial_charges"}
+DIMENSIONS = {"momenta": 2, "forces": 2}  # of arrays that a row holds; one for others
 RESULTS = {"energy", "free_energy", "forces", "stress", "dipole", "magmom", "magmoms", "charges"}
 
 
@@ -88,8 +89,15 @@ def _holds(kind: str, name: Any, value: Any) -> bool:
         return _is_pair(name, value)
     if kind == "result":
         is_nan = np.ndim(value) == 0 and np.isnan(value)  # which SQLite keeps as no number
-        return name in RESULTS and not is_nan and np.size(value) > 0
-    return name in ARRAYS if kind == "array" else hasattr(value, "todict")
+        return (
+            name in RESULTS
+            and not is_nan
+            and 0 < np.size(value)
+            and np.ndim(value) <= DIMENSIONS.get(name, 1)
+        )
+    if kind == "array":
+        return name in ARRAYS and np.ndim(value) <= DIMENSIONS.get(name, 1)
+    return hasattr(value, "todict")
 
 
 def _is_pair(name: Any, value: Any) -> bool:

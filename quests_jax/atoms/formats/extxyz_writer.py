@@ -15,9 +15,16 @@ from ase.constraints import FixAtoms, FixCartesian
 from ase.io.extxyz import PROPERTY_NAME_MAP, REV_PROPERTY_NAME_MAP, per_atom_properties, per_config_properties
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from quests_jax.atoms.contents import Part, named_parts, same
+from quests_jax.atoms.contents import Part, in_voigt_order, named_parts, same
 from quests_jax.atoms.formats.extxyz import decoded
-from quests_jax.atoms.formats.headers import BOOLEANS, COLUMNS, PLAIN_COLUMNS, TEXT_KEYS, parse_header
+from quests_jax.atoms.formats.headers import (
+    BOOLEANS,
+    COLUMNS,
+    NUMBERS_OF,
+    PLAIN_COLUMNS,
+    TEXT_KEYS,
+    parse_header,
+)
 from quests_jax.atoms.formats.pairs import DECIDING, WORD
 from quests_jax.atoms.sources import source_of
 
@@ -93,8 +100,10 @@ def _holds(atoms: Atoms, kind: str, name: Any, value: Any) -> bool:
     if kind == "array" or name in per_atom_properties:
         return _fits_column(name, np.asarray(value), len(atoms))
     if kind == "result":
-        return name in per_config_properties
+        return name in per_config_properties and (name != "stress" or np.shape(in_voigt_order(value)) == (6,))
     if not isinstance(name, str) or not name or name.lower() in ("lattice", "properties", "pbc"):
+        return False
+    if name.lower() in (*NUMBERS_OF, "virial") and not _is_result(name.lower(), value):
         return False
     if name in _results(atoms) or (name.lower() in DECIDING and name != name.lower()):
         return False
@@ -104,7 +113,9 @@ def _holds(atoms: Atoms, kind: str, name: Any, value: Any) -> bool:
 
 
 def _fits_column(name: Any, values: np.ndarray, n: int) -> bool:
-    if not isinstance(name, str) or not COLUMN_NAME.fullmatch(name) or len(values) != n or values.ndim > 2:
+    if not isinstance(name, str) or not COLUMN_NAME.fullmatch(name) or np.shape(values)[:1] != (n,):
+        return False
+    if values.ndim > 2 or PROPERTY_NAME_MAP.get(name) in ("species", "pos", "Z"):
         return False
     if name in REV_PROPERTY_NAME_MAP or (name.lower() in COLUMNS and name != COLUMNS[name.lower()]):
         return False
@@ -113,6 +124,15 @@ def _fits_column(name: Any, values: np.ndarray, n: int) -> bool:
     if values.dtype.kind in "UO":
         return all(isinstance(text, str) and text and text.split() == [text] for text in np.ravel(values))
     return values.dtype.kind in "fb" and (values.ndim == 1 or values.shape[1] > 0)
+
+
+def _is_result(name: str, value: Any) -> bool:
+    """Whether a label is as many numbers as the result of this name."""
+    try:
+        values = np.asarray(value, float)
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, str) and values.size in NUMBERS_OF.get(name, (6, 9))
 
 
 def _results(atoms: Atoms) -> dict[str, Any]:
@@ -237,6 +257,7 @@ def _cell_text(value: Any, kind: str) -> str:
     if kind == "S":
         return f"{value:<2}"
     if kind == "R":
+        value = float(value)  # of float32 too, exactly
         text = f"{value:16.8f}"
-        return text if float(text) == value else f"{_number_text(float(value)):>16}"
+        return text if float(text) == value else f"{_number_text(value):>16}"
     return f"{_number_text(value):>8}"

@@ -17,7 +17,7 @@ STEPS = {  # what every step of a file holds once, by format
 }
 LINES = ("vasp-xdatcar", "vasp-out", "lammps-dump-text")  # whose programs end every line, the last one too
 BEGINS, ENDS = b"Iteration", b"FREE ENERGIE OF THE ION-ELECTRON"  # of a step in an OUTCAR
-COUNTS = slice(5, 7)  # lines of a POSCAR of which one says how many atoms there are
+NUMBERS = 6  # line of a POSCAR that says how many atoms there are, unless it names the elements
 MODES = (b"d", b"c", b"k", b"f")  # of positions in a POSCAR: direct or fractional, cartesian
 LONGEST_COUNT = 15  # digits of a number of atoms
 HEADER = 7  # lines of an XDATCAR before its steps: comment, scale, cell, elements, and their numbers
@@ -71,14 +71,13 @@ def _check_xml(stream: BinaryIO, size: int) -> None:
 
 def _check_poscar(rows: Iterator[bytes], size: int) -> None:
     """Refuse a POSCAR of which the numbers of atoms are not those of its lines."""
-    number, atoms = 0, None
-    while atoms is None and number < COUNTS.stop:
-        words = next(rows, b"").partition(b"!")[0].split()
-        number += 1
-        if number > COUNTS.start and words and all(map(bytes.isdigit, words)):
-            atoms = sum(int(word[: LONGEST_COUNT + 1]) for word in words)
-    if atoms is None:
-        return  # ASE says what is wrong
+    head = [next(rows, b"").partition(b"!")[0].split() for _ in range(NUMBERS)]
+    number, words = NUMBERS, head[-1]
+    if not (words and _is_integer(words[0])):  # they are the elements, and the numbers follow
+        number, words = NUMBERS + 1, next(rows, b"").partition(b"!")[0].split()
+    if not words or not all(map(_is_count, words)):
+        raise InputError(f"line {number}: expected numbers of atoms; the file may be cut short.")
+    atoms = sum(map(int, words))
     if atoms > size:
         raise InputError("has more atoms than the file has room for; it is cut short, or a number is wrong.")
     mode, number = next(rows, b""), number + 1
@@ -92,6 +91,14 @@ def _check_poscar(rows: Iterator[bytes], size: int) -> None:
             raise InputError(f"line {number}: expected one of {atoms} positions; the file may be cut short.")
     if _is_position(next(rows, b"")):
         raise InputError(f"line {number + 1}: follows the last of {atoms} atoms; a number of atoms is wrong.")
+
+
+def _is_integer(word: bytes) -> bool:
+    try:
+        int(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_position(line: bytes) -> bool:
