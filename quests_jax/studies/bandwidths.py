@@ -23,7 +23,7 @@ from quests_jax.information import (
     likelihood_bandwidth,
     novelty_bandwidth,
 )
-from quests_jax.studies.baselines import baseline
+from quests_jax.studies.baselines import share_like_another
 
 RECOMMENDED = "novelty"  # the rule that `recommended_bandwidth` follows
 NOVEL = 0.01  # share of held-out environments that may be novel at the recommended bandwidth
@@ -137,7 +137,7 @@ def bandwidth_fit(
     """Whether a bandwidth fits: which share of the environments some other structure covers.
 
     An environment i is covered by other structures if Σ_j K_ij over all their environments is at least 1.
-    Whole structures are drawn until they hold enough environments, and compared with the whole data set.
+    Of large sets, whole structures are drawn until they hold enough environments, and compared with all.
 
     Args:
       envs: the data set.
@@ -145,8 +145,7 @@ def bandwidth_fit(
       recommend: what gives the value to use instead.
       seed: random seed for the draw of structures.
     """
-    own = baseline(envs, bandwidth=bandwidth, seed=seed)
-    fit = Fit(bandwidth, own.covered, len(own.rows), None)
+    fit = Fit(bandwidth, *share_like_another(envs, bandwidth=bandwidth, seed=seed), None)
     if fit.fits:
         return fit
     try:

@@ -9,9 +9,10 @@ import numpy as np
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
-from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy_of_others
+from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy_of_others, structure_masses
 
 ASKED = 2000  # environments that stand for all where that is enough
+SMALL = 5_000_000  # masses of all structures at all environments, which are then formed for other ends too
 
 
 class Baseline(NamedTuple):
@@ -60,6 +61,24 @@ def baseline(
         envs, envs.structure_id, rows=None if asked is None else rows, bandwidth=bandwidth
     )
     return Baseline(rows, np.asarray(dH))
+
+
+@follows_dtype
+def share_like_another(
+    envs: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH, seed: int = 0
+) -> tuple[float, int]:
+    """Share of environments that other structures cover, NaN if there are none, and how many were asked.
+
+    That of `baseline`; in small sets of all environments, from the masses by which rules choose.
+    """
+    if np.count_nonzero(envs.counts) < 2 or envs.n_structures * len(envs) > SMALL:
+        own = baseline(envs, bandwidth=bandwidth, seed=seed)
+        return own.covered, len(own.rows)
+    number, envs = np.asarray(envs.structure_id), envs.in_float64()
+    masses = np.array(structure_masses(envs, envs, number, envs.n_structures, bandwidth=bandwidth))
+    masses[number, np.arange(len(number))] = 0.0
+    least = np.exp(-overlap_tolerance(masses.dtype))
+    return float((masses.sum(axis=0) > least).mean()), len(number)
 
 
 def _drawn_rows(envs: Environments, wanted: int, seed: int) -> np.ndarray:

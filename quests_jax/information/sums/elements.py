@@ -17,6 +17,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from quests_jax.base.arrays import (
+    check_bandwidth,
     check_groups,
     check_row_numbers,
     check_structure_id,
@@ -25,7 +26,7 @@ from quests_jax.base.arrays import (
 )
 from quests_jax.base.checks import InputError
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
-from quests_jax.base.environments import Environments, check_alike, elements_of, rows_of, some_rows
+from quests_jax.base.environments import Environments, apart, check_alike, elements_of, rows_of, some_rows
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information.sums import kernels
 
@@ -212,6 +213,7 @@ def structure_masses(
     """
     if elements_of(x) is not None:
         structure_id = check_structure_id(structure_id, len(x), n_structures, ascending=False)
+    y, x = _set_apart(y, x, bandwidth)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         number = structure_id if isinstance(own, slice) else structure_id[own]
@@ -229,21 +231,22 @@ def tiles_of_masses(
     In float32, with a relative error of about 5e-5. What is left out adds at most `error` to the sum of a
     query over all structures.
     """
+    y, x = (np.asarray(rows_of(rows)) for rows in _set_apart(y, x, bandwidth))
+    yield from kernels.tiles_of_masses(y, x, structure_id, n_structures, bandwidth=bandwidth, error=error)
+
+
+def _set_apart(y: Rows, x: Rows, bandwidth: ArrayLike) -> tuple[Rows, Rows]:
+    """Rows of different elements so far apart that their kernels are 0, for one program instead of one each.
+
+    Rows and bandwidths that are traced stay as they are, and are summed element by element.
+    """
     check_alike(y, x)
-    options = {"bandwidth": bandwidth, "error": error}
-    if elements_of(y) is None:
-        yield from kernels.tiles_of_masses(
-            np.asarray(rows_of(y)), np.asarray(rows_of(x)), structure_id, n_structures, **options
-        )
-        return
-    structure_id = check_structure_id(structure_id, len(x), n_structures, ascending=False)
-    for mine, yours in _pairs(y, x):
-        if len(mine) and len(yours):
-            pairs = np.asarray(_some(y, mine)), np.asarray(_some(x, yours)), structure_id[yours]
-            for rows, masses in kernels.tiles_of_masses(*pairs, n_structures, **options):
-                yield mine[rows], masses
-        for rows in np.array_split(mine, -(-len(mine) // kernels.TILE)) if not len(yours) else ():
-            yield rows, np.zeros((n_structures, len(rows)))
+    traced = any(isinstance(value, Tracer) for value in (rows_of(y), rows_of(x), bandwidth))
+    if elements_of(y) is None or traced or np.ndim(bandwidth) or not len(x):
+        return y, x
+    h = float(check_bandwidth(bandwidth, np.dtype(float), several=False))
+    of_y, of_x = (apart(rows, h).astype(rows_of(rows).dtype) for rows in (y, x))
+    return of_x if y is x else of_y, of_x
 
 
 def _checked(check: Callable, name: str, values: Any, x: Rows) -> Any:
