@@ -1,8 +1,9 @@
 """The kernel sums of `kernels` with elements told apart: K_ij → δ(Z_i, Z_j) K_ij.
 
 Rows of one element meet rows of that element only, so each sum is the same sum of one element after the
-other, joined: exact, and faster the more elements there are. Sets that do not tell their elements apart,
-and bare arrays, are handed on as they are.
+other, joined: exact, and faster the more elements there are. Masses of rows that are known come from one sum
+of rows set apart by element. Sets that do not tell their elements apart, and bare arrays, are handed on as
+they are.
 """
 
 from __future__ import annotations
@@ -238,11 +239,12 @@ def tiles_of_masses(
 def _set_apart(y: Rows, x: Rows, bandwidth: ArrayLike) -> tuple[Rows, Rows]:
     """Rows of different elements so far apart that their kernels are 0, for one program instead of one each.
 
-    Rows and bandwidths that are traced stay as they are, and are summed element by element.
+    What is traced or of half precision stays as it is, and is summed element by element.
     """
     check_alike(y, x)
     traced = any(isinstance(value, Tracer) for value in (rows_of(y), rows_of(x), bandwidth))
-    if elements_of(y) is None or traced or np.ndim(bandwidth) or not len(x):
+    narrow = min(rows_of(y).dtype.itemsize, rows_of(x).dtype.itemsize) < 4
+    if elements_of(y) is None or traced or narrow or np.ndim(bandwidth) or not len(x):
         return y, x
     h = float(check_bandwidth(bandwidth, np.dtype(float), several=False))
     of_y, of_x = (apart(rows, h).astype(rows_of(rows).dtype) for rows in (y, x))
