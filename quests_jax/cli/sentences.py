@@ -19,7 +19,7 @@ def about_choice(summary: dict[str, Any], *, name: str, kept: str) -> list[str]:
     atoms, all_atoms = summary["selected_environments"], summary["n_environments"]
     sentences = [
         f"{size:,} of {total:,} structures, with {percent(atoms / all_atoms)} of the atoms, "
-        f"{_covered(summary)}{_certificate(summary)}"
+        f"{_covered(summary)}{_certificate(summary, name)}"
     ]
     if kept:
         sentences.append(f"kept besides: {kept}")
@@ -47,13 +47,15 @@ def _covered(summary: dict[str, Any]) -> str:
     return f"reach a coverage of {percent(summary['coverage'])} ({overlap} of the environments in full)"
 
 
-def _certificate(summary: dict[str, Any]) -> str:
+def _certificate(summary: dict[str, Any], name: str) -> str:
     ratio = summary["certified_ratio"]
     if ratio is None:
         return "."
     words = f", at least {percent(ratio)} of the largest possible at this size"
     return (
-        f"{words}." if ratio >= CLOSE else f"{words}: see what other rules reach with `quests-jax compare`."
+        f"{words}."
+        if ratio >= CLOSE
+        else f"{words}. To see what other rules reach: quests-jax compare {name} -s {summary['size']}"
     )
 
 

@@ -89,7 +89,11 @@ def split(run: Run, files: Inputs, fractions: list[float], group: str | None, se
         for name, part, share in zip(names, found.parts, covered, strict=True)
     ]
     structures = [[given.structures[i] for i in part] for part in found.parts] if given.structures else []
-    words = "" if found.level is None else f", at most {percent(found.level)} like one of another block"
+    words = (
+        ""
+        if found.level is None
+        else f"; no structure is more than {percent(found.level)} like one of another block"
+    )
     worth = WORTH[leakage[-1].verdict] if fit.fits else BLIND
     advice = [
         f"{found.n_blocks:,} blocks{words}. Train covers {percent(covered[-1] or 0)} of {names[-1]}; one "

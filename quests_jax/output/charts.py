@@ -197,7 +197,7 @@ def trajectory_charts(frames: Sequence[dict[str, Any]], threshold: float | None 
             Series(NAMES[name], number, [frame[name] for frame in frames], COLORS[place])
             for place, name in enumerate(names)
         ]
-        y = Axis("share of atoms" if names == ("novel",) else "nats")
+        y = Axis("share of new atoms" if names == ("novel",) else "nats")
         if names == ("max_delta_entropy",):
             y = _novelty_axis([frame[names[0]] for frame in frames], threshold)
             if threshold is not None:

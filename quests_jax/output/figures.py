@@ -37,7 +37,7 @@ def draw(charts: Sequence[Chart], path: Path, *, title: str = "", columns: int =
             continue
         _fill(axes, chart)
         if columns == 1 and len(chart.series) > 1:
-            axes.legend(frameon=True, framealpha=0.8, edgecolor="none", fontsize=9)
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize=9)
     if columns > 1:
         found = {label: handle for axes in grid.flat for handle, label in zip(*_legend(axes), strict=True)}
         figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=6, frameon=False)
