@@ -68,7 +68,7 @@ def _contents(found: Contents, places: Sequence[Place]) -> list[tuple[str, str]]
     rows = [
         ("structures", f"{found.structures:,}, of {_span(found.sizes, 'g')} atoms"),
         ("atoms", f"{found.atoms:,}: {_counted(found.elements)}"),
-        ("formulas", f"{len(found.formulas):,}: {_counted(found.formulas)}"),
+        ("formulas", _kinds(found.formulas)),
         ("periodicity", _counted(found.periodicity)),
     ]
     if found.volumes is not None:
@@ -142,6 +142,10 @@ def _verdict(faults: Cleaning, found: Redundancy | None, name: str) -> list[str]
 def _span(found: Range, digits: str) -> str:
     smallest, median, largest = (format(value, digits) for value in found)
     return smallest if smallest == largest else f"{smallest} to {largest} (median {median})"
+
+
+def _kinds(counts: Counter[str]) -> str:
+    return next(iter(counts), "") if len(counts) == 1 else f"{len(counts):,} kinds: {_counted(counts)}"
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -27,7 +27,7 @@ SHOWN = 10  # frames in a table; outputs hold all of them
         type=float,
         default=QUANTILE,
         show_default=True,
-        help="Threshold: this quantile of the reference's own delta entropies.",
+        help="Threshold: the largest delta entropy that this share of the reference's own structures have.",
     ),
     click.option("--above", type=float, help="Threshold in nats instead; frames above it are written."),
     click.option("--fail-above", type=float, help="Exit with code 1 if a frame lies above this, in nats."),
@@ -49,8 +49,8 @@ def trajectory(
 ) -> Report:
     """Follow a simulation: what each frame holds, and where it leaves what a reference knows.
 
-    A frame is outside if an atom's delta entropy against the reference lies above the threshold: the quantile
-    of what the environments of the reference have against all its other structures. The table shows the worst
+    A frame is outside if an atom's delta entropy against the reference lies above the threshold: 99 % of the
+    reference's own structures stay below it, each measured against all others. The table shows the worst
     frames first; structure outputs hold the frames that are outside.
     """
     known = None if reference is None else run.load(reference).envs

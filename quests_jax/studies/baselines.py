@@ -30,9 +30,21 @@ class Baseline(NamedTuple):
 
     def threshold(self, quantile: float) -> float:
         """δH that this share of the environments stays below; at least the tolerance of an overlap."""
-        tolerance = overlap_tolerance(self.delta_entropy.dtype)
-        finite = self.delta_entropy[np.isfinite(self.delta_entropy)]
-        return max(float(np.quantile(finite, quantile)), tolerance) if len(finite) else tolerance
+        return _threshold(self.delta_entropy, quantile)
+
+    def threshold_of_structures(self, envs: Environments, quantile: float) -> float:
+        """Largest δH that this share of the structures stays below; single atoms are left aside."""
+        number = np.asarray(envs.structure_id)[self.rows]
+        counted = (envs.counts > 1) if (envs.counts[number] > 1).any() else (envs.counts > 0)
+        largest = np.full(envs.n_structures, -np.inf)
+        np.maximum.at(largest, number, self.delta_entropy)
+        return _threshold(largest[counted], quantile)
+
+
+def _threshold(dH: np.ndarray, quantile: float) -> float:
+    tolerance = overlap_tolerance(dH.dtype)
+    finite = dH[np.isfinite(dH)]
+    return max(float(np.quantile(finite, quantile)), tolerance) if len(finite) else tolerance
 
 
 @follows_dtype

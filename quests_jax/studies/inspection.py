@@ -82,7 +82,7 @@ def contents_of(structures: Sequence[ase.Atoms], labels: Labels, sound: Sequence
         len(structures),
         sum(map(len, structures)),
         sum((Counter(atoms.get_chemical_symbols()) for atoms in structures), Counter()),
-        Counter(str(atoms.symbols) for atoms in structures),
+        Counter(atoms.get_chemical_formula() for atoms in structures),
         Counter("".join("FT"[int(p)] for p in atoms.pbc) for atoms in structures),
         _range(list(map(len, structures))) or Range(0, 0, 0),
         _range(volumes),

@@ -16,7 +16,7 @@ from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy
 from quests_jax.studies.baselines import baseline
 from quests_jax.studies.measures import entropy_and_diversity
 
-QUANTILE = 0.99  # of the reference's own delta entropies, which a frame within the domain stays below
+QUANTILE = 0.99  # share of the reference's own structures that stay below the threshold
 
 
 class Novelty(NamedTuple):
@@ -65,8 +65,8 @@ def follow(
     Args:
       envs: the frames, one structure each.
       reference: what counts as known, such as the training set of the potential that drives the simulation.
-      threshold: δH in nats above which an atom is outside; by default the quantile of what the reference
-        says of itself (see `find_outliers`).
+      threshold: δH in nats above which an atom is outside; by default the quantile of the largest δH of the
+        reference's own structures, each against all others.
       quantile: in (0, 1).
       bandwidth: h in Å⁻¹.
 
@@ -92,7 +92,8 @@ def follow(
     if reference is None:
         return Trajectory(entropy, diversity, None)
     if threshold is None:
-        threshold = baseline(reference, bandwidth=bandwidth).threshold(quantile)
+        own = baseline(reference, bandwidth=bandwidth)
+        threshold = own.threshold_of_structures(reference, quantile)
     dH = np.asarray(delta_entropy(envs, reference, bandwidth=bandwidth))
     tolerance = overlap_tolerance(dH.dtype)
     parts = np.split(dH, ends)
