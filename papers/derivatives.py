@@ -38,7 +38,7 @@ STEP = 1e-6  # of the differences, relative to an argument
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(6, 2)), RNG.normal(size=(4, 2))
 H = np.asarray(0.8)
-W = np.array([1.0, 0.0, 2.0, 0.5, 0.0, 1.0])
+W = np.array([1.0, 0.3, 2.0, 0.5, 0.2, 1.0])
 NUMBER = np.array([0, 0, 1, 1, 2, 2])
 ATOMS = bulk("Si", cubic=True)
 ATOMS.rattle(0.05, seed=0)

@@ -15,9 +15,16 @@ from ase.build import bulk
 import quests_jax as qj
 from quests_jax.atoms import Neighbors, find_neighbors
 from quests_jax.atoms.descriptors import descriptors
-from quests_jax.cover import coverage, soft_weights
+from quests_jax.cover import coverage, mass, soft_weights
+from quests_jax.cover.solvers.soft import soft_cover
 from quests_jax.generate import delta_entropies, known_environments
-from quests_jax.information import kernel_product, log_kernel_sum, over_devices, self_kernel_sum
+from quests_jax.information import (
+    cross_kernel_sums,
+    kernel_product,
+    log_kernel_sum,
+    over_devices,
+    self_kernel_sum,
+)
 
 H = 0.3
 IMPORT = """
@@ -78,6 +85,31 @@ def test_sums_follow_their_input(name, dtype, n):
 def test_lists_are_computed_in_float64(off):
     found = qj.delta_entropy([[0.0, 0.1]], [[0.0, 0.3], [1, 1]], bandwidth=H)
     assert found.dtype == np.float64
+
+
+RESULTS = SUMS | {
+    "cross sums": lambda y, x: cross_kernel_sums(y, x, bandwidth=H)[1],
+    "soft weights": lambda y, x: soft_cover(envs_of(x), size=2.0, temperature=0.1, bandwidth=H).weights,
+    "mass": lambda y, x: mass(qj.cover_problem(envs_of(x), bandwidth=H), np.ones(8)),
+}
+
+
+def envs_of(x: np.ndarray) -> qj.Environments:
+    return qj.make_environments(x, np.arange(len(x)) // 5, 8)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_can_be_used_where_float64_is_off(off, name):
+    """JAX has no float64 then: its own methods cut arrays of float64 to float32, with a warning."""
+    y, x = rows(40, 1), rows(40)
+    found = RESULTS[name](y, x)
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == np.float64
+    exact = np.asarray(found).astype(np.longdouble)
+    assert float(found.max()) == float(exact.max())  # a warning is an error here
+    assert float(found.sum()) == pytest.approx(float(exact.sum()), rel=1e-14)
+    if name in SUMS:
+        assert isinstance(RESULTS[name](*(side.astype(np.float32) for side in (y, x))), jax.Array)
 
 
 @pytest.mark.parametrize("n", [40, 700])

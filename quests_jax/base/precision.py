@@ -51,7 +51,7 @@ def follows_dtype(f: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(f)
     def computed(*args: P.args, **kwargs: P.kwargs) -> T:
-        if jax.config.jax_enable_x64:
+        if jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
             return f(*args, **kwargs)
         with double_precision():
             return _usable(f(*args, **kwargs))

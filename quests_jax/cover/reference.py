@@ -21,7 +21,8 @@ def known_environments(reference: ArrayLike | Environments | None, envs: Environ
     """
     if reference is None:
         return envs.in_float64().take(slice(0))
-    rows = check_rows("reference", rows_of(reference), np.shape(envs.x)[1])
+    held = reference.x if isinstance(reference, Environments) else reference
+    rows = check_rows("reference", held, np.shape(envs.x)[1])
     if not isinstance(reference, Environments):
         reference = Environments(rows, np.zeros(len(rows), np.int32), 1)
     if not len(reference):

@@ -157,6 +157,8 @@ def log_sums(s: np.ndarray, w: np.ndarray | None = None) -> np.ndarray:
 def log_error(call: Call, L: np.ndarray) -> np.ndarray:
     """Error of ln Σ_j: the relative error of a sum, or eps (r/h)² where that is more, and rounding."""
     finite = np.where(np.isfinite(L), np.abs(L), 0).astype(float)
+    if call.dtype == "float16":  # whose largest number is 65504
+        finite = np.where(finite > 6e4, np.inf, finite)
     return RELATIVE[call.working] + 32 * call.eps * finite + call.output_eps * (1 + finite)
 
 

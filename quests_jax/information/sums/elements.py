@@ -76,10 +76,10 @@ def log_kernel_sum(
     >>> qj.information.log_kernel_sum(np.array([[9.0]]), x, bandwidth=0.1).round(0).tolist()  # no underflow
     [-3200.0]
     """
-    weights = _checked(check_weights, "weights", weights, x)
+    checked = _checked(check_weights, "weights", weights, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
-        w = None if weights is None else weights[own]
+        w = None if checked is None else checked[own]
         return kernels.log_kernel_sum(y, x, bandwidth=bandwidth, weights=w)
 
     return _each(of, y, x, missing=-jnp.inf, lead=np.shape(bandwidth))
@@ -106,17 +106,17 @@ def log_sum_of_others(
     >>> np.asarray(total)[:2].round(4).tolist()
     [0.0, 0.0]
     """
-    group = _checked(check_groups, "group", group, x)
-    rows = _checked(check_row_numbers, "rows", rows, x)
+    groups = _checked(check_groups, "group", group, x)
+    wanted = _checked(check_row_numbers, "rows", rows, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         del y
         if isinstance(own, slice):
             return kernels.log_sum_of_others(x, group, rows=rows, bandwidth=bandwidth)
-        queries = None if rows is None else np.searchsorted(own, rows[np.isin(rows, own)])
-        return kernels.log_sum_of_others(x, group[own], rows=queries, bandwidth=bandwidth)
+        queries = None if wanted is None else np.searchsorted(own, wanted[np.isin(wanted, own)])
+        return kernels.log_sum_of_others(x, groups[own], rows=queries, bandwidth=bandwidth)
 
-    y = x if rows is None or elements_of(x) is None else some_rows(x, rows)
+    y = x if wanted is None or elements_of(x) is None else some_rows(x, wanted)
     return _each(of, y, x, missing=-jnp.inf, lead=np.shape(bandwidth))
 
 
@@ -132,11 +132,11 @@ def self_kernel_sum(
     >>> qj.information.self_kernel_sum(x, bandwidth=0.1).round(4).tolist()
     [2.0, 2.0, 1.0]
     """
-    weights = _checked(check_weights, "weights", weights, x)
+    checked = _checked(check_weights, "weights", weights, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         del y
-        w = None if weights is None else weights[own]
+        w = None if checked is None else checked[own]
         return kernels.self_kernel_sum(x, bandwidth=bandwidth, weights=w)
 
     return _each(of, x, x, missing=0.0, lead=np.shape(bandwidth))
@@ -179,10 +179,10 @@ def kernel_product(y: Rows, x: Rows, v: ArrayLike, *, bandwidth: ArrayLike = DEF
     >>> qj.information.kernel_product(x, x, np.array([[1.0], [2.0], [3.0]]), bandwidth=0.1).round(4).tolist()
     [[3.0], [3.0], [3.0]]
     """
-    v = _checked(check_values, "v", v, x)
+    checked = _checked(check_values, "v", v, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
-        values = v if isinstance(own, slice) else v[own]
+        values = v if isinstance(own, slice) else checked[own]
         return kernels.kernel_product(y, x, values, bandwidth=bandwidth)
 
     return _each(of, y, x, missing=0.0, tail=np.shape(v)[1:])
@@ -212,12 +212,13 @@ def structure_masses(
     >>> qj.information.structure_masses(x, x, np.array([0, 1, 1]), 2, bandwidth=0.1).round(4).tolist()
     [[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]
     """
+    numbers: Any = structure_id
     if elements_of(x) is not None:
-        structure_id = check_structure_id(structure_id, len(x), n_structures, ascending=False)
+        numbers = check_structure_id(structure_id, len(x), n_structures, ascending=False)
     y, x = _set_apart(y, x, bandwidth)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
-        number = structure_id if isinstance(own, slice) else structure_id[own]
+        number = numbers if isinstance(own, slice) else numbers[own]
         return kernels.structure_masses(y, x, number, n_structures, bandwidth=bandwidth)
 
     return _each(of, y, x, missing=0.0, lead=(n_structures,))
