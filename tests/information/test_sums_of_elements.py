@@ -92,6 +92,30 @@ def test_what_is_wrong_is_named_by_its_row_in_the_whole_set(name):
         call(mixture())
 
 
+ALONE = Environments(np.zeros((2, 5)), np.zeros(2, int), 1, np.array([26, 26]))  # an element of its own
+UNSEEN = {
+    "bandwidth": (
+        lambda x: information.delta_entropy(ALONE, x, bandwidth=np.nan),
+        "bandwidth must be a positive",
+    ),
+    "cross": (
+        lambda x: information.cross_kernel_sums(ALONE, x, bandwidth=0.0),
+        "bandwidth must be a positive",
+    ),
+    "width": (
+        lambda x: information.overlap(Environments(np.zeros((2, 3)), np.zeros(2, int), 1, ALONE.elements), x),
+        "y: expected 5 features",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_what_is_wrong_is_refused_where_no_pair_is_formed(name):
+    call, message = UNSEEN[name]
+    with pytest.raises(InputError, match=message):
+        call(mixture())
+
+
 def test_some_rows_may_be_a_mask():
     x, group = mixture(), np.arange(60) % 3
     mask = np.arange(60) % 4 == 1

@@ -25,7 +25,7 @@ from quests_jax.base.arrays import (
     check_values,
     check_weights,
 )
-from quests_jax.base.checks import InputError
+from quests_jax.base.checks import InputError, check_matrix
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.environments import Environments, apart, check_alike, elements_of, rows_of, some_rows
 from quests_jax.base.precision import follows_dtype
@@ -82,7 +82,7 @@ def log_kernel_sum(
         w = None if checked is None else checked[own]
         return kernels.log_kernel_sum(y, x, bandwidth=bandwidth, weights=w)
 
-    return _each(of, y, x, missing=-jnp.inf, lead=np.shape(bandwidth))
+    return _each(of, y, x, bandwidth=bandwidth, missing=-jnp.inf, lead=np.shape(bandwidth))
 
 
 @follows_dtype
@@ -117,7 +117,7 @@ def log_sum_of_others(
         return kernels.log_sum_of_others(x, groups[own], rows=queries, bandwidth=bandwidth)
 
     y = x if wanted is None or elements_of(x) is None else some_rows(x, wanted)
-    return _each(of, y, x, missing=-jnp.inf, lead=np.shape(bandwidth))
+    return _each(of, y, x, bandwidth=bandwidth, missing=-jnp.inf, lead=np.shape(bandwidth))
 
 
 @follows_dtype
@@ -139,7 +139,7 @@ def self_kernel_sum(
         w = None if checked is None else checked[own]
         return kernels.self_kernel_sum(x, bandwidth=bandwidth, weights=w)
 
-    return _each(of, x, x, missing=0.0, lead=np.shape(bandwidth))
+    return _each(of, x, x, bandwidth=bandwidth, missing=0.0, lead=np.shape(bandwidth))
 
 
 @follows_dtype
@@ -158,7 +158,7 @@ def cross_kernel_sums(
     >>> onto_x.round(4).tolist(), onto_y.round(4).tolist()
     ([2.0], [1.0, 1.0, 0.0])
     """
-    check_alike(y, x)
+    _check_sides(y, x, bandwidth)
     if elements_of(y) is None:
         return kernels.cross_kernel_sums(rows_of(y), rows_of(x), bandwidth=bandwidth)
     of_y, of_x = np.zeros(len(y)), np.zeros(len(x))
@@ -185,7 +185,7 @@ def kernel_product(y: Rows, x: Rows, v: ArrayLike, *, bandwidth: ArrayLike = DEF
         values = v if isinstance(own, slice) else checked[own]
         return kernels.kernel_product(y, x, values, bandwidth=bandwidth)
 
-    return _each(of, y, x, missing=0.0, tail=np.shape(v)[1:])
+    return _each(of, y, x, bandwidth=bandwidth, missing=0.0, tail=np.shape(v)[1:])
 
 
 @follows_dtype
@@ -221,7 +221,7 @@ def structure_masses(
         number = numbers if isinstance(own, slice) else numbers[own]
         return kernels.structure_masses(y, x, number, n_structures, bandwidth=bandwidth)
 
-    return _each(of, y, x, missing=0.0, lead=(n_structures,))
+    return _each(of, y, x, bandwidth=bandwidth, missing=0.0, lead=(n_structures,))
 
 
 @follows_dtype
@@ -260,6 +260,14 @@ def _checked(check: Callable, name: str, values: Any, x: Rows) -> Any:
     return values if values is None or elements_of(x) is None else check(name, values, len(x))
 
 
+def _check_sides(y: Rows, x: Rows, bandwidth: ArrayLike) -> None:
+    """Look at what no sum sees where y and x have no element in common; else the sums look themselves."""
+    check_alike(y, x)
+    if elements_of(x) is not None:
+        check_matrix("y", rows_of(y), np.shape(rows_of(x))[1])
+        check_bandwidth(bandwidth, np.dtype(np.float64))
+
+
 def _each(
     sums: Callable,
     y: Rows,
@@ -268,13 +276,14 @@ def _each(
     missing: float,
     lead: tuple[int, ...] = (),
     tail: tuple[int, ...] = (),
+    bandwidth: ArrayLike,
 ) -> jax.Array:
     """`sums(y, x, own)` of each element, joined along the axis of the queries.
 
     `own` are the numbers of the rows of x of that element, all of them where elements are not told apart;
     `missing` is the sum over no row. Axes `lead` come before that of the queries, axes `tail` behind it.
     """
-    check_alike(y, x)
+    _check_sides(y, x, bandwidth)
     if elements_of(y) is None:
         rows = rows_of(y)
         return sums(rows, rows if y is x else rows_of(x), slice(None))
