@@ -123,6 +123,20 @@ def test_some_rows_may_be_a_mask():
     np.testing.assert_array_equal(information.log_sum_of_others(x, group, rows=mask, bandwidth=H), numbers)
 
 
+def test_masses_of_half_precision_tell_elements_apart():
+    x = mixture()
+    half = dataclasses.replace(x, x=x.x.astype(np.float16))
+    exact = dataclasses.replace(x, x=half.x.astype(float))
+    K = kernel(exact, exact)
+    expected = np.stack([K[:, x.structure_id == s].sum(axis=1) for s in range(S)])
+    found = np.empty((S, len(x)))
+    for rows, masses in information.tiles_of_masses(half, half, x.structure_id, S, bandwidth=H, error=1e-9):
+        found[:, rows] = masses
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    found = information.structure_masses(half, half, x.structure_id, S, bandwidth=H)
+    np.testing.assert_allclose(np.asarray(found, float), expected, rtol=2e-3, atol=1e-6)
+
+
 def test_each_measure_is_that_of_each_element_joined_bit_for_bit():
     x = mixture()
     several = np.array([0.5 * H, H])

@@ -233,6 +233,7 @@ def tiles_of_masses(
     In float32, with a relative error of about 5e-5. What is left out adds at most `error` to the sum of a
     query over all structures.
     """
+    y, x = (each.in_float64() if isinstance(each, Environments) else each for each in (y, x))
     y, x = (np.asarray(rows_of(rows)) for rows in _set_apart(y, x, bandwidth))
     yield from kernels.tiles_of_masses(y, x, structure_id, n_structures, bandwidth=bandwidth, error=error)
 
@@ -248,7 +249,8 @@ def _set_apart(y: Rows, x: Rows, bandwidth: ArrayLike) -> tuple[Rows, Rows]:
     if elements_of(y) is None or traced or narrow or np.ndim(bandwidth) or not len(x):
         return y, x
     h = float(check_bandwidth(bandwidth, np.dtype(float), several=False))
-    of_y, of_x = (apart(rows, h).astype(rows_of(rows).dtype) for rows in (y, x))
+    sides = [each for each in (y, x) if isinstance(each, Environments)]
+    of_y, of_x = (apart(each, h).astype(each.x.dtype) for each in sides)
     return of_x if y is x else of_y, of_x
 
 
