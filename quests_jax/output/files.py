@@ -72,7 +72,10 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 def write_sheet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows as comma-separated values under their names, whole or not at all."""
-    with whole_file(path) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as stream:
+    with (
+        whole_file(path) as unfinished,
+        open(unfinished, "w", encoding="utf-8", newline="", errors="surrogateescape") as stream,
+    ):  # names of files are bytes
         writer = csv.DictWriter(stream, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)

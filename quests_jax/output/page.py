@@ -76,7 +76,7 @@ def page_of(
 
 def write_page(path: Path, page: Page) -> None:
     """Write the page to a file."""
-    path.write_text(page_html(page), encoding="utf-8")
+    path.write_text(page_html(page), encoding="utf-8", errors="surrogateescape")
 
 
 def page_html(page: Page) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import os
+import sqlite3
 from pathlib import Path
 
 import ase.io
@@ -197,6 +199,65 @@ def test_a_poscar_of_other_atoms_than_it_says_is_refused(tmp_path: Path, selecti
     assert f"line {8 + selective}: expected Direct or Cartesian" in refusal(path)
     path.write_bytes(text.replace(" 4   4", " 4   3").replace("\n", "\r").encode())
     assert "follows the last of 7 atoms" in refusal(path)
+
+
+CUT = {  # name of a file: format
+    "a.cif": "cif",
+    "a.pdb": "proteindatabank",
+    "a.gro": "gromacs",
+    "a.mol": "mol",
+    "a.res": "res",
+    "a.xsf": "xsf",
+    "a.gen": "gen",
+    "a.cfg": "cfg",
+    "a.json": "json",
+    "a.data": "lammps-data",
+    "geometry.in": "aims",
+    "a.con": "eon",
+    "POSCAR": "vasp",
+    "XDATCAR": "vasp-xdatcar",
+    "a.traj": "traj",
+    "a.extxyz": "extxyz",
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_that_is_cut_is_never_read_in_part(tmp_path: Path, name: str) -> None:
+    made = [bulk("Cu", cubic=True) * (2, 1, 1) for _ in range(3)]
+    for number, atoms in enumerate(made):
+        atoms.rattle(0.1, seed=number)
+    several = CUT[name] in ("cif", "proteindatabank", "xsf", "json", "vasp-xdatcar", "traj", "extxyz")
+    path = tmp_path / name
+    ase.io.write(path, made if several else made[0], format=CUT[name])
+    whole = [len(atoms) for atoms in qj.read(path)]
+    assert whole == [8] * (3 if several else 1)
+    data = path.read_bytes()
+    lines = data.splitlines(keepends=True)  # whole structures are whole files, so the cut is within a line
+    for number in range(1, len(lines), max(1, len(lines) // 40)):
+        if len(lines[number]) > 8:
+            path.write_bytes(b"".join(lines[:number]) + lines[number][:7])
+            with contextlib.suppress(InputError):
+                assert [len(atoms) for atoms in qj.read(path)] == whole, number
+
+
+def test_types_of_lammps_data_are_no_elements(tmp_path: Path) -> None:
+    ase.io.write(tmp_path / "a.data", bulk("Cu"), format="lammps-data")
+    structures = []
+    with pytest.warns(UserWarning, match="types 1, 2, ... are read as H, He"):
+        structures = qj.read(tmp_path / "a.data")
+    with pytest.raises(InputError, match="elements"):
+        qj.write(tmp_path / "out.xyz", structures)
+
+
+def test_a_database_that_somebody_writes_is_refused(tmp_path: Path) -> None:
+    qj.write(tmp_path / "a.db", [bulk("Cu")] * 3)
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("DELETE FROM systems WHERE id=2")
+        connection.commit()
+        assert "another program is writing" in refusal(tmp_path / "a.db")
+    assert len(qj.read(tmp_path / "a.db")) == 2
 
 
 def test_names_of_files_are_any_text(tmp_path: Path) -> None:

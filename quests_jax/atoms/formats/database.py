@@ -113,6 +113,9 @@ def _is_pair(name: Any, value: Any) -> bool:
 
 def _check(path: Path) -> int:
     """The number of rows of a sound database of ASE; it is opened so that nothing is written to it."""
+    journal = Path(f"{path}-wal")
+    if journal.exists() and journal.stat().st_size:
+        raise InputError("another program is writing to the database; close it, or write a copy with it.")
     try:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)

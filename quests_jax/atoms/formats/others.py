@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import ase.io
@@ -19,6 +20,7 @@ CONTENTS = {  # first bytes: the name of a format in ASE, or what the file is if
     b"<?xml": "vasp-xml",
     b"data_": "cif",
 }
+LAMMPS_DATA = re.compile(rb"^\s*\d+\s+atoms\s*(#.*)?$.*\bxlo\s+xhi\b", re.MULTILINE | re.DOTALL)
 FOREIGN = {
     b"\x89HDF": "an HDF5 file",
     b"PK\x03\x04": "a zip or .npz file",
@@ -45,13 +47,12 @@ def read(path: Path, file: str) -> list[Atoms]:
         raise InputError(f"is {what}, not a file of structures; check the name.")
     kind = _kind(path, head)
     check_whole(path, kind)
-    untold = (
-        kind == "lammps-dump-text" and b" element" not in head.partition(b"ITEM: ATOMS")[2].split(b"\n")[0]
-    )
-    notes = (TYPES,) if untold else ()
+    notes = (TYPES,) if _without_elements(path, kind, head) else ()
     structures: list[Atoms] = []
     try:
         for atoms in ase.io.iread(str(path.absolute()), ":", kind, do_not_split_by_at_sign=True):
+            if not len(atoms):
+                raise InputError("it holds no atoms")
             structures.append(with_source(atoms, Source(file, len(structures), kind, notes=notes)))
     except Exception as error:  # ASE's readers raise whatever their parsers do
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -63,10 +64,19 @@ def read(path: Path, file: str) -> list[Atoms]:
     return structures
 
 
+def _without_elements(path: Path, kind: str, head: bytes) -> bool:
+    """Whether a file of LAMMPS says only which type each atom is of."""
+    if kind == "lammps-dump-text":
+        return b" element" not in head.partition(b"ITEM: ATOMS")[2].split(b"\n")[0]
+    return kind == "lammps-data" and b"\nMasses" not in path.read_bytes()
+
+
 def _kind(path: Path, head: bytes) -> str:
     by_content = next((kind for magic, kind in CONTENTS.items() if head.lstrip().startswith(magic)), None)
     if by_content is not None:
         return by_content
+    if LAMMPS_DATA.search(head):
+        return "lammps-data"
     try:
         return filetype(str(path.absolute()))
     except UnknownFileTypeError:

@@ -19,6 +19,11 @@ LINES = ("vasp-xdatcar", "vasp-out", "lammps-dump-text")  # whose programs end e
 BEGINS, ENDS = b"Iteration", b"FREE ENERGIE OF THE ION-ELECTRON"  # of a step in an OUTCAR
 NUMBERS = 6  # line of a POSCAR that says how many atoms there are, unless it names the elements
 MODES = (b"d", b"c", b"k", b"f")  # of positions in a POSCAR: direct or fractional, cartesian
+ENDINGS = {  # how the last line begins, or the one that ends the atoms
+    "proteindatabank": (b"END", b"TER", b"CONECT", b"MASTER"),
+    "mol": (b"M  END",),
+    "res": (b"END",),
+}
 LONGEST_COUNT = 15  # digits of a number of atoms
 HEADER = 7  # lines of an XDATCAR before its steps: comment, scale, cell, elements, and their numbers
 
@@ -42,6 +47,8 @@ def check_whole(path: Path, kind: str) -> None:
         _check_xdatcar(rows)
     elif kind == "vasp-out":
         _check_outcar(rows)
+    elif kind == "gromacs" or kind in ENDINGS:
+        _check_ending(rows, kind)
 
 
 def _rows(path: Path) -> Iterator[bytes]:
@@ -51,15 +58,46 @@ def _rows(path: Path) -> Iterator[bytes]:
             yield line.encode("latin-1")
 
 
+def _check_ending(rows: Iterator[bytes], kind: str) -> None:
+    """Refuse a file that lacks the line which ends every file of its kind, or says more atoms than it has."""
+    if kind == "gromacs":
+        _, count, lines = next(rows, b""), next(rows, b"").strip(), sum(bool(row.strip()) for row in rows)
+        if not _is_count(count) or lines != int(count) + 1:
+            raise InputError(
+                f"line 2: says {count[:20].decode('latin-1')} atoms, but {lines - 1} follow; it is cut short."
+            )
+        return
+    ending, last = ENDINGS[kind], b""
+    for row in rows:
+        last = row if row.strip() else last
+        if kind != "proteindatabank" and last.startswith(ending):
+            return
+    if not last.startswith(ending):
+        names = " or ".join(word.decode() for word in ending)
+        raise InputError(f"the file ends before {names}; it is cut short, or add that line.")
+
+
 def check_steps(path: Path, kind: str, count: int) -> None:
     """Refuse a file of which some steps were left out."""
-    mark = STEPS.get(kind)
-    if mark is None:
+    if kind == "cif":
+        steps = _blocks(_rows(path))
+    elif kind in STEPS:
+        steps = sum(row.count(STEPS[kind]) for row in _rows(path))
+    else:
         return
-    with open(path, "rb") as stream:
-        steps = sum(line.count(mark) for line in stream)
     if steps > count:
         raise InputError(f"{count} of {steps} steps can be read; the others are cut short or damaged.")
+
+
+def _blocks(rows: Iterator[bytes]) -> int:
+    """Blocks of a CIF that hold atoms, or are the last where others hold some."""
+    block, with_atoms = 0, set()
+    for number, row in enumerate(rows, start=1):
+        if row.lower().startswith(b"data_"):
+            block = number
+        elif b"_atom_site" in row:
+            with_atoms.add(block)
+    return len(with_atoms | {block} if with_atoms else with_atoms)
 
 
 def _check_xml(stream: BinaryIO, size: int) -> None:
