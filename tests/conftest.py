@@ -32,7 +32,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 hypothesis.settings.register_profile("jax", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("jax")
 
-MOST_MAPS = 20_000
+MOST_MAPS = 35_000
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

@@ -11,8 +11,8 @@ import pytest
 from ase.build import bulk, molecule
 from command_line import STRUCTURES, Call, call, json_of
 
+from quests_jax.atoms.contacts import separated
 from quests_jax.atoms.describe import get_descriptors
-from quests_jax.atoms.neighbors import separated
 from quests_jax.base.checks import InputError
 from quests_jax.generate.augmentation import TOLERANCE, Goal, augment
 from quests_jax.generate.bias import known_environments

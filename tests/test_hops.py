@@ -13,7 +13,7 @@ def hops() -> Hops:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # that the bandwidth does not fit
 @pytest.mark.parametrize(
-    ("what", "functions", "modules"), [("positions", 69, 22), ("size", 8, 6), ("bandwidth", 13, 11)]
+    ("what", "functions", "modules"), [("positions", 74, 25), ("size", 9, 7), ("bandwidth", 14, 12)]
 )
 def test_functions_and_modules_on_the_way_are_no_more(
     hops: Hops, what: str, functions: int, modules: int

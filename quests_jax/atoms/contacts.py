@@ -1,4 +1,4 @@
-"""The shortest distances of structures, measured in covalent radii."""
+"""Atoms that are close to each other: the shortest distances in covalent radii, and atoms moved apart."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import ase
 import numpy as np
 from ase.data import covalent_radii
 
+from quests_jax.atoms.neighbors import find_pairs
 from quests_jax.atoms.search import Search
 
 REACH = 1.2  # sums of covalent radii within which the shortest distance is sought
 BOND = (0.7, 1.3)  # sums of covalent radii between which two atoms are bonded
+ROUNDS = 300  # of moving atoms apart
+MARGIN = 1e-4  # by which atoms are moved further apart than needed, relative to the distance needed
 
 
 class Contacts(NamedTuple):
@@ -67,3 +70,20 @@ def bonded_across(atoms: ase.Atoms) -> np.ndarray:
     for axis in np.flatnonzero(~atoms.pbc):
         share[axis] = len(np.unique(pair[bonded & (shift[:, axis] != 0)])) / len(atoms)
     return share
+
+
+def separated(atoms: ase.Atoms, closest: float) -> np.ndarray | None:
+    """Positions with atoms closer than `closest` (Å) moved apart along their line, until there are none.
+
+    Returns:
+      Shape [n, 3]; None if atoms are still too close after `ROUNDS` rounds, as in a cell that is too small.
+    """
+    atoms = atoms.copy()
+    for _ in range(ROUNDS):
+        pairs = find_pairs([atoms], cutoff=closest)
+        if not len(pairs.distance):
+            return atoms.positions
+        missing = closest * (1 + MARGIN) - pairs.distance
+        apart = -0.5 * (missing / pairs.distance)[:, None] * pairs.vector
+        np.add.at(atoms.positions, pairs.center, apart)  # each pair is listed from both of its ends
+    return None

@@ -28,8 +28,6 @@ from quests_jax.base.shapes import padded_size
 TIE_TOLERANCE = 5e-6  # Å
 CLOSEST_APPROACH = 1e-3  # Å; two atoms nearer than this are taken for one atom written twice
 
-MARGIN = 1e-4  # by which atoms are moved further apart than needed, relative to the distance needed
-ROUNDS = 300  # of moving atoms apart
 SPARE = 1.5  # times k atoms that the first search of a dense structure reaches for
 
 BLOCK = 4096  # atoms whose neighbors are sorted side by side
@@ -177,23 +175,6 @@ def find_neighbors(atoms: ase.Atoms, *, k: int = DEFAULT_K, cutoff: float = DEFA
     shift = pairs.shift[pair] if len(pairs.neighbor) else np.zeros((*pair.shape, 3), np.int32)
     places = jnp.asarray(index, jnp.int32), jnp.asarray(shift, jnp.int32), jnp.asarray(occupation)
     return Neighbors(*places, k, cutoff)
-
-
-def separated(atoms: ase.Atoms, closest: float) -> np.ndarray | None:
-    """Positions with atoms closer than `closest` (Å) moved apart along their line, until there are none.
-
-    Returns:
-      Shape [n, 3]; None if atoms are still too close after `ROUNDS` rounds, as in a cell that is too small.
-    """
-    atoms = atoms.copy()
-    for _ in range(ROUNDS):
-        pairs = find_pairs([atoms], cutoff=closest)
-        if not len(pairs.distance):
-            return atoms.positions
-        missing = closest * (1 + MARGIN) - pairs.distance
-        apart = -0.5 * (missing / pairs.distance)[:, None] * pairs.vector
-        np.add.at(atoms.positions, pairs.center, apart)  # each pair is listed from both of its ends
-    return None
 
 
 # --- on the device: pure, differentiable in positions and cell ----------------------------------------

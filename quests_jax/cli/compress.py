@@ -13,10 +13,11 @@ from ase import Atoms
 from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.sizes import Size
+from quests_jax.cli.given import Data, Given
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.measures import advise
 from quests_jax.cli.options import CHOICE, FILES, KERNEL, QUOTAS, REFERENCE, SEED, WORK
-from quests_jax.cli.run import Data, Given, Report, Run
+from quests_jax.cli.run import Report, Run
 from quests_jax.cli.sentences import about_choice, rules_in_lines
 from quests_jax.cli.shell import command
 from quests_jax.cover import prefix_metrics
@@ -32,7 +33,8 @@ from quests_jax.studies.candidates import (
     numbers_of,
 )
 from quests_jax.studies.choosing import STRATIFIED, Amount, Groups
-from quests_jax.studies.compression import CERTIFICATES, Pool, compress_environments
+from quests_jax.studies.compression import CERTIFICATES, compress_environments
+from quests_jax.studies.pool import Pool
 
 MEMORY = "needs the data in memory; leave out --work."
 

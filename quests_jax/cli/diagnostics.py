@@ -13,9 +13,10 @@ from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments
 from quests_jax.base.plain import plain
 from quests_jax.cli.findings import about_bandwidth, about_outliers, about_parts, about_saturation, typed
+from quests_jax.cli.given import labeled
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED
-from quests_jax.cli.run import Report, Run, labeled
+from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
 from quests_jax.output.charts import bandwidth_chart, histogram, learning_chart
 from quests_jax.output.figures import draw, draw_overlaps

@@ -15,9 +15,10 @@ from quests_jax.atoms.formats import XYZ_SUFFIXES
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.cli.findings import about_overlap, typed
+from quests_jax.cli.given import labeled
 from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WORK
-from quests_jax.cli.run import Report, Run, labeled
+from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
 from quests_jax.disk import Shards, Work, estimate, rerun_after_repairs, self_sums
 from quests_jax.studies.measures import entropy_and_diversity, measures_of

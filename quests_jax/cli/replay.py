@@ -12,9 +12,10 @@ from quests_jax.atoms.labels import find_labels
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.sizes import Size
 from quests_jax.cli.findings import percent
+from quests_jax.cli.given import Given
 from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.options import FILES, KERNEL, parse_one_size
-from quests_jax.cli.run import Given, Report, Run
+from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
 from quests_jax.studies.replay import FILTERS, WEIGHTINGS, choose_replay, passing
 

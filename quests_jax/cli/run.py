@@ -17,7 +17,7 @@ from quests_jax.atoms.elements import IGNORE
 from quests_jax.atoms.formats import XYZ_SUFFIXES, structure_suffix
 from quests_jax.atoms.learned import Scaling
 from quests_jax.atoms.reading import read
-from quests_jax.atoms.writing import add_labels, refuse_unsupported
+from quests_jax.atoms.writing import refuse_unsupported
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, from_arrays, joined
 from quests_jax.base.progress import timed
@@ -30,6 +30,7 @@ from quests_jax.cli.describing import (
     note_elements,
     settle,
 )
+from quests_jax.cli.given import Data, Given, part_of
 from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
 from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
@@ -77,40 +78,6 @@ class Report(NamedTuple):
     ] = ()  # of several files, in the order of the outputs; empty ones are not written
     sheet: Sequence[dict[str, Any]] = ()  # rows of a .csv file
     apart: dict[Path, Sequence[Atoms]] = {}  # files of structures with an option of their own
-
-
-Place = tuple[str, int]  # file, and number of the structure in it
-
-
-class Given(NamedTuple):
-    """What was read: structures, or environments of a file of descriptors."""
-
-    name: str  # as it was typed
-    structures: Sequence[Atoms]  # empty where only descriptors are given
-    places: Sequence[Place]  # of each structure
-    described: Environments | None = None  # from a file of descriptors
-
-    def some(self, numbers: Sequence[int] | np.ndarray) -> Given:
-        """Some of the structures, by ascending numbers."""
-        if len(numbers) == len(self.places):
-            return self
-        return self._replace(
-            structures=[self.structures[i] for i in numbers], places=[self.places[i] for i in numbers]
-        )
-
-
-class Data(NamedTuple):
-    """Environments, and the structures that they belong to where those are known."""
-
-    name: str  # as it was typed
-    structures: Sequence[Atoms]  # empty where only descriptors are given
-    places: Sequence[Place]  # of each structure
-    envs: Environments
-
-    @property
-    def x(self) -> np.ndarray:
-        """Descriptors, shape [n, d]."""
-        return np.asarray(self.envs.x)
 
 
 class Writing(NamedTuple):
@@ -198,9 +165,9 @@ class Run:
     def _read(self, file: Input, check: bool) -> Given:
         if file.path == STDIN:
             with standard_input() as path, named(path, "standard input"):
-                return _part_of(file, read(path, check=check))
+                return part_of(file, read(path, check=check))
         if not file.path.endswith(DESCRIPTOR_SUFFIXES):
-            return _part_of(file, read(file.path, check=check) if file.is_file else load(file.path))
+            return part_of(file, read(file.path, check=check) if file.is_file else load(file.path))
         envs, made_with = read_descriptors(Path(file.path))
         if file.part is not None:
             raise InputError(f"{file.path}: holds descriptors; a part of it cannot be taken.")
@@ -312,24 +279,3 @@ class Run:
     def stated(self) -> dict[str, Any]:
         """The parameters as far as they are known to hold for all the data."""
         return self.parameters | (dict.fromkeys(OF_DESCRIPTORS) if self.anonymous else {})
-
-
-def labeled(given: Data, arrays: dict[str, np.ndarray]) -> Sequence[Atoms]:
-    """The structures with these per-atom arrays; none if only descriptors are known."""
-    ends = np.cumsum(given.envs.counts)[:-1]
-    parts = {name: np.split(values, ends) for name, values in arrays.items()}
-    for number, atoms in enumerate(given.structures):
-        add_labels(atoms, arrays={name: own[number] for name, own in parts.items()})
-    return given.structures
-
-
-def _part_of(file: Input, structures: Sequence[Atoms]) -> Given:
-    """The structures of a file that are meant."""
-    numbers = range(len(structures))
-    if isinstance(file.part, slice):
-        numbers = numbers[file.part]
-    elif file.part is not None:
-        numbers = [number for number in numbers if number in (file.part, file.part + len(structures))]
-    if not len(numbers):
-        raise InputError(f"{file.path}: holds {len(structures)} structures and none of those asked for.")
-    return Given(file.path, [structures[i] for i in numbers], [(file.path, i) for i in numbers])

@@ -7,9 +7,10 @@ import numpy as np
 
 from quests_jax.base.checks import InputError, located
 from quests_jax.cli.findings import percent, typed
+from quests_jax.cli.given import Data
 from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.options import FILES, KERNEL, SEED
-from quests_jax.cli.run import Data, Report, Run
+from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
 from quests_jax.studies.leakage import Leakage, find_leakage
 from quests_jax.studies.splitting import FRACTIONS

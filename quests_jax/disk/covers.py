@@ -32,7 +32,8 @@ from quests_jax.cover.bounds.relaxation import best_fill
 from quests_jax.cover.bounds.sampling import bound_of_all
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import DividedMasses, Masses, divided
-from quests_jax.cover.masses.stored import DENSE, DROPPED, DenseMasses, dense_masses, sparse_masses
+from quests_jax.cover.masses.sparse import sparse_masses
+from quests_jax.cover.masses.stored import DENSE, DROPPED, DenseMasses, dense_masses
 from quests_jax.cover.problem import CoverProblem
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover

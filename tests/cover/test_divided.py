@@ -20,9 +20,10 @@ from jax.sharding import Mesh
 from test_masses import COUNTS, N, OPERATIONS, S
 from toy_covers import loop_masses, toy, toy_problem, uneven
 from quests_jax.cover.masses.sharded import AXIS, divided
+from quests_jax.cover.masses import sparse as blocks
 from quests_jax.cover.masses import stored as storage
 assert jax.device_count() == 5
-storage.CHUNK = 4
+blocks.CHUNK = 4
 everything = loop_masses(toy(0))
 
 def shared(devices, sparse):
@@ -31,7 +32,7 @@ def shared(devices, sparse):
         own = everything[first : first + each]
         own = np.pad(own, ((0, each - len(own)), (0, 0)))
         stored = own.ravel(), np.tile(np.arange(N), each), np.full(each, N)
-        parts.append(storage.sparse_masses(*stored, N) if sparse else storage.dense_masses(*stored, N))
+        parts.append(blocks.sparse_masses(*stored, N) if sparse else storage.dense_masses(*stored, N))
     return divided(parts, Mesh(np.asarray(jax.devices()[:devices]), (AXIS,)), S)
 
 whole = storage.DenseMasses(jnp.asarray(everything))

@@ -10,6 +10,7 @@ from toy_covers import BANDWIDTH, COUNTS, affordable, known, loop_coverage, toy,
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import make_environments
 from quests_jax.cover import cover_problem, greedy_cover, make_quota, relaxed_cover
+from quests_jax.cover.masses import sparse
 from quests_jax.cover.masses import stored as masses
 
 S = len(COUNTS)
@@ -132,7 +133,7 @@ def test_structures_without_environments_gain_nothing():
 def test_sparse_masses_give_the_same_picks(monkeypatch):
     dense = greedy_cover(toy_problem(9), size=S)
     monkeypatch.setattr(masses, "DENSE", 50)
-    monkeypatch.setattr(masses, "CHUNK", 4)
+    monkeypatch.setattr(sparse, "CHUNK", 4)
     jax.clear_caches()
     assert greedy_cover(toy_problem(9), size=S).selected.tolist() == dense.selected.tolist()
 

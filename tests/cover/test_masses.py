@@ -6,6 +6,7 @@ import pytest
 from toy_covers import BANDWIDTH, COUNTS, loop_masses, toy
 
 from quests_jax.base.environments import make_environments
+from quests_jax.cover.masses import sparse as blocks
 from quests_jax.cover.masses import stored as storage
 
 N, S = sum(COUNTS), len(COUNTS)
@@ -30,9 +31,9 @@ OPERATIONS = {
 def sparse(monkeypatch: pytest.MonkeyPatch):
     """Masses of the toy stored sparsely, in chunks much smaller than a structure."""
     monkeypatch.setattr(storage, "DENSE", 3 * N)
-    monkeypatch.setattr(storage, "CHUNK", 4)
+    monkeypatch.setattr(blocks, "CHUNK", 4)
     masses, dropped = storage.all_masses(toy(0), np.asarray(toy(0).x), bandwidth=BANDWIDTH)
-    assert isinstance(masses, storage.SparseMasses)
+    assert isinstance(masses, blocks.SparseMasses)
     return masses, dropped
 
 

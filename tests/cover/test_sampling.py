@@ -15,6 +15,7 @@ from quests_jax.cover import certify, greedy_cover, posing
 from quests_jax.cover.bounds import sampling
 from quests_jax.cover.bounds.sampling import bound_of_all, draw_targets, sample_sizes
 from quests_jax.cover.masses import stored
+from quests_jax.cover.masses.sparse import SparseMasses
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=30), st.integers(1, 300), st.integers(0, 99))
@@ -73,7 +74,7 @@ def test_bounds_at_targets_with_dropped_masses_hold_for_every_choice(seed, size)
         small.setattr(posing, "TARGETS", len(envs) // 2)
         posed = posing.pose(envs, bandwidth=BANDWIDTH, seed=seed)
     assert posed.targets is not None
-    assert isinstance(posed.problem.masses, stored.SparseMasses)
+    assert isinstance(posed.problem.masses, SparseMasses)
     certified = certify(posed.problem, greedy_cover(posed.problem, size=size))
     masses, u = loop_masses(envs), np.asarray(posed.problem.weights)
     choices = map(list, itertools.combinations(range(envs.n_structures), size))

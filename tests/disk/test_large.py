@@ -207,7 +207,8 @@ import quests_jax as qj
 from driver import crystals, small_shards
 from jax.sharding import Mesh
 from quests_jax.cover.masses.sharded import AXIS
-from quests_jax.cover.masses.stored import DenseMasses, SparseMasses
+from quests_jax.cover.masses.sparse import SparseMasses
+from quests_jax.cover.masses.stored import DenseMasses
 from quests_jax.disk import Work, covers, describe_file
 from quests_jax.disk.targets import draw_targets, pose_on_disk
 folder, h, candidates = Path(sys.argv[1]), 0.0005, np.array([3, 11, 12, 23])

@@ -1,0 +1,68 @@
+"""What a command is given: structures or environments, and the place of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from ase import Atoms
+
+from quests_jax.atoms.writing import add_labels
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments
+from quests_jax.cli.inputs import Input
+
+Place = tuple[str, int]  # file, and number of the structure in it
+
+
+class Given(NamedTuple):
+    """What was read: structures, or environments of a file of descriptors."""
+
+    name: str  # as it was typed
+    structures: Sequence[Atoms]  # empty where only descriptors are given
+    places: Sequence[Place]  # of each structure
+    described: Environments | None = None  # from a file of descriptors
+
+    def some(self, numbers: Sequence[int] | np.ndarray) -> Given:
+        """Some of the structures, by ascending numbers."""
+        if len(numbers) == len(self.places):
+            return self
+        return self._replace(
+            structures=[self.structures[i] for i in numbers], places=[self.places[i] for i in numbers]
+        )
+
+
+class Data(NamedTuple):
+    """Environments, and the structures that they belong to where those are known."""
+
+    name: str  # as it was typed
+    structures: Sequence[Atoms]  # empty where only descriptors are given
+    places: Sequence[Place]  # of each structure
+    envs: Environments
+
+    @property
+    def x(self) -> np.ndarray:
+        """Descriptors, shape [n, d]."""
+        return np.asarray(self.envs.x)
+
+
+def labeled(given: Data, arrays: dict[str, np.ndarray]) -> Sequence[Atoms]:
+    """The structures with these per-atom arrays; none if only descriptors are known."""
+    ends = np.cumsum(given.envs.counts)[:-1]
+    parts = {name: np.split(values, ends) for name, values in arrays.items()}
+    for number, atoms in enumerate(given.structures):
+        add_labels(atoms, arrays={name: own[number] for name, own in parts.items()})
+    return given.structures
+
+
+def part_of(file: Input, structures: Sequence[Atoms]) -> Given:
+    """The structures of a file that are meant."""
+    numbers = range(len(structures))
+    if isinstance(file.part, slice):
+        numbers = numbers[file.part]
+    elif file.part is not None:
+        numbers = [number for number in numbers if number in (file.part, file.part + len(structures))]
+    if not len(numbers):
+        raise InputError(f"{file.path}: holds {len(structures)} structures and none of those asked for.")
+    return Given(file.path, [structures[i] for i in numbers], [(file.path, i) for i in numbers])

@@ -1,0 +1,34 @@
+"""What is left of a data set once structures are dropped, and which of it is open to choice."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from quests_jax.base.environments import Environments
+from quests_jax.studies.choosing import Amount, Data
+
+
+class Pool(NamedTuple):
+    """A data set without what is dropped."""
+
+    envs: Environments  # of S structures
+    kept: np.ndarray  # int, those of the S that stay in any case
+    numbers: np.ndarray  # [S] int, number of each in the whole data set
+
+    @property
+    def open(self) -> np.ndarray:
+        """Those of the S that are open to choice."""
+        return np.setdiff1d(np.arange(self.envs.n_structures), self.kept)
+
+    def open_to_choice(self, amount: Amount, reference: Environments | None) -> Data:
+        """What may be chosen from; what stays in any case is known to it, like the reference."""
+        costs = amount.costs(self.envs, self.numbers)
+        data = Data(self.envs, reference, costs)
+        return data.without(self.kept)[0] if len(self.kept) else data
+
+    def coverage_of(self, data: Data, of_all: float) -> float:
+        """Coverage of the environments open to choice; those of what stays are covered by themselves."""
+        n, staying = len(data.envs), len(self.envs) - len(data.envs)
+        return (of_all * len(self.envs) - staying) / n if staying else of_all
