@@ -625,6 +625,27 @@ def in_process(*words: str, **environment: str) -> subprocess.CompletedProcess[b
     return subprocess.run(command, env=os.environ | environment, capture_output=True)
 
 
+SIGNALLED = """
+import atexit, sys
+from quests_jax.base import signals
+from quests_jax.cli import shell
+
+def end(arguments):
+    raise signals.Ended(signals.signal.SIGTERM)
+
+shell._call = end
+atexit.register(print, "the interpreter was taken down")
+sys.argv = ["quests-jax", "--version"]
+sys.exit(shell.main())
+"""
+
+
+def test_a_signal_ends_the_process_at_once_because_threads_may_crash_on_the_way() -> None:
+    run = subprocess.run([sys.executable, "-c", SIGNALLED], capture_output=True)
+    assert (run.returncode, run.stdout) == (143, b"")
+    assert run.stderr == b"error: terminated; no unfinished output is left.\n"
+
+
 def test_a_terminal_that_is_not_utf8_gets_ascii(call: Call) -> None:
     for words in (("--help",), ("metrics", "data.xyz", *SMALL)):
         run = in_process(*words, PYTHONIOENCODING="ascii")

@@ -99,7 +99,7 @@ def _install() -> tuple[int, int | None]:
 
 def _answer(number: int, _: object) -> None:
     if not _State.running:
-        _leave(number)
+        leave(number)
     _State.received = number
     raise Ended(number)
 
@@ -111,7 +111,7 @@ def _wait(reading: int) -> None:
         if arrived[0] not in CODES:
             continue
         if waiting:
-            _leave(arrived[0])
+            leave(arrived[0])
         waiting = True
         threading.Thread(target=_leave_later, args=(arrived[0],), daemon=True).start()
     os.close(reading)
@@ -119,11 +119,14 @@ def _wait(reading: int) -> None:
 
 def _leave_later(number: int) -> None:
     if not _State.ended.wait(GRACE):
-        _leave(number)
+        leave(number)
 
 
-def _leave(number: int) -> None:
-    """End the process now; nothing unfinished stays."""
+def leave(number: int) -> None:
+    """End the process now; nothing unfinished stays.
+
+    The interpreter is not taken down: threads of compiled programs may still run, and crash where it goes.
+    """
     for path in list(unfinished):
         _remove(str(path))
     try:

@@ -168,6 +168,7 @@ def _with_heartbeat(work: Work | None) -> AbstractContextManager[None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; its exit code is 0, 1 (a check failed), 2 (an error), 130 or 143 (a signal)."""
+    is_process = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     spell_on_terminals()
     usual = warnings.formatwarning
@@ -178,6 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signals.check()
         return code
     except signals.Ended as ended:
+        if is_process:
+            signals.leave(ended.number)
         return _complain(signals.WORDS[ended.number], signals.CODES[ended.number])
     finally:
         warnings.formatwarning = usual

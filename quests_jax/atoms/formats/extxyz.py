@@ -179,7 +179,8 @@ def _check_elements(rows: list[list[str]], header: Header, number: int, frame: F
     symbols, numbers = places.get("species"), places.get("Z")
     if symbols is None:
         return
-    odd = {row[symbols] for row in rows if row[symbols].capitalize() not in atomic_numbers}
+    found = {row[symbols] for row in rows}
+    odd = {symbol for symbol in found if symbol.capitalize() not in atomic_numbers}
     for row, own in enumerate(rows) if odd or numbers is not None else ():
         where, symbol = f"structure {number}, atom {row}, line {frame.line + 2 + row}", own[symbols]
         if symbol in odd:
