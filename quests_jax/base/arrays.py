@@ -148,6 +148,14 @@ def check_structure_id(
     return numbers.astype(np.int32)
 
 
+def common_dtype(one: jnp.dtype, other: jnp.dtype) -> jnp.dtype:
+    """The dtype that holds both: the wider one, float32 for the two kinds of half precision."""
+    if one == other:
+        return one
+    widest = max(one, other, key=lambda dtype: dtype.itemsize)
+    return widest if widest.itemsize > 2 else jnp.dtype(jnp.float32)
+
+
 def known(x: Any) -> bool:
     """Whether the values of an array are there to be looked at: not traced, and on this process."""
     return not isinstance(x, Tracer) and (isinstance(x, np.ndarray) or x.is_fully_addressable)

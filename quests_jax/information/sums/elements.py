@@ -8,7 +8,7 @@ they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -25,13 +25,18 @@ from quests_jax.base.arrays import (
     check_values,
     check_weights,
 )
-from quests_jax.base.checks import InputError, check_matrix
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.environments import Environments, apart, check_alike, elements_of, rows_of, some_rows
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information.sums import kernels
-
-Rows = np.ndarray | jax.Array | Environments  # [n, d], with or without elements
+from quests_jax.information.sums.by_element import (
+    Rows,
+    check_sides,
+    checked_rows,
+    each_element,
+    rows_of_elements,
+    some_of,
+)
 
 
 @follows_dtype
@@ -76,13 +81,13 @@ def log_kernel_sum(
     >>> qj.information.log_kernel_sum(np.array([[9.0]]), x, bandwidth=0.1).round(0).tolist()  # no underflow
     [-3200.0]
     """
-    checked = _checked(check_weights, "weights", weights, x)
+    checked = checked_rows(check_weights, "weights", weights, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         w = None if checked is None else checked[own]
         return kernels.log_kernel_sum(y, x, bandwidth=bandwidth, weights=w)
 
-    return _each(of, y, x, bandwidth=bandwidth, missing=-jnp.inf, lead=np.shape(bandwidth))
+    return each_element(of, y, x, bandwidth=bandwidth, missing=-jnp.inf, lead=np.shape(bandwidth))
 
 
 @follows_dtype
@@ -106,8 +111,8 @@ def log_sum_of_others(
     >>> np.asarray(total)[:2].round(4).tolist()
     [0.0, 0.0]
     """
-    groups = _checked(check_groups, "group", group, x)
-    wanted = _checked(check_row_numbers, "rows", rows, x)
+    groups = checked_rows(check_groups, "group", group, x)
+    wanted = checked_rows(check_row_numbers, "rows", rows, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         del y
@@ -117,7 +122,7 @@ def log_sum_of_others(
         return kernels.log_sum_of_others(x, groups[own], rows=queries, bandwidth=bandwidth)
 
     y = x if wanted is None or elements_of(x) is None else some_rows(x, wanted)
-    return _each(of, y, x, bandwidth=bandwidth, missing=-jnp.inf, lead=np.shape(bandwidth))
+    return each_element(of, y, x, bandwidth=bandwidth, missing=-jnp.inf, lead=np.shape(bandwidth))
 
 
 @follows_dtype
@@ -132,14 +137,14 @@ def self_kernel_sum(
     >>> qj.information.self_kernel_sum(x, bandwidth=0.1).round(4).tolist()
     [2.0, 2.0, 1.0]
     """
-    checked = _checked(check_weights, "weights", weights, x)
+    checked = checked_rows(check_weights, "weights", weights, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         del y
         w = None if checked is None else checked[own]
         return kernels.self_kernel_sum(x, bandwidth=bandwidth, weights=w)
 
-    return _each(of, x, x, bandwidth=bandwidth, missing=0.0, lead=np.shape(bandwidth))
+    return each_element(of, x, x, bandwidth=bandwidth, missing=0.0, lead=np.shape(bandwidth))
 
 
 @follows_dtype
@@ -158,13 +163,13 @@ def cross_kernel_sums(
     >>> onto_x.round(4).tolist(), onto_y.round(4).tolist()
     ([2.0], [1.0, 1.0, 0.0])
     """
-    _check_sides(y, x, bandwidth)
+    check_sides(y, x, bandwidth)
     if elements_of(y) is None:
         return kernels.cross_kernel_sums(rows_of(y), rows_of(x), bandwidth=bandwidth)
     of_y, of_x = np.zeros(len(y)), np.zeros(len(x))
-    for mine, yours in _pairs(y, x):
+    for mine, yours in rows_of_elements(y, x):
         if len(mine) and len(yours):
-            sums = kernels.cross_kernel_sums(_some(y, mine), _some(x, yours), bandwidth=bandwidth)
+            sums = kernels.cross_kernel_sums(some_of(y, mine), some_of(x, yours), bandwidth=bandwidth)
             of_y[mine], of_x[yours] = np.asarray(sums[0]), np.asarray(sums[1])
     return jnp.asarray(of_y), jnp.asarray(of_x)
 
@@ -179,13 +184,13 @@ def kernel_product(y: Rows, x: Rows, v: ArrayLike, *, bandwidth: ArrayLike = DEF
     >>> qj.information.kernel_product(x, x, np.array([[1.0], [2.0], [3.0]]), bandwidth=0.1).round(4).tolist()
     [[3.0], [3.0], [3.0]]
     """
-    checked = _checked(check_values, "v", v, x)
+    checked = checked_rows(check_values, "v", v, x)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         values = v if isinstance(own, slice) else checked[own]
         return kernels.kernel_product(y, x, values, bandwidth=bandwidth)
 
-    return _each(of, y, x, bandwidth=bandwidth, missing=0.0, tail=np.shape(v)[1:])
+    return each_element(of, y, x, bandwidth=bandwidth, missing=0.0, tail=np.shape(v)[1:])
 
 
 @follows_dtype
@@ -221,7 +226,7 @@ def structure_masses(
         number = numbers if isinstance(own, slice) else numbers[own]
         return kernels.structure_masses(y, x, number, n_structures, bandwidth=bandwidth)
 
-    return _each(of, y, x, bandwidth=bandwidth, missing=0.0, lead=(n_structures,))
+    return each_element(of, y, x, bandwidth=bandwidth, missing=0.0, lead=(n_structures,))
 
 
 @follows_dtype
@@ -252,75 +257,3 @@ def _set_apart(y: Rows, x: Rows, bandwidth: ArrayLike) -> tuple[Rows, Rows]:
     sides = [each for each in (y, x) if isinstance(each, Environments)]
     of_y, of_x = (apart(each, h).astype(each.x.dtype) for each in sides)
     return of_x if y is x else of_y, of_x
-
-
-def _checked(check: Callable, name: str, values: Any, x: Rows) -> Any:
-    """Values of all rows of x, looked at before they are divided by element, so that a row keeps its number.
-
-    Where elements are not told apart, the sum itself looks at them.
-    """
-    return values if values is None or elements_of(x) is None else check(name, values, len(x))
-
-
-def _check_sides(y: Rows, x: Rows, bandwidth: ArrayLike) -> None:
-    """Look at what no sum sees where y and x have no element in common; else the sums look themselves."""
-    check_alike(y, x)
-    if elements_of(x) is not None:
-        check_matrix("y", rows_of(y), np.shape(rows_of(x))[1])
-        check_bandwidth(bandwidth, np.dtype(np.float64))
-
-
-def _each(
-    sums: Callable,
-    y: Rows,
-    x: Rows,
-    *,
-    missing: float,
-    lead: tuple[int, ...] = (),
-    tail: tuple[int, ...] = (),
-    bandwidth: ArrayLike,
-) -> jax.Array:
-    """`sums(y, x, own)` of each element, joined along the axis of the queries.
-
-    `own` are the numbers of the rows of x of that element, all of them where elements are not told apart;
-    `missing` is the sum over no row. Axes `lead` come before that of the queries, axes `tail` behind it.
-    """
-    _check_sides(y, x, bandwidth)
-    if elements_of(y) is None:
-        rows = rows_of(y)
-        return sums(rows, rows if y is x else rows_of(x), slice(None))
-    if not len(x):
-        raise InputError("x: the reference holds no environments; give at least one.")
-    places, parts = [], []
-    dtype = np.result_type(rows_of(y).dtype, np.float32)
-    for mine, yours in _pairs(y, x):
-        if not len(mine):
-            continue
-        places.append(mine)
-        if len(yours):
-            queries = _some(y, mine)
-            parts.append(sums(queries, queries if y is x else _some(x, yours), yours))
-        else:
-            parts.append(np.full((*lead, len(mine), *tail), missing, dtype))
-    if not parts:
-        return jnp.zeros((*lead, 0, *tail), dtype)
-    return _joined(parts, places, len(lead))
-
-
-def _pairs(y: Rows, x: Rows) -> Sequence[tuple[np.ndarray, np.ndarray]]:
-    """Numbers of the rows of y and of x of each element that y or x holds."""
-    of_y, of_x = np.asarray(elements_of(y)), np.asarray(elements_of(x))
-    return [(np.flatnonzero(of_y == Z), np.flatnonzero(of_x == Z)) for Z in np.union1d(of_y, of_x)]
-
-
-def _some(x: Rows, rows: np.ndarray) -> np.ndarray | jax.Array:
-    return rows_of(some_rows(x, rows))
-
-
-def _joined(parts: Sequence[ArrayLike], places: Sequence[np.ndarray], axis: int) -> jax.Array:
-    """Parts joined along an axis, each entry at its place; by NumPy where no derivative is asked for."""
-    back = np.argsort(np.concatenate(places))
-    if any(isinstance(part, Tracer) for part in parts):
-        return jnp.take(jnp.concatenate(parts, axis=axis), back, axis=axis)
-    together = np.concatenate([np.asarray(part) for part in parts], axis=axis)
-    return jnp.asarray(np.take(together, back, axis=axis))

@@ -26,6 +26,7 @@ from quests_jax.base.arrays import (
     check_structure_id,
     check_values,
     check_weights,
+    common_dtype,
 )
 from quests_jax.base.checks import check_count
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
@@ -145,7 +146,7 @@ def structure_masses(
     n_structures = check_count("n_structures", n_structures, minimum=0)
     if 0 in (*np.shape(y)[:1], *np.shape(x)[:1]):
         y, x = check_rows("y", y), check_rows("x", x)
-        return jnp.zeros((n_structures, len(y)), _common(y.dtype, x.dtype))
+        return jnp.zeros((n_structures, len(y)), common_dtype(y.dtype, x.dtype))
     given = _prepared(y, x, bandwidth, several=False)
     refuse_varying("structure_masses", given.y, given.x)
     number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
@@ -252,7 +253,7 @@ def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike, *, several: bool
     same = y is x
     x = check_rows("x", x, empty=False)
     y = x if same else check_rows("y", y, x.shape[1])
-    dtype = _common(y.dtype, x.dtype)
+    dtype = common_dtype(y.dtype, x.dtype)
     working = dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
     h = check_bandwidth(bandwidth, working, several=several)
     x = _with_a_feature(x).astype(working)
@@ -261,14 +262,6 @@ def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike, *, several: bool
     m, n = len(y), len(x)
     x = _padded(x - origin)
     return _Given(x if same else _padded(y - origin), x, h, m, n, dtype)
-
-
-def _common(one: jnp.dtype, other: jnp.dtype) -> jnp.dtype:
-    """The dtype that holds both: the wider one, float32 for the two kinds of half precision."""
-    if one == other:
-        return one
-    widest = max(one, other, key=lambda dtype: dtype.itemsize)
-    return widest if widest.itemsize > 2 else jnp.dtype(jnp.float32)
 
 
 def _with_a_feature(x: Rows) -> Rows:
