@@ -53,8 +53,8 @@ def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]
     """Compare rules of choice on FILE at several sizes.
 
     Structures and atoms kept, overlap, ratio of the coverage to a bound that no choice can exceed, entropy H,
-    diversity D, largest delta entropy, share of the force tail that is kept, and time; the outputs hold more.
-    Random choices are the mean of 5 seeds, ± their standard deviation.
+    diversity D, largest delta entropy and share of the force tail that is kept; the outputs hold more, as
+    time. Random choices are the mean of 5 seeds, ± their standard deviation.
     """
     run.refuse_bare_matrix(files)
     given = run.load(files)

@@ -79,16 +79,21 @@ def about_rules(rows: Sequence[dict[str, Any]], *, name: str, equal: str) -> lis
         return []
     best = min(last, key=lambda row: (-round(row["coverage"], 3), row["environments"]))
     closest = min(last, key=lambda row: row["max_delta_entropy"])
-    words = [
-        f"{best['method']} covers most ({percent(best['overlap'])} of the environments in full, with "
-        f"{best['environments']:,} atoms)",
-        f"{closest['method']} leaves nothing further away than {closest['max_delta_entropy']:.1f} nats",
-    ]
+    merits = {
+        best["method"]: [
+            f"covers most ({percent(best['overlap'])} of the environments in full, with "
+            f"{best['environments']:,} atoms)"
+        ]
+    }
+    near = f"leaves nothing further away than {closest['max_delta_entropy']:.1f} nats"
+    merits.setdefault(closest["method"], []).append(near)
     tails = [row for row in last if row["force_tail"] is not None]
     if tails and max(row["force_tail"] for row in tails) > 0:
         tail = max(tails, key=lambda row: row["force_tail"])
-        words.append(f"{tail['method']} keeps most of the largest forces ({percent(tail['force_tail'])})")
-    sentences = [f"At {largest:,} {equal}, {', '.join(words)}."]
+        kept = f"keeps most of the largest forces ({percent(tail['force_tail'])})"
+        merits.setdefault(tail["method"], []).append(kept)
+    words = [f"{method} {' and '.join(each)}" for method, each in merits.items()]
+    sentences = [f"At {largest:,} {equal}, {'; '.join(words)}."]
     chance = [row for row in last if row["method"] == "random"]
     if chance and (spread := (chance[0]["spread"] or {}).get("overlap")) is not None:
         level = chance[0]["overlap"] + 2 * spread

@@ -48,7 +48,6 @@ COLUMNS = {  # of the table: heading and digits
     "diversity": ("D", 2),
     "max_delta_entropy": ("max δH", 1),
     "force_tail": ("tail", 2),
-    "seconds": ("s", 1),
 }
 
 
