@@ -258,3 +258,23 @@ def test_a_rule_that_ignores_the_reference_says_so_and_names_others(call: Call) 
     assert "random does not look at the reference; these do: msc, pareto, cover" in text
     assert "does not look at" not in call(*words, "-m", "cover").out
     assert "use one of msc, pareto, cover" in call("compress", "data.xyz", "--atoms", "9", "-m", "direct").err
+
+
+def test_commands_to_type_next_ask_for_the_same_descriptor_and_kernel(call: Call) -> None:
+    words = (
+        "compress",
+        "data.xyz",
+        "-s",
+        "1",
+        "-m",
+        "random",
+        "-k",
+        "8",
+        "--elements",
+        "ignore",
+        "-b",
+        "auto",
+    )
+    text = " ".join(call(*words).out.split())
+    assert "quests-jax compress data.xyz -k 8 --elements ignore -b auto --coverage 0.99" in text
+    assert "quests-jax compress data.xyz --coverage 0.99" in " ".join(call(*words[:6]).out.split())

@@ -8,6 +8,7 @@ import click
 
 from quests_jax.base.checks import located
 from quests_jax.base.sizes import Size
+from quests_jax.cli.findings import typed
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, parse_sizes
 from quests_jax.cli.run import Report, Run
@@ -72,7 +73,7 @@ def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]
     }
     header, cells = table(rows)
     drawn = partial(draw, comparison_charts(rows), title=run.title(given.name), columns=3)
-    advice = about_rules(rows, name=given.name, equal=equal)
+    advice = about_rules(rows, name=typed(files), equal=equal)
     left_out = set(rules) - {row["method"] for row in rows}
     if left_out:
         advice.append(f"Left out, as they cannot keep a number of atoms: {', '.join(sorted(left_out))}.")

@@ -13,6 +13,7 @@ from ase import Atoms
 from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.sizes import Size
+from quests_jax.cli.findings import typed
 from quests_jax.cli.given import Data, Given
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.measures import advise
@@ -151,7 +152,7 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
             found = prefix_metrics(data.envs, order, bandwidth=run.bandwidth, reference=known)
         summary["prefixes"] = found._asdict()
     summary |= {"dropped": division.dropped, "places": [given.places[i] for i in selected]}
-    report = _report(run, summary, given.name, describe_kept(given.structures, division))
+    report = _report(run, summary, typed(files), describe_kept(given.structures, division))
     report = report._replace(
         sheet=_picks(data, given, division, summary), structures=_written(given, selected, asked)
     )
@@ -243,7 +244,7 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
         return summary, [] if run.silent else shards.frames.read(numbers)
 
     summary, chosen = rerun_after_repairs(choose_from_disk)
-    return _report(run, summary, files.name, _kept_on_disk(summary))._replace(structures=chosen)
+    return _report(run, summary, typed(files), _kept_on_disk(summary))._replace(structures=chosen)
 
 
 def _kept_on_disk(summary: dict[str, Any]) -> str:

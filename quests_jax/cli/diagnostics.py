@@ -149,7 +149,7 @@ def learning_curve(run: Run, files: Inputs, repeats: int, seed: int) -> Report:
     rows += [("limit of the fit", found.limit, ""), ("information gap", found.gap, "")]
     drawn = partial(draw, [learning_chart(curve, found.limit)], title=run.title(given.name))
     header = ("environments", "H (nats)", "± (95 %)")
-    return Report(data, rows, header, draw=drawn, advice=about_saturation(found))
+    return Report(data, rows, header, draw=drawn, advice=about_saturation(found, typed(files)))
 
 
 @command(

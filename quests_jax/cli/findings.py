@@ -6,6 +6,9 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import click
+from click.core import ParameterSource
+
 from quests_jax.cli.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -17,18 +20,37 @@ if TYPE_CHECKING:
 
 Place = tuple[str, int]  # file, and number of the structure in it
 
+AGAIN = ("k", "cutoff", "elements", "species", "descriptor", "scale", "bandwidth")  # what next commands need
 FEW = 3  # files that are typed again
 SATURATED = 0.1  # nats of information gap below which more data of the same kind add little
 APART = 3.0  # ratio of the largest to the smallest recommended bandwidth that is worth a word
 COVERED = 0.95  # overlap from which one part makes another superfluous
 
 
-def typed(inputs: Inputs) -> str:
-    """The files as they can be typed again; FILE... for more than a few."""
+def typed(inputs: Inputs, *, options: bool = True) -> str:
+    """The files as they can be typed again, with the descriptor and kernel that were asked for."""
     words = shlex.join(file.path for file in inputs.files)
-    return (
-        words if len(inputs.files) <= FEW and all(file.part is None for file in inputs.files) else "FILE..."
-    )
+    few = len(inputs.files) <= FEW and all(file.part is None for file in inputs.files)
+    return " ".join([words if few else "FILE...", *(_options() if options else ())])
+
+
+def _options() -> list[str]:
+    """Options of `AGAIN` that were given on the command line, as they can be typed again."""
+    context = click.get_current_context(silent=True)
+    given = []
+    for parameter in context.command.params if context is not None else ():
+        name = parameter.name or ""
+        if name in AGAIN and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            value = context.params[name]
+            text = (
+                ",".join(value)
+                if isinstance(value, list)
+                else f"{value:g}"
+                if isinstance(value, float)
+                else str(value)
+            )
+            given += [min(parameter.opts, key=len), shlex.quote(text)]
+    return given
 
 
 def percent(share: float) -> str:
@@ -65,7 +87,7 @@ def about_bandwidth(found: Recommendation, name: str) -> list[str]:
     return sentences
 
 
-def about_saturation(found: Saturation) -> list[str]:
+def about_saturation(found: Saturation, name: str) -> list[str]:
     """Whether more data of the same kind would be new."""
     if found.gap is None:
         return ["The curve has no limit that can be fitted: the data set is too small to say what it lacks."]
@@ -75,7 +97,7 @@ def about_saturation(found: Saturation) -> list[str]:
         ]
     return [
         f"The information gap is {found.gap:.2f} nats: more data of this kind would still be new. Sample "
-        "more, and choose from it with quests-jax compress NEW -r THIS."
+        f"more, and choose from it:\n  quests-jax compress new.xyz -r {name} -s 50 -m cover -o added.xyz"
     ]
 
 

@@ -138,7 +138,10 @@ def delta_entropy(run: Run, files: Inputs, reference: Inputs) -> Report:
     ]
     structures = labeled(given, {"delta_entropy": dH})
     return Report(
-        data, rows, structures=structures, advice=about_overlap(found, typed(files), typed(reference))
+        data,
+        rows,
+        structures=structures,
+        advice=about_overlap(found, typed(files), typed(reference, options=False)),
     )
 
 
@@ -164,7 +167,7 @@ def overlap(run: Run, test: Inputs, reference: Inputs) -> Report:
         ("overlap", found.overlap),
         ("overlap of the reference with its other structures", found.baseline),
     ]
-    advice = about_overlap(found, typed(test), typed(reference))
+    advice = about_overlap(found, typed(test), typed(reference, options=False))
     return Report(_compared(found, len(known.envs)), rows, advice=advice)
 
 

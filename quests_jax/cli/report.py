@@ -9,6 +9,7 @@ import click
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.versions import versions
+from quests_jax.cli.findings import typed
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE
 from quests_jax.cli.run import Report, Run
@@ -41,7 +42,7 @@ def report(run: Run, files: Inputs, reference: Inputs | None, full: bool) -> Rep
     known = None if reference is None else run.load(reference).envs
     with run.stage("report"):
         found = survey(given.structures, given.envs, bandwidth=run.bandwidth, known=known, full=full)
-    lines = conclusions(found, given.name)
+    lines = conclusions(found, typed(files))
     made = [run.command, run.caption(), ", ".join(f"{k} {v}" for k, v in versions().items())]
 
     def draw(path: Path) -> None:

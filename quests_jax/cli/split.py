@@ -136,7 +136,9 @@ def leakage(run: Run, train: Inputs, test: Inputs, seed: int) -> Report:
         ("atoms covered", percent(found.covered.environments), percent(found.halves.environments)),
     ]
     header = ("", "TEST by TRAIN", "halves of TRAIN")
-    return Report(data, rows, header, advice=_judged(found, fit.fits, typed(train), typed(test)))
+    return Report(
+        data, rows, header, advice=_judged(found, fit.fits, typed(train, options=False), typed(test))
+    )
 
 
 def _groups(given: Data, key: str | None) -> list[str] | None:
