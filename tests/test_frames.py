@@ -16,6 +16,8 @@ import quests_jax as qj
 from quests_jax.atoms.contents import differences
 from quests_jax.atoms.writing import add_labels, refuse_unsupported
 from quests_jax.base.checks import InputError
+from quests_jax.disk import Work, digest
+from quests_jax.disk.frames import open_frames
 
 __all__ = ["call"]  # the fixture
 pytestmark = pytest.mark.filterwarnings("ignore:at the bandwidth", "ignore:.*the stress is not symmetric")
@@ -73,6 +75,22 @@ def test_what_is_converted_reads_back_equal(tmp_path: Path) -> None:
         qj.write(tmp_path / "out.xyz", made)
         for atoms, found in zip(made, qj.read(tmp_path / "out.xyz"), strict=True):
             assert differences(atoms, found) == [], seed
+
+
+def test_frames_on_disk_are_those_in_memory(tmp_path: Path) -> None:
+    for seed in range(40):
+        _, structures, rng = read_random(tmp_path, seed)
+        path = tmp_path / "in.xyz"
+        frames = open_frames(Work(tmp_path / str(seed)), path, digest(path))
+        chosen = rng.permutation(len(structures))
+        found = frames.read(chosen)
+        assert frames.counts.tolist() == [len(atoms) for atoms in structures]
+        for number, atoms in zip(chosen, found, strict=True):
+            assert differences(atoms, structures[number]) == [], seed
+        qj.write(tmp_path / "out.xyz", found)
+        one = (tmp_path / "out.xyz").read_bytes()
+        qj.write(tmp_path / "out.xyz", [structures[number] for number in chosen])
+        assert one == (tmp_path / "out.xyz").read_bytes()
 
 
 @pytest.mark.parametrize("seed", range(4))

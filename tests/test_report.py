@@ -85,6 +85,11 @@ def test_forces_that_are_not_finite_are_named_and_left_out(call: Call) -> None:
     numbers = json.loads(Path("report.json").read_text(encoding="utf-8"))
     assert numbers["quality"]["not_finite"] == [2]
     assert any("1 with labels that are not finite (structures 2)" in line for line in numbers["advice"])
+    outcome = call("compare", "broken.xyz", "-s", "2", "-m", "random", "-o", "compare.json")
+    assert outcome.code == 0, outcome.err
+    advice = json.loads(Path("compare.json").read_text(encoding="utf-8"))["advice"]
+    assert "Forces are missing or not finite" in advice[-1]
+    assert "structure 2 of broken.xyz" in advice[-1]
 
 
 def test_a_figure_that_fails_does_not_take_the_numbers_along(

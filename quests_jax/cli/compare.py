@@ -16,9 +16,17 @@ from quests_jax.cli.sentences import about_rules, rules_in_lines
 from quests_jax.cli.shell import command
 from quests_jax.output.charts import comparison_charts
 from quests_jax.output.figures import draw
-from quests_jax.studies.comparison import compare_environments, config_types, find_rules, force_tail, table
+from quests_jax.studies.comparison import (
+    compare_environments,
+    config_types,
+    find_rules,
+    force_tail,
+    table,
+    without_forces,
+)
 
 SEEDS = 5  # of random choices
+SHOWN = 5  # structures named in a sentence
 
 
 @command(
@@ -77,4 +85,9 @@ def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]
     left_out = set(rules) - {row["method"] for row in rows}
     if left_out:
         advice.append(f"Left out, as they cannot keep a number of atoms: {', '.join(sorted(left_out))}.")
+    unknown = [given.places[number] for number in without_forces(given.structures)]
+    if tail is not None and unknown:
+        named = ", ".join(f"structure {index} of {file}" for file, index in unknown[:SHOWN])
+        more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+        advice.append(f"Forces are missing or not finite, and not among the large ones, in {named}{more}.")
     return Report(data, cells, header, draw=drawn, advice=advice)

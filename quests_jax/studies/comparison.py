@@ -223,6 +223,12 @@ def force_tail(structures: Sequence[Atoms]) -> np.ndarray | None:
     return np.flatnonzero(largest > np.quantile(np.concatenate(norms), TAIL))
 
 
+def without_forces(structures: Sequence[Atoms]) -> list[int]:
+    """Numbers of the structures with atoms whose forces are missing or not finite."""
+    norms = norms_of(find_labels(structures))
+    return [number for number, norm in enumerate(norms) if norm is None or not np.isfinite(norm).all()]
+
+
 def config_types(structures: Sequence[Atoms]) -> list[str] | None:
     """`info["config_type"]` of each structure; None if some have none or all have the same."""
     labels = [str(atoms.info.get("config_type", "")) for atoms in structures]
