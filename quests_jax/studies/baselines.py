@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import Environments, of_structures
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy_of_others, structure_masses
@@ -81,16 +81,34 @@ def share_like_another(
 ) -> tuple[float, int]:
     """Share of environments that other structures cover, NaN if there are none, and how many were asked.
 
-    That of `baseline`; in small sets of all environments, from the masses by which rules choose.
+    Of small sets all are asked, from the masses by which rules choose; of others those of structures drawn
+    until they hold `ASKED` environments.
     """
-    if np.count_nonzero(envs.counts) < 2 or envs.n_structures * len(envs) > SMALL:
-        own = baseline(envs, bandwidth=bandwidth, seed=seed)
-        return own.covered, len(own.rows)
+    if np.count_nonzero(envs.counts) < 2:
+        return float("nan"), len(envs)
+    small = envs.n_structures * len(envs) <= SMALL
+    of_others = _small_masses(envs, bandwidth) if small else _drawn_masses(envs, bandwidth, seed)
+    return float((of_others > np.exp(-overlap_tolerance(of_others.dtype))).mean()), len(of_others)
+
+
+def _small_masses(envs: Environments, bandwidth: float) -> np.ndarray:
+    """Mass that other structures have at each environment, [n]."""
     number, envs = np.asarray(envs.structure_id), envs.in_float64()
     masses = np.array(structure_masses(envs, envs, number, envs.n_structures, bandwidth=bandwidth))
     masses[number, np.arange(len(number))] = 0.0
-    least = np.exp(-overlap_tolerance(masses.dtype))
-    return float((masses.sum(axis=0) > least).mean()), len(number)
+    return masses.sum(axis=0)
+
+
+def _drawn_masses(envs: Environments, bandwidth: float, seed: int) -> np.ndarray:
+    """The same of the environments of structures drawn at random: the mass of all less that of their own."""
+    envs = envs.in_float64()
+    asked = envs.take(_drawn_rows(envs, ASKED, seed))
+    drawn, number = np.unique(np.asarray(asked.structure_id), return_inverse=True)
+    whole = of_structures(envs, drawn)
+    together = np.zeros(len(envs), np.int32)
+    total = np.asarray(structure_masses(asked, envs, together, 1, bandwidth=bandwidth))[0]
+    own = structure_masses(asked, whole, whole.structure_id, len(drawn), bandwidth=bandwidth)
+    return total - np.asarray(own)[number, np.arange(len(number))]
 
 
 def _drawn_rows(envs: Environments, wanted: int, seed: int) -> np.ndarray:
