@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from quests_jax.base.numerics import exponent_error, sum_last
 
+MARGIN = 8.0  # errors of plain exponents, in units of eps·radius², that a near term may have
 FEATURES = 16  # whose differences are squared and added in one pass
 
 
@@ -49,6 +50,29 @@ def careful_exponents(
 
     elsewhere = lambda y, x, center, radius, h: difference_exponents(y, x, h)  # noqa: E731
     return jax.lax.platform_dependent(y, x, center, radius, h, cpu=on_cpu, default=elsewhere)
+
+
+def exponents_of_sums(
+    y: jax.Array,
+    x: jax.Array,
+    center: jax.Array,
+    radius: jax.Array,
+    h: jax.Array,
+    *,
+    error: float = 1.0,
+) -> jax.Array:
+    """`careful_exponents` for sums of exp(s), whose far terms are small, and their errors with them.
+
+    Plain ones err by about δ = eps·radius², which is δ exp(s) in a term: they do unless that is more than
+    `exponent_error` times `error` somewhere. Arguments as of `careful_exponents`.
+    """
+    plain = plain_exponents((y - center) / h, (x - center) / h)
+    drift = radius**2 * jnp.finfo(y.dtype).eps
+    far = jnp.log(jnp.maximum(drift / (error * exponent_error(y.dtype)), 1.0)) + MARGIN * drift
+    careful = lambda *args: careful_exponents(*args[1:])  # noqa: E731
+    kept = lambda plain, *args: plain  # noqa: E731
+    nearest = jnp.max(jnp.max(plain, axis=1))
+    return jax.lax.cond(nearest > -far, careful, kept, plain, y, x, center, radius, h)
 
 
 def exponents(y: jax.Array, x: jax.Array, center: jax.Array, radius: jax.Array, h: jax.Array) -> jax.Array:

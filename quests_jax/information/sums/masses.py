@@ -107,7 +107,8 @@ def of_tile(sides: Sides, i: jax.Array, n_structures: int, *, roundings: float =
     def add(j, total, careful):
         inside = (j < len(sides.structure))[:, None]
         j = jnp.minimum(j, len(sides.structure) - 1)
-        exponent = streaming._exponents(reference, j, query, jnp.full_like(j, i), sides.bandwidth, careful)
+        here = jnp.full_like(j, i)
+        exponent = streaming._exponents(reference, j, query, here, sides.bandwidth, careful, error=roundings)
         return total.at[jnp.where(inside, sides.structure[j], n_structures)].add(
             jnp.exp(exponent), mode="drop"
         )

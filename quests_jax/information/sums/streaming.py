@@ -8,6 +8,7 @@ every tile of kernels, and a CPU leaves what is inside to one thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from quests_jax.base.numerics import sum_last
 from quests_jax.information.sums import tiles as tl
 from quests_jax.information.sums.exponents import (
     careful_exponents,
+    exponents_of_sums,
     is_wide,
     plain_exponents,
     squared_distance,
@@ -128,7 +130,8 @@ def self_sum(count: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array, *, powe
 
     def contribution(i, j, careful):
         itself = diagonal & (i == j)[:, None, None]
-        exponent = jnp.where(itself, 0, _exponents(tiles, i, tiles, j, base, careful))
+        error = None if power else SELF_ERROR
+        exponent = jnp.where(itself, 0, _exponents(tiles, i, tiles, j, base, careful, error=error))
 
         def both(ratio):
             kernel = squared_distance(exponent * ratio, power) * jnp.exp(exponent * ratio)
@@ -186,7 +189,7 @@ def cross_sums(counts: jax.Array, y: jax.Array, x: jax.Array, h: jax.Array) -> t
         def add(j, sums, careful):
             of_y, of_x = sums
             j, padding = _clip(j, reference)
-            kernel = jnp.exp(_exponents(query, i, reference, j, h, careful) - padding)
+            kernel = jnp.exp(_exponents(query, i, reference, j, h, careful, error=1.0) - padding)
             present = jnp.broadcast_to(query.mask[i], reference.mask[j].shape)
             to_y = jnp.einsum("bts,bs->bt", kernel, reference.mask[j], precision="highest")
             to_x = jnp.einsum("bts,bt->bs", kernel, present, precision="highest")
@@ -248,11 +251,24 @@ def _wide(y: Tiles, x: Tiles, h: jax.Array, *, error: float = 1.0) -> Callable:
     return lambda i: is_wide(jnp.minimum(y.radius[i][:, None], x.radius[None]) / h, error=error)
 
 
-def _exponents(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array, careful: bool) -> jax.Array:
-    """s = −|y − x|²/2h² between tiles i of y, [batch] or [], and j of x, shape [batch, TILE, TILE]."""
+def _exponents(
+    y: Tiles,
+    i: jax.Array,
+    x: Tiles,
+    j: jax.Array,
+    h: jax.Array,
+    careful: bool,
+    *,
+    error: float | None = None,
+) -> jax.Array:
+    """s = −|y − x|²/2h² between tiles i of y, [batch] or [], and j of x, shape [batch, TILE, TILE].
+
+    With an `error`, for sums of exp(s) whose terms may err by as many `exponent_error`.
+    """
     i = jnp.broadcast_to(i, j.shape)
     radius = jnp.minimum(y.radius[i], x.radius[j])
     center = jnp.where((radius == y.radius[i])[:, None], y.center[i], x.center[j])[:, None]
     if careful:
-        return careful_exponents(y.x[i], x.x[j], center, jnp.max(radius) / h, h)
+        method = careful_exponents if error is None else partial(exponents_of_sums, error=error)
+        return method(y.x[i], x.x[j], center, jnp.max(radius) / h, h)
     return plain_exponents((y.x[i] - center) / h, (x.x[j] - center) / h)
