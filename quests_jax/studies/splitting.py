@@ -16,7 +16,7 @@ from quests_jax.information import DEFAULT_BANDWIDTH, structure_masses
 
 FRACTIONS = (0.8, 0.1, 0.1)
 QUERIES = 4096  # environments whose masses are held at a time
-MOST = 20_000  # structures of which all pairs fit in memory
+ALL_PAIRS = 20_000  # structures of which all pairs fit in memory
 FINEST = 1e-9  # likeness below which structures have nothing to do with each other
 
 
@@ -41,7 +41,7 @@ def likeness(envs: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH) -> np.
     with the masses M of the cover problem; 1 on the diagonal, 0 for structures without atoms.
     """
     S, counts = envs.n_structures, envs.counts
-    if S > MOST:
+    if S > ALL_PAIRS:
         raise InputError(f"{S:,} structures are too many to compare all pairs; use --group KEY.")
     shares = np.zeros((S, S))
     number = np.asarray(envs.structure_id)

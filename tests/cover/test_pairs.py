@@ -89,7 +89,7 @@ def test_certificates_take_the_better_bound(monkeypatch):
     by_pairs = certify(problem, choice)
     for bound in (by_pairs.upper_bound, relaxed_cover(problem, size=12).upper_bound):
         assert 1 - 1e-12 <= known(bound) / known(by_pairs.coverage) <= 1 + relaxed.TOLERANCE
-    monkeypatch.setattr(relaxed, "MOST", 39)
+    monkeypatch.setattr(relaxed, "MOST_STRUCTURES", 39)
     assert known(certify(problem, choice).upper_bound) > 1.1 * known(by_pairs.upper_bound)
 
 

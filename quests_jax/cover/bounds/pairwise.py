@@ -30,12 +30,12 @@ import jax.numpy as jnp
 from quests_jax.base.progress import advance
 from quests_jax.cover.bounds.relaxation import Data, Relaxation, best_weights
 
-MOST = 1500  # structures: eigenvalues take time with the third power, a minute or so on two cores
+MOST_STRUCTURES = 1500  # structures: eigenvalues take time with the third power, a minute or so on two cores
 ROUNDS = 20  # multipliers tried
 RATE = 0.15  # of their change
 NEAR, POWER = 0.9, 0.3  # which eigenvalues count as lowest, and how fast scales follow their vectors
 PATIENCE = 3  # rounds that may bring nothing
-WORTH = 1e-4  # smallest relative improvement of the bound that counts
+SMALLEST_GAIN = 1e-4  # smallest relative improvement of the bound that counts
 ASCENT = 100  # steps of Frank and Wolfe
 WIDTH = 0.02  # of the mass over which a multiplier falls from 1 to 0
 ALONE = 1e-9  # of the room: what may be missing where a structure covers alone
@@ -53,7 +53,7 @@ def pair_bound(data: Data, owner: jax.Array, relaxation: Relaxation, *, until: f
     """An upper bound of Σ_i u_i min(1, m_i(w)) for all w in {0, 1} within the budget, per Σ u.
 
     Args:
-      data: of the saturated cover, with capped masses and at most `MOST` structures.
+      data: of the saturated cover, with capped masses and at most `MOST_STRUCTURES` structures.
       owner: o, the structure that each environment is of, shape [n].
       relaxation: whose multipliers and weights are tried first.
       until: time of `time.monotonic` after which no further multipliers are tried.
@@ -64,7 +64,7 @@ def pair_bound(data: Data, owner: jax.Array, relaxation: Relaxation, *, until: f
         if time.monotonic() > until:
             break
         bound, now = _bound(data, owner, now)
-        idle = 0 if float(bound) < best * (1 - WORTH) else idle + 1
+        idle = 0 if float(bound) < best * (1 - SMALLEST_GAIN) else idle + 1
         best = min(best, float(bound))
         advance("bound by pairs", number + 1, ROUNDS)
         if idle == PATIENCE:

@@ -5,7 +5,7 @@ Signatures and the order of arguments are those of `baselines`; none uses a refe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -28,7 +28,7 @@ from quests_jax.cover.rules.structure_means import (
 from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH
 
-MOST = 20_000  # structures whose distances Ward's method keeps: 1.6 GB
+ALL_PAIRS = 20_000  # structures whose distances Ward's method keeps: 1.6 GB
 ROUNDS = 100  # of Lloyd's algorithm
 
 
@@ -43,9 +43,8 @@ def k_means(
 ) -> Selection:
     """A random structure of each of `size` clusters of mean descriptors (k-means++ and Lloyd's algorithm)."""
     del bandwidth, reference
-    generator, size = generator_of(key), check_size(size, envs.n_structures)
-    clusters = members_of(_lloyd(means_of(envs)[0], size, generator))
-    return _filled([generator.choice(members) for members in clusters], size, envs, generator, "k-means")
+    generator = generator_of(key)
+    return _one_of_each_cluster(envs, size, generator, generator.choice, "k-means")
 
 
 @follows_dtype
@@ -59,11 +58,12 @@ def k_means_entropy(
 ) -> Selection:
     """The structure of largest entropy H_S of each of `size` clusters of mean descriptors."""
     del reference
-    generator, size = generator_of(key), check_size(size, envs.n_structures)
     entropy = structure_entropies(envs, bandwidth=bandwidth)
-    clusters = members_of(_lloyd(means_of(envs)[0], size, generator))
-    chosen = [members[np.argmax(entropy[members])] for members in clusters]
-    return _filled(chosen, size, envs, generator, "k-means-H")
+
+    def largest(members: np.ndarray) -> int:
+        return members[np.argmax(entropy[members])]
+
+    return _one_of_each_cluster(envs, size, generator_of(key), largest, "k-means-H")
 
 
 @follows_dtype
@@ -83,10 +83,10 @@ def direct(
     """
     del bandwidth, reference
     size = check_size(size, envs.n_structures)
-    if envs.n_structures > MOST:
+    if envs.n_structures > ALL_PAIRS:
         raise InputError(
             f"direct needs the distances of all pairs of {envs.n_structures:,} structures "
-            f"(at most {MOST:,}, for 2 GB); use k-means, mean-fps or cover."
+            f"(at most {ALL_PAIRS:,}, for 2 GB); use k-means, mean-fps or cover."
         )
     points = _weighted_components(means_of(envs)[0])
     if envs.n_structures == 1:
@@ -95,6 +95,19 @@ def direct(
     for members in members_of(cut_tree(linkage(points, "ward"), n_clusters=size)[:, 0]):
         chosen.append(members[np.argmin(distances(points[members], points[members].mean(axis=0)))])
     return _filled(chosen, size, envs, generator_of(key), "direct")
+
+
+def _one_of_each_cluster(
+    envs: Environments,
+    size: float,
+    generator: np.random.Generator,
+    pick: Callable[[np.ndarray], int],
+    method: str,
+) -> Selection:
+    """What `pick` takes of the members of each of `size` k-means clusters of mean descriptors."""
+    size = check_size(size, envs.n_structures)
+    clusters = members_of(_lloyd(means_of(envs)[0], size, generator))
+    return _filled([pick(members) for members in clusters], size, envs, generator, method)
 
 
 def _lloyd(points: np.ndarray, n_clusters: int, generator: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from jax.typing import ArrayLike
 
@@ -13,7 +13,7 @@ from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import Size
 from quests_jax.cover.budget import Budget, budget_of_choice
 from quests_jax.cover.posing import Posed, pose
-from quests_jax.cover.problem import distinct_weights
+from quests_jax.cover.problem import CoverProblem, distinct_weights
 from quests_jax.cover.rules.baselines import (
     facility_location,
     farthest_point,
@@ -50,62 +50,45 @@ def find_rule(name: str) -> Rule:
     return RULES[name]
 
 
-@follows_dtype
-def cover(
-    envs: Environments,
-    *,
-    size: float | Size | None = None,
-    budget: Budget | None = None,
-    bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: Known = None,
-    posed: Posed | None = None,
-) -> Selection:
-    """Greedy cover of environments that count alike."""
-    posed, limit = _limited(envs, size, budget, posed, bandwidth=bandwidth, reference=reference)
-    return posed.of_all(greedy_cover(posed.problem, **limit))
+class Solver(Protocol):
+    """What solves a cover problem within a number of structures or a budget."""
+
+    def __call__(
+        self,
+        problem: CoverProblem,
+        *,
+        size: float | Size | None = None,
+        cost_budget: float | None = None,
+    ) -> Selection:
+        """The chosen structures."""
+        ...
 
 
-@follows_dtype
-def diversity_cover(
-    envs: Environments,
-    *,
-    size: float | Size | None = None,
-    budget: Budget | None = None,
-    bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: Known = None,
-) -> Selection:
-    """Greedy cover of environments that count by how distinct they are (so coverage is left out)."""
-    u = distinct_weights(envs, bandwidth=bandwidth)
-    posed, limit = _limited(envs, size, budget, None, bandwidth=bandwidth, reference=reference, weights=u)
-    return greedy_cover(posed.problem, **limit)._replace(coverage=None)
+class CoverRule(NamedTuple):
+    """A rule that solves the cover problem of environments that count alike, or by their distinctness."""
 
+    solve: Solver
+    distinct: bool = False  # environments count by 1/p_i; then no coverage is told
 
-@follows_dtype
-def relaxed(
-    envs: Environments,
-    *,
-    size: float | Size | None = None,
-    budget: Budget | None = None,
-    bandwidth: float = DEFAULT_BANDWIDTH,
-    reference: Known = None,
-    posed: Posed | None = None,
-) -> Selection:
-    """Relaxed cover of environments that count alike."""
-    posed, limit = _limited(envs, size, budget, posed, bandwidth=bandwidth, reference=reference)
-    return posed.of_all(relaxed_cover(posed.problem, **limit))
-
-
-def _limited(
-    envs: Environments,
-    size: float | Size | None,
-    budget: Budget | None,
-    posed: Posed | None,
-    **options: Any,
-) -> tuple[Posed, dict[str, Any]]:
-    """The problem of a rule, with the costs of its budget, and the limit of a solver."""
-    limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
-    posed = pose(envs, cost=limit.cost, **options) if posed is None else posed
-    return posed, {"size": size} if budget is None else {"cost_budget": float(limit.limit)}
+    @follows_dtype
+    def __call__(
+        self,
+        envs: Environments,
+        *,
+        size: float | Size | None = None,
+        budget: Budget | None = None,
+        bandwidth: float = DEFAULT_BANDWIDTH,
+        reference: Known = None,
+        posed: Posed | None = None,
+    ) -> Selection:
+        """The choice within `size` structures or a budget; `posed` is the problem if it is there already."""
+        limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
+        if posed is None:
+            weights = distinct_weights(envs, bandwidth=bandwidth) if self.distinct else None
+            posed = pose(envs, cost=limit.cost, weights=weights, bandwidth=bandwidth, reference=reference)
+        asked: dict[str, Any] = {"size": size} if budget is None else {"cost_budget": float(limit.limit)}
+        found = posed.of_all(self.solve(posed.problem, **asked))
+        return found._replace(coverage=None) if self.distinct else found
 
 
 RULES: dict[str, Rule] = {
@@ -123,7 +106,7 @@ RULES: dict[str, Rule] = {
         complements=True,
     ),
     "cover": Rule(
-        cover,
+        CoverRule(greedy_cover),
         "greedy set cover: most environments covered, within 1 - 1/e of the best",
         nested=True,
         budgeted=True,
@@ -131,14 +114,14 @@ RULES: dict[str, Rule] = {
         poses=True,
     ),
     "diversity": Rule(
-        diversity_cover,
+        CoverRule(greedy_cover, distinct=True),
         "greedy set cover in which rare environments count as much as common ones",
         nested=True,
         budgeted=True,
         complements=True,
     ),
     "relaxed": Rule(
-        relaxed,
+        CoverRule(relaxed_cover),
         "relaxed set cover, rounded and improved by swaps: never below cover, slower",
         budgeted=True,
         complements=True,

@@ -22,7 +22,7 @@ from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import Size, check_size
 from quests_jax.cover.bounds import relaxation as saddle
-from quests_jax.cover.bounds.pairwise import MOST, pair_bound
+from quests_jax.cover.bounds.pairwise import MOST_STRUCTURES, pair_bound
 from quests_jax.cover.bounds.relaxation import Data, Relaxation
 from quests_jax.cover.budget import COST_ROUNDING, Budget
 from quests_jax.cover.masses.sharded import Masses
@@ -223,7 +223,11 @@ def _bound(
     """
     bound = float(relaxation.upper_bound)
     owner = np.repeat(np.arange(problem.n_structures, dtype=np.int32), problem.counts)
-    if reached < CLOSE * bound and problem.n_structures <= MOST and len(owner) == len(problem.weights):
+    if (
+        reached < CLOSE * bound
+        and problem.n_structures <= MOST_STRUCTURES
+        and len(owner) == len(problem.weights)
+    ):
         data = _data(problem, budget, SATURATED)
         bound = min(bound, pair_bound(data, jnp.asarray(owner), relaxation, until=until))
     return min(1.0, bound + float(problem.dropped))
