@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.checks import InputError, check_matrix
+from quests_jax.base.arrays import check_rows
+from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
@@ -172,13 +173,15 @@ def _in_units(*sets: Rows) -> tuple[Any, ...]:
     At h = R each kernel is at least e^(−1/2), so that two known environments cover everything and the
     likelihood falls; two environments that are alike `DECADES` below R are copies.
     """
-    rows = [np.asarray(rows_of(each), float) for each in sets]
-    for name, each in zip("yx"[-len(rows) :], rows, strict=True):
-        check_matrix(name, each, rows[-1].shape[-1])
+    width = np.shape(rows_of(sets[-1]))[-1:] or (None,)
+    names = "yx"[-len(sets) :]
+    rows = [
+        np.asarray(check_rows(name, rows_of(each), width[0]), float)
+        for name, each in zip(names, sets, strict=True)
+    ]
+    for name, each in zip(names, rows, strict=True):
         if len(each) < 2:
             raise InputError(f"{name}: holds {len(each)} environments; give at least two.")
-        if not np.isfinite(each).all():
-            raise InputError(f"{name}: holds a value that is not finite; remove or repair it.")
     together = np.concatenate(rows)
     unit = 2 * float(np.sqrt(((together - together.mean(axis=0)) ** 2).sum(axis=1).max()))
     if not unit > 0:

@@ -13,7 +13,8 @@ import numpy as np
 from scipy.optimize import curve_fit
 from scipy.special import stdtrit
 
-from quests_jax.base.checks import InputError, check_count, check_matrix
+from quests_jax.base.arrays import check_rows
+from quests_jax.base.checks import InputError, check_count
 from quests_jax.base.defaults import key_or_default
 from quests_jax.base.environments import Environments, rows_of, some_rows
 from quests_jax.base.precision import follows_dtype
@@ -82,8 +83,10 @@ def learning_curve(
     [[0.0, 0.6365], [0.0, 0.6365]]
     """
     x, repeats = _rows(x), check_count("repeats", repeats)
-    counts = np.asarray(sizes, int)
-    if not len(counts) or counts.min() < 1 or counts.max() > len(x):
+    counts = np.asarray(sizes)
+    if counts.ndim != 1 or counts.dtype.kind not in "iu" or not counts.size:
+        raise InputError(f"sizes: expected some whole numbers, got {sizes}.")
+    if counts.min() < 1 or counts.max() > len(x):
         raise InputError(f"sizes must be from 1 to the {len(x)} environments, got {list(sizes)}.")
     keys = jax.random.split(key_or_default(key), repeats)
     found = np.empty((repeats, len(counts)))
@@ -109,6 +112,8 @@ def largest_entropy(curve: LearningCurve) -> float:
     if len(curve.sizes) < 4:
         raise InputError(f"a fit of three numbers needs four sizes, got {len(curve.sizes)}.")
     z, H = np.log(curve.sizes) ** 2, curve.mean
+    if not np.all(np.isfinite(H)):
+        raise InputError(f"the entropy of {curve.sizes[~np.isfinite(H)][0]} environments is not finite.")
     start = (H.max(), np.ptp(H) + 1e-6, 1 / max(np.median(z), 1e-6))
     model = lambda z, a, b, c: a - b * np.exp(-c * z)  # noqa: E731
     try:
@@ -176,7 +181,7 @@ def estimated_entropy(p: np.ndarray, n: int) -> Estimate:
     >>> round(estimated_entropy(np.array([2.0, 2.0, 1.0]), 3).value, 4)  # from all rows, so exact
     0.6365
     """
-    mean, half_width = _mean(-np.log(p), n)
+    mean, half_width = _mean(-np.log(_positive(p, n)), n)
     return Estimate(float(np.log(n) + mean), half_width)
 
 
@@ -190,13 +195,26 @@ def estimated_diversity(p: np.ndarray, n: int) -> Estimate:
     >>> round(estimated_diversity(np.array([2.0, 2.0, 1.0]), 3).value, 4)
     0.6931
     """
-    mean, half_width = _mean(1 / p, n)
+    mean, half_width = _mean(1 / _positive(p, n), n)
     return Estimate(float(np.log(n * mean)), half_width / mean)
+
+
+def _positive(p: np.ndarray, n: int) -> np.ndarray:
+    """Kernel sums of at least one and at most n rows."""
+    p = np.asarray(p, float)
+    if p.ndim != 1 or not 0 < len(p) <= n:
+        raise InputError(f"p: expected the sums of 1 to {n} rows, got shape {p.shape}.")
+    bad = np.flatnonzero(~(np.isfinite(p) & (p > 0)))
+    if len(bad):
+        raise InputError(f"p: sum {bad[0]} is {p[bad[0]]}; kernel sums are positive and finite.")
+    return p
 
 
 def _mean(values: np.ndarray, n: int) -> tuple[float, float]:
     """Mean of a sample without replacement from n values, and half of its 95 % confidence interval."""
     rows = len(values)
+    if rows == 1:
+        return float(values[0]), 0.0 if n == 1 else np.inf
     left_out = np.sqrt(max(1 - rows / n, 0.0))  # nothing is unknown once all rows are in the sample
     if not left_out:
         return float(values.mean()), 0.0
@@ -205,5 +223,5 @@ def _mean(values: np.ndarray, n: int) -> tuple[float, float]:
 
 
 def _rows(x: Rows) -> Rows:
-    check_matrix("x", np.asarray(rows_of(x)))
-    return x if isinstance(x, Environments) else np.asarray(x)
+    held = check_rows("x", rows_of(x), empty=False)
+    return x if isinstance(x, Environments) else np.asarray(held)

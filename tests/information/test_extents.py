@@ -92,6 +92,42 @@ def test_weights_that_are_zero_have_derivatives_in_every_sum(dtype):
     np.testing.assert_allclose(by_w, oracle.kernel(x, x, H).sum(axis=0), rtol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("distance", [50.0, 1e3, 1e5])
+def test_a_row_without_weight_that_is_much_nearer_has_no_force(distance, dtype):
+    """Its exp(s_ij − L_i) overflows, and 0 · ∞ was not a number."""
+    x = np.array([[0.0, 0.0, 0.0], [distance * H, 0.0, 0.0], [0.5 * H, 0.0, 0.0]], dtype)
+    w = np.array([0, 1, 0], dtype)
+    f = lambda y, x, w: log_kernel_sum(y, x, bandwidth=H, weights=w).sum()  # noqa: E731
+    by_y, by_x, by_w = jax.grad(f, (0, 1, 2))(x[:1], x, w)
+    np.testing.assert_allclose(by_y[0] * H, [distance, 0, 0], rtol=1e-4)
+    factor = 4 * float(np.finfo(dtype).eps) * distance**2  # in the logarithm, by which shares by x may err
+    if factor < 1:
+        share = [[0, 0, 0], [-distance, 0, 0], [0, 0, 0]]
+        np.testing.assert_allclose(by_x * H, share, rtol=1e-4 + np.expm1(factor))
+    np.testing.assert_array_equal(by_x[::2], 0)
+    half = np.longdouble(distance) ** 2 / 2
+    with np.errstate(over="ignore"):
+        exact = np.exp(half - np.array([0, half, 1 / 8]))
+    finite = exact < np.finfo(dtype).max
+    if factor < 1:
+        np.testing.assert_allclose(by_w[finite], exact[finite].astype(dtype), rtol=1e-3 + np.expm1(factor))
+    assert np.all(np.asarray(by_w)[~finite] == np.inf)
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+@pytest.mark.parametrize("distance", EXTENTS)
+def test_the_slope_far_away_points_to_the_nearest_row(distance, dtype):
+    """However many roundings the exponents of value and slope differ by: shares add up to 1."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(40, 3)) * 0.5 * H).astype(dtype)
+    direction = rng.normal(size=(25, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    y = (distance * H * direction).astype(dtype)
+    slope = jax.grad(lambda y: delta_entropy(y, x, bandwidth=H).sum())(y)
+    np.testing.assert_allclose(slope * H / distance, direction, atol=5 / distance)
+
+
 def test_masses_have_both_modes():
     y, x = (jnp.asarray(side) for side in data(10.0, np.float64))
     number, mix = np.arange(40) % 3, jnp.sin(jnp.arange(75.0)).reshape(3, 25)

@@ -10,6 +10,8 @@ from quests_jax.base.checks import InputError
 from quests_jax.information import (
     LearningCurve,
     entropy,
+    estimated_diversity,
+    estimated_entropy,
     information_gap,
     largest_entropy,
     learning_curve,
@@ -69,3 +71,30 @@ def test_intervals_hold_as_often_as_they_say(x):
         estimate, width = sampled_entropy(x, rows=60, bandwidth=H, key=jax.random.key(seed))
         held += abs(estimate - exact) <= width
     assert held >= 88  # of 100 at 95 %: fewer happens once in 600 times
+
+
+BAD = {
+    "sizes": (lambda x: learning_curve(x, [1.7, 3]), "sizes: expected some whole numbers"),
+    "no sizes": (lambda x: learning_curve(x, []), "sizes: expected some whole numbers"),
+    "rows": (lambda x: learning_curve(np.where(x == x[4, 0], np.nan, x), [3]), "x: environment 4"),
+    "sample": (lambda x: sampled_entropy(np.where(x == x[4, 0], np.inf, x)), "x: environment 4"),
+    "sums": (lambda x: estimated_entropy(np.array([1.0, np.nan]), 5), "p: sum 1 is nan"),
+    "negative": (lambda x: estimated_diversity(np.array([1.0, -1.0]), 5), "p: sum 1 is -1"),
+    "too many": (lambda x: estimated_entropy(np.ones(6), 5), "p: expected the sums of 1 to 5 rows"),
+    "curve": (
+        lambda x: largest_entropy(LearningCurve(np.arange(1, 5), np.full((2, 4), np.nan))),
+        "the entropy of 1 environments is not finite",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_right_is_refused(name):
+    call, message = BAD[name]
+    with pytest.raises(InputError, match=message):
+        call(np.random.default_rng(0).normal(size=(10, 2)))
+
+
+def test_one_environment_is_known_and_one_of_many_is_not_enough():
+    assert estimated_entropy(np.ones(1), 1) == (0.0, 0.0)
+    assert estimated_entropy(np.ones(1), 5).half_width == np.inf

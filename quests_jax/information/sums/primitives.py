@@ -46,6 +46,22 @@ def _by_size(small: Callable, large: Callable) -> Callable:
     return impl
 
 
+@jax.custom_jvp
+def scaled(v: jax.Array, u: jax.Array) -> jax.Array:
+    """v u, which stays 0 for v = 0 where it is transposed and u comes as infinite: a row without weight.
+
+    Where such a row is much nearer than all that have a weight, exp(s_ij − L_i) overflows. That is the
+    derivative by its weight; its derivatives by rows are 0.
+    """
+    return jnp.where(v == 0, 0, v * u)
+
+
+@scaled.defjvp
+def _scaled_jvp(primals, tangents):
+    (v, u), (dv, du) = primals, tangents
+    return scaled(v, u), dv * u + scaled(v, du)
+
+
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.sum(a * b, axis=-1)
 
@@ -101,11 +117,11 @@ def _product_jvp(primals, tangents, *, power):
         return whole - 2 * power * product(counts, y, x, v, a, b, h, power=power - 1) if power else whole
 
     def times(vectors):  # the same with v_jc u_j for vectors u_j, shape [m, c, e]
-        spread = (v[:, :, None] * vectors[:, None, :]).reshape(len(x), -1)
+        spread = scaled(v[:, :, None], vectors[:, None, :]).reshape(len(x), -1)
         return steep(spread).reshape(len(y), channels, -1)
 
     def by_y(dy):  # ds_ij = −(y_i − x_j)·dy_i / h²
-        return (_along(times(x), dy) - _dot(y, dy)[:, None] * steep(v)) / h**2
+        return (_along(times(x), dy) - _dot(y, dy)[:, None] * (steep(v) if power else value)) / h**2
 
     def by_x(dx):  # ds_ij = (y_i − x_j)·dx_j / h²
         return (_along(times(dx), y) - times(_dot(x, dx)[:, None])[..., 0]) / h**2
@@ -117,7 +133,7 @@ def _product_jvp(primals, tangents, *, power):
     rules = [(dy, by_y), (dx, by_x), (dh, by_h)]
     rules += [(dv, lambda dv: product(counts, y, x, dv, a, b, h, power=power))]
     rules += [(da, lambda da: -da[:, None] * value)]
-    rules += [(db, lambda db: -product(counts, y, x, v * db[:, None], a, b, h, power=power))]
+    rules += [(db, lambda db: -product(counts, y, x, scaled(v, db[:, None]), a, b, h, power=power))]
     return value, sum_tangents(rules, value)
 
 
@@ -156,14 +172,15 @@ def log_sum(counts: jax.Array, y: jax.Array, x: jax.Array, w: jax.Array, h: jax.
 
 
 def _log_sum_jvp(primals, tangents, power):
-    """DL = dP at a = L, where P = 1."""
+    """DL = dP/P at a = L, where P is 1 up to rounding: up to a factor, for rows that are very far away."""
     del power
     counts, y, x, w, h = primals
     _, dy, dx, dw, dh = tangents
     value, zero = log_sum(*primals), jnp.zeros_like(w)
     at = (counts, y, x, w[:, None], value, zero, h)
     dw = dw if isinstance(dw, ad.Zero) else dw[:, None]
-    return value, _product_jvp(at, (None, dy, dx, dw, None, None, dh), power=0)[1][:, 0]
+    P, change = _product_jvp(at, (None, dy, dx, dw, None, None, dh), power=0)
+    return value, (change / jax.lax.stop_gradient(jnp.where(P > 0, P, 1)))[:, 0]
 
 
 differentiate_one_bandwidth(_log_sum_p, _log_sum_jvp)
