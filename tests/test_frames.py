@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import ase.db
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from command_line import Call, call
 from frames import Written, make_file, make_frame
@@ -147,6 +149,28 @@ def test_labels_of_a_command_are_added_to_the_frames_that_were_read(call: Call) 
     outcome = call("delta-entropy", "out.xyz", "-r", "data.xyz", "-k", "4", "-c", "3", "-o", "again.xyz")
     assert outcome.code == 2  # the column is there with other values, and the frame cannot be converted
     assert "columns beyond those declared" in outcome.err
+
+
+@pytest.mark.parametrize("suffix", [".traj", ".db"])
+def test_labels_are_added_to_images_and_rows(tmp_path: Path, suffix: str) -> None:
+    path, atoms = tmp_path / f"in{suffix}", bulk("Cu")
+    if suffix == ".db":
+        with ase.db.connect(path) as rows:
+            rows.write(atoms, run=3, data={"dos": [1.0, 2.0]})
+    else:
+        atoms.calc = SinglePointCalculator(atoms, born_effective_charges=np.ones((1, 3, 3)))
+        qj.write(path, [atoms])
+    (found,) = qj.read(path)
+    add_labels(found, labels={"removed": "far, odd", "place": 7})
+    qj.write(tmp_path / f"out{suffix}", [found])
+    (again,) = qj.read(tmp_path / f"out{suffix}")
+    assert (again.info["removed"], again.info["place"]) == ("far, odd", 7)
+    if suffix == ".db":
+        row = next(ase.db.connect(tmp_path / "out.db").select())
+        assert (row.run, row.data["dos"], row.removed) == (3, [1.0, 2.0], "far, odd")
+        assert "removed" not in qj.read(path)[0].info
+    else:
+        np.testing.assert_array_equal(again.calc.results["born_effective_charges"], np.ones((1, 3, 3)))
 
 
 # ---- Structures made in memory ----

@@ -19,7 +19,7 @@ import ase
 import numpy as np
 
 from quests_jax.atoms.contents import differences, without
-from quests_jax.atoms.formats import STRUCTURE_SUFFIXES, Format, extxyz, extxyz_writer, format_of_name
+from quests_jax.atoms.formats import STRUCTURE_SUFFIXES, WRITTEN, Format, format_of_name
 from quests_jax.atoms.packing import unpacked
 from quests_jax.atoms.sources import source_of, with_source
 from quests_jax.atoms.validation import check_structures
@@ -67,14 +67,16 @@ def add_labels(
 ) -> None:
     """Give a structure more arrays and labels, in place.
 
-    One that was read from extended xyz is written as it stood there, with the new columns and labels added.
+    Its original gains them too, where it can: frames of extended xyz new columns and labels, images of
+    trajectories and rows of databases new labels. Everything else of them is written as it was read.
     """
     arrays, labels = arrays or {}, labels or {}
     atoms.arrays.update(arrays)
     atoms.info.update(labels)
     source = source_of(atoms)
-    if source is not None and source.format == extxyz.NAME:
-        with_source(atoms, source._replace(original=extxyz_writer.amended(source.original, arrays, labels)))
+    known = next((known for known in WRITTEN.values() if source and known.name == source.format), None)
+    if source is not None and known is not None and source.original is not None:
+        with_source(atoms, source._replace(original=known.amended(source.original, arrays, labels)))
 
 
 def refuse_unsupported(path: Path, structures: Sequence[ase.Atoms], *, chosen: bool = True) -> None:

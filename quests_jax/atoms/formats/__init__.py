@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ase import Atoms
 
@@ -46,6 +46,11 @@ class Format(NamedTuple):
         _not_written  # which to copy as they were
     )
     lost: Callable[[Atoms], list[Part]] = lambda _: []  # what the format cannot hold of a structure
+    amended: Callable[[Any, dict[str, Any], dict[str, Any]], Any] = (
+        lambda original, arrays, labels: (
+            original
+        )  # with more arrays and labels, or as it is where it cannot be
+    )
 
 
 EXTXYZ = Format(
@@ -56,6 +61,7 @@ EXTXYZ = Format(
     (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz"),
     extxyz_writer.write,
     extxyz_writer.lost,
+    extxyz_writer.amended,
 )
 FORMATS = (
     Format(
@@ -66,6 +72,7 @@ FORMATS = (
         (".traj",),
         trajectory.write,
         trajectory.lost,
+        trajectory.amended,
     ),
     Format(
         database.NAME,
@@ -75,6 +82,7 @@ FORMATS = (
         (".db",),
         database.write,
         database.lost,
+        database.amended,
     ),
     Format(aselmdb.NAME, "a database in LMDB", aselmdb.recognises, aselmdb.read),
     Format(parquet.NAME, "a table in Parquet", parquet.recognises, parquet.read),

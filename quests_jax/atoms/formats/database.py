@@ -5,6 +5,7 @@ Key-value pairs of a row are labels of its structure.
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 import uuid
 import warnings
@@ -82,6 +83,17 @@ def _opened(path: Path) -> Any:
 def lost(atoms: Atoms) -> list[Part]:
     """What a row cannot hold of a structure."""
     return [part for part in named_parts(atoms) if not _holds(*part)]
+
+
+def amended(original: Any, arrays: dict[str, Any], labels: dict[str, Any]) -> Any:
+    """A row with more key-value pairs; arrays it cannot hold."""
+    if arrays or not all(_is_pair(name, value) for name, value in labels.items()):
+        return original
+    row = copy.copy(original)
+    row._keys = [*dict.fromkeys([*original._keys, *labels])]
+    for name, value in labels.items():
+        setattr(row, name, value)
+    return row
 
 
 def _holds(kind: str, name: Any, value: Any) -> bool:

@@ -81,6 +81,11 @@ def lost(atoms: Atoms) -> list[Part]:
     return [part for part in named_parts(atoms) if not _holds(*part)]
 
 
+def amended(original: dict[str, Any], arrays: dict[str, Any], labels: dict[str, Any]) -> dict[str, Any]:
+    """An image with more labels; arrays it cannot hold."""
+    return original if arrays else original | {"info": original.get("info", {}) | labels}
+
+
 def _holds(kind: str, name: Any, value: Any) -> bool:
     if kind == "array":
         return name in ARRAYS
