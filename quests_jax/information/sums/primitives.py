@@ -36,7 +36,7 @@ from quests_jax.information.sums.registration import (
 )
 
 
-def _by_size(small: Callable, large: Callable) -> Callable:
+def _by_size(small: Callable[..., jax.Array], large: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     """The dense sum where all pairs fit into the cache, the streaming one beyond."""
 
     def impl(count, *args, **options):

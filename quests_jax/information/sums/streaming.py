@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from quests_jax.base.numerics import sum_last
 from quests_jax.information.sums import tiles as tl
+from quests_jax.information.sums.callbacks import Contribution, OfTiles
 from quests_jax.information.sums.exponents import (
     careful_exponents,
     exponents_of_sums,
@@ -27,6 +29,9 @@ from quests_jax.information.sums.tiles import Tiles
 
 SKIPPED = 1e-12  # what all skipped tiles together may add to a sum, relative to the largest kernel 1
 SELF_ERROR = 2.0  # self sums may err twice as much per pair: their largest term, the own one, is exact
+
+Items = TypeVar("Items")  # arrays with a leading axis
+Result = TypeVar("Result")
 
 
 def product(
@@ -203,7 +208,12 @@ def cross_sums(counts: jax.Array, y: jax.Array, x: jax.Array, h: jax.Array) -> t
 
 
 def _over_pairs(
-    tiles: Tiles, wide: Callable, contribution: Callable, cut: jax.Array, x: jax.Array, shape: tuple
+    tiles: Tiles,
+    wide: OfTiles,
+    contribution: Contribution,
+    cut: jax.Array,
+    x: jax.Array,
+    shape: tuple[int, ...],
 ) -> jax.Array:
     start = jnp.zeros((tiles.mask.shape[0] + 1, tl.TILE, *shape), x.dtype)
     return tiles.scatter(tl.stream_pairs(tiles, cut, wide, contribution, start)[:-1], x.shape[0])
@@ -221,7 +231,9 @@ def _clip(j: jax.Array, reference: Tiles) -> tuple[jax.Array, jax.Array]:
     return jnp.minimum(j, n_tiles - 1), padding[:, None, None]
 
 
-def _other_groups(query: Tiles, reference: Tiles, groups: tuple[jax.Array, jax.Array] | None) -> Callable:
+def _other_groups(
+    query: Tiles, reference: Tiles, groups: tuple[jax.Array, jax.Array] | None
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """(i, j) to a shift [batch, TILE, TILE] that is infinite where rows share a group, or [1, 1, 1] zero."""
     if groups is None:
         return lambda i, j: jnp.zeros((1, 1, 1), query.x.dtype)
@@ -238,7 +250,7 @@ def _base_and_scale(h: jax.Array) -> tuple[jax.Array, jax.Array]:
     return base, (base / jnp.atleast_1d(h)) ** 2
 
 
-def _each(f: Callable, items):
+def _each(f: Callable[[Items], Result], items: Items) -> Result:
     """Map over the leading axis; a single item costs no loop."""
     leading = jax.tree.leaves(items)[0]
     if leading.shape[0] > 1:
@@ -246,7 +258,7 @@ def _each(f: Callable, items):
     return jax.tree.map(lambda r: r[None], f(jax.tree.map(lambda item: item[0], items)))
 
 
-def _wide(y: Tiles, x: Tiles, h: jax.Array, *, error: float = 1.0) -> Callable:
+def _wide(y: Tiles, x: Tiles, h: jax.Array, *, error: float = 1.0) -> OfTiles:
     """Numbers [r] of tiles of y to a mask [r, tiles of x]: pairs that need care."""
     return lambda i: is_wide(jnp.minimum(y.radius[i][:, None], x.radius[None]) / h, error=error)
 

@@ -10,20 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from quests_jax.base.numerics import sum_last
+from quests_jax.information.sums.callbacks import Carry, Contribution, OfTiles, Step, Update
 
 TILE = 256  # rows of a tile: small enough to skip much, large enough for a good matrix product
 BATCH = 4  # tile pairs per step: 4 tiles of 256² float64 stay in the second-level cache
 BOX_AXES = 16  # leading principal axes used by the bounding boxes
 POWER_MARGIN = 8.0  # by which the exponent of a skipped term is smaller for each power of q: q < e⁸ there
 POWER_STEPS = 3  # iterations towards each principal axis; any direction gives a valid order
-
-Carry = TypeVar("Carry")
 
 
 class Tiles(NamedTuple):
@@ -114,7 +113,7 @@ def gap_squared(a: Tiles, rows: jax.Array, b: Tiles) -> jax.Array:
 
 
 def stream_pairs(
-    tiles: Tiles, cut: jax.Array, wide: Callable, contribution: Callable, result: jax.Array
+    tiles: Tiles, cut: jax.Array, wide: OfTiles, contribution: Contribution, result: jax.Array
 ) -> jax.Array:
     """Add the contributions of every unordered pair of tiles within `cut` of each other.
 
@@ -152,8 +151,13 @@ def stream_pairs(
 
 
 def stream_rows(
-    y: Tiles, x: Tiles, near: Callable, wide: Callable, update: Callable, init: Callable
-) -> jax.Array:
+    y: Tiles,
+    x: Tiles,
+    near: OfTiles,
+    wide: OfTiles,
+    update: Update[Carry],
+    init: Callable[[jax.Array], Carry],
+) -> Carry:
     """For each tile of y, fold `update` over the tiles of x that are near; results stacked over tiles.
 
     Args:
@@ -173,7 +177,7 @@ def stream_rows(
     return jax.lax.map(tile, jnp.arange(y.mask.shape[0]))
 
 
-def fold_tiles(step: Callable, near: jax.Array, wide: jax.Array, carry: Carry) -> Carry:
+def fold_tiles(step: Step[Carry], near: jax.Array, wide: jax.Array, carry: Carry) -> Carry:
     """carry = step(j, carry, careful) over the tiles that are near."""
 
     def columns(wanted):
@@ -182,7 +186,13 @@ def fold_tiles(step: Callable, near: jax.Array, wide: jax.Array, carry: Carry) -
     return _in_turn(step, columns, near, wide, carry)
 
 
-def _in_turn(step: Callable, items: Callable, near: jax.Array, wide: jax.Array, carry: Carry) -> Carry:
+def _in_turn(
+    step: Step[Carry],
+    items: Callable[[jax.Array], jax.Array],
+    near: jax.Array,
+    wide: jax.Array,
+    carry: Carry,
+) -> Carry:
     """Fold `step` over nearby tiles: first plain products, then split products for wide tiles."""
     for careful in (False, True):
         wanted = near & (wide == careful)
@@ -191,7 +201,9 @@ def _in_turn(step: Callable, items: Callable, near: jax.Array, wide: jax.Array, 
     return carry
 
 
-def _in_batches(step: Callable, items: jax.Array, count: jax.Array, carry: Carry, filler: int) -> Carry:
+def _in_batches(
+    step: Callable[[jax.Array, Carry], Carry], items: jax.Array, count: jax.Array, carry: Carry, filler: int
+) -> Carry:
     """carry = step(items[b:b+BATCH], carry) over the first `count` items, the last batch filled up."""
     items = jnp.concatenate([items, jnp.full((BATCH, *items.shape[1:]), filler, items.dtype)])
 
