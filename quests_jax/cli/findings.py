@@ -28,17 +28,18 @@ COVERED = 0.95  # overlap from which one part makes another superfluous
 
 
 def typed(inputs: Inputs, *, options: bool = True) -> str:
-    """The files as they can be typed again, with the descriptor and kernel that were asked for."""
-    words = shlex.join(file.path for file in inputs.files)
-    few = len(inputs.files) <= FEW and all(file.part is None for file in inputs.files)
-    return " ".join([words if few else "FILE...", *(_options() if options else ())])
+    """The files as they were typed, with the descriptor and kernel that were asked for."""
+    words = shlex.join(inputs.words) if len(inputs.words) <= FEW else "FILE..."
+    return " ".join([words, *(_options() if options else ())])
 
 
 def _options() -> list[str]:
     """Options of `AGAIN` that were given on the command line, as they can be typed again."""
     context = click.get_current_context(silent=True)
-    given = []
-    for parameter in context.command.params if context is not None else ():
+    given: list[str] = []
+    if context is None:
+        return given
+    for parameter in context.command.params:
         name = parameter.name or ""
         if name in AGAIN and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             value = context.params[name]

@@ -45,10 +45,11 @@ class Inputs(NamedTuple):
 
     name: str  # for messages and captions
     files: Sequence[Input]
+    words: Sequence[str] = ()  # as they were typed
 
     def each(self) -> Iterator[Inputs]:
         """One `Inputs` per file."""
-        return (Inputs(file.path, (file,)) for file in self.files)
+        return (Inputs(file.path, (file,), (file.path,)) for file in self.files)
 
     @property
     def only(self) -> Input:
@@ -71,7 +72,7 @@ def parse_inputs(
         if count > 1:
             warnings.warn(f"{path} is given {count} times; its structures count as often.", stacklevel=2)
     name = words[0] if len(words) == 1 else f"{words[0]} and {len(words) - 1} more"
-    return Inputs(name, files)
+    return Inputs(name, files, words)
 
 
 @contextmanager

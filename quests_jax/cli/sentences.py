@@ -7,7 +7,7 @@ from typing import Any
 
 from quests_jax.cli.findings import percent
 from quests_jax.cover.rules.registry import RULES
-from quests_jax.studies.choosing import STRATIFIED
+from quests_jax.studies.choosing import SOLVERS, STRATIFIED
 
 ENOUGH = 0.99  # coverage above which nothing more is advised
 CLOSE = 0.95  # certified ratio above which no other choice of the size is worth a try
@@ -62,10 +62,11 @@ def _certificate(summary: dict[str, Any], name: str) -> str:
 def _about_saturation(summary: dict[str, Any], count: int) -> str:
     """After how many picks nothing was left to cover."""
     picks = summary["size"] - len(summary.get("kept", ()))
-    gained = sum(summary["gains"])
-    before, after = summary["coverage"] - gained, summary["coverage"]
+    before, after = summary["coverage"] - sum(summary["gains"]), summary["coverage"]
     others = picks - count
-    words = f"{count} of {picks} cover the pool ({percent(before)} → {percent(after)})"
+    of_coverage = summary["method"] in SOLVERS  # gains of other rules are in units of their own
+    rise = f" ({percent(max(before, 0.0))} → {percent(after)})" if of_coverage else ""
+    words = f"{count} of {picks} cover the pool{rise}"
     if not others:
         return f"{words}; more would add nothing."
     return f"{words}; the other {others} add nothing and are the farthest from what is chosen already."

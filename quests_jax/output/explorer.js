@@ -16,7 +16,9 @@
   const MOST_BONDED = 1000;
 
   const columns = data.columns.map((c) => ({ name: c.name, values: floats(c.values), unknown: c.unknown }));
-  const labels = data.labels.map((l) => ({ name: l.name, names: l.names, codes: integers(l.codes), others: l.others }));
+  const labels = data.labels.map((l) => ({ name: l.name, names: l.names, codes: integers(l.codes) }));
+  // Names that get a color of their own, the most frequent ones; the last group holds all others.
+  const groups = (l) => (l.names.length > data.groups ? l.names.slice(0, data.groups - 1).concat(data.others) : l.names);
   const formulas = data.formulas.names.length
     ? { names: data.formulas.names, codes: integers(data.formulas.codes) } : null;
   const formula = (i) => (formulas ? formulas.names[formulas.codes[i]] : "");
@@ -62,11 +64,12 @@
         colorbar: { title: { text: escaped(c.name), side: "right" }, thickness: 12 } } })];
     }
     const l = labels[place];
-    const members = l.names.map(() => []);
-    for (const i of everything) members[l.codes[i]].push(i);
+    const shown = groups(l), last = shown.length - 1;
+    const members = shown.map(() => []);
+    for (const i of everything) members[Math.min(l.codes[i], last)].push(i);
     return members.map((own, k) => trace(own, x, y, {
-      name: escaped(l.names[k].length > 24 ? l.names[k].slice(0, 23) + "…" : l.names[k]),
-      marker: { size, opacity: 0.8, color: l.names[k] === l.others ? OTHERS : COLORS[k % COLORS.length] } }));
+      name: escaped(shown[k].length > 24 ? shown[k].slice(0, 23) + "…" : shown[k]),
+      marker: { size, opacity: 0.8, color: k === last && shown !== l.names ? OTHERS : COLORS[k % COLORS.length] } }));
   }
 
   const narrow = () => element("map-plot").clientWidth < 500;

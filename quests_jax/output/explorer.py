@@ -113,13 +113,15 @@ def _payload(shown: Map) -> dict[str, Any]:
             }
             for name, values in shown.columns.items()
         ],
-        "labels": [_grouped(name, values) for name, values in shown.labels.items()],
-        "formulas": _grouped("formula", [a.get_chemical_formula() for a in shown.structures], most=None),
+        "labels": [_named(name, values) for name, values in shown.labels.items()],
+        "formulas": _named("formula", [a.get_chemical_formula() for a in shown.structures]),
+        "groups": MOST_GROUPS,
+        "others": OTHERS,
         "atoms": atoms,
     }
 
 
-def _grouped(name: str, values: Sequence[str], most: int | None = MOST_GROUPS) -> dict[str, Any]:
+def _named(name: str, values: Sequence[str]) -> dict[str, Any]:
     """Distinct names, the most frequent first, and the number of each structure's name among them."""
     names, codes, counts = np.unique(
         [shown_name(value) for value in values], return_inverse=True, return_counts=True
@@ -127,18 +129,7 @@ def _grouped(name: str, values: Sequence[str], most: int | None = MOST_GROUPS) -
     order = np.argsort(-counts, kind="stable")
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order))
-    kept = names[order].tolist()
-    codes = rank[codes]
-    shared = most is not None and len(kept) > most
-    if most is not None and shared:
-        kept = [*kept[: most - 1], OTHERS]
-        codes = np.minimum(codes, most - 1)
-    return {
-        "name": shown_name(name),
-        "names": kept,
-        "codes": _packed(codes, np.int32),
-        "others": OTHERS if shared else None,
-    }
+    return {"name": shown_name(name), "names": names[order].tolist(), "codes": _packed(rank[codes], np.int32)}
 
 
 def _atoms(shown: Map) -> dict[str, Any]:

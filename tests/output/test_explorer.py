@@ -73,14 +73,23 @@ def test_names_from_files_are_no_markup_and_of_bounded_length() -> None:
     assert shown_name("a\u202eb\nc") == "a b c"
 
 
-def test_labels_are_counted_and_the_rarest_share_a_color() -> None:
+def test_labels_are_sorted_by_how_often_they_occur() -> None:
     names = [f"part {i}" for i in range(30) for _ in range(30 - i)]
     shown = Map({"one": np.zeros(len(names))}, {"config type": names})
     (label,) = payload(explorer_html(shown))["labels"]
-    assert label["names"] == [f"part {i}" for i in range(explorer.MOST_GROUPS - 1)] + ["others"]
-    codes = unpacked(label["codes"], "<i4")
-    for name, code in zip(names, codes, strict=True):
-        assert label["names"][code] in (name, "others")
+    assert label["names"] == [f"part {i}" for i in range(30)]
+    assert [label["names"][code] for code in unpacked(label["codes"], "<i4")] == names
+
+
+def test_the_rarest_labels_share_a_color_and_keep_their_names(browser: Any, tmp_path: Path) -> None:
+    names = [f"part {i}" for i in range(30) for _ in range(30 - i)]
+    rows = np.arange(len(names), dtype=float)
+    shown = Map({"one": rows, "two": rows}, {"config type": names})
+    opened = Opened(browser, write(tmp_path / "map.html", shown)).page
+    legend = opened.evaluate("document.getElementById('map-plot').data.map((trace) => trace.name)")
+    assert legend == [f"part {i}" for i in range(explorer.MOST_GROUPS - 1)] + ["others"]
+    opened.fill("#list-find", "part 29")
+    assert "part 29" in opened.text_content("#list tbody tr")
 
 
 def test_atoms_that_do_not_fit_leave_room_for_those_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
