@@ -181,10 +181,11 @@ def judge(judged: Judged) -> str:
     if found.shape != expected.shape:
         return f"shape {found.shape} for {expected.shape}"
     same = (found == expected) | (np.isnan(found) & np.isnan(expected))
-    right = same | (np.abs(found - expected) <= judged.allowed)
+    allowed = np.broadcast_to(judged.allowed, expected.shape)
+    right = same | np.isinf(allowed) | (np.abs(found - expected) <= allowed)
     if np.all(right):
         return "right"
-    worst = np.where(same, 0, np.abs(found - expected) / judged.allowed)
+    worst = np.where(same, 0, np.abs(found - expected) / allowed)
     place = int(np.argmax(np.where(right, -1, np.where(np.isnan(worst), np.inf, worst))))
     return (
         f"wrong by {worst.flat[place]:.3g} times what is promised: {float(found.flat[place]):.9g} for "

@@ -42,7 +42,8 @@ class Pairs(NamedTuple):
 
 def relative(call: Call, pairs: Pairs, L: np.ndarray | float = 0.0) -> np.ndarray:
     """Relative error of one term exp(s_ij − L_i): exponents far from 0 err by many roundings."""
-    return 4 * RELATIVE[call.working] + np.expm1(32 * call.eps * (np.abs(pairs.s) + np.abs(L)))
+    roundings = 32 * call.eps * (np.abs(pairs.s) + np.abs(L))
+    return 4 * RELATIVE[call.working] + np.expm1(np.minimum(roundings, 700))
 
 
 def rounding(call: Call, pairs: Pairs, L: np.ndarray | float = 0.0) -> np.ndarray:
@@ -100,6 +101,8 @@ def log_sum(call: Call) -> Judged:
     of_w = jnp.where(jnp.asarray(too_large), 0, of_w)
     expected = [*rows, np.where(too_large, 0, g @ by_weight), (g[:, None] * share * pairs.q).sum()]
     errors[2] = np.where(too_large, 0, errors[2])
+    if np.any(32 * call.eps * np.abs(L) > 1):  # a query so far away that nothing is promised by x and weights
+        errors[1:3] = [np.inf, np.inf]
     return flat(call, [of_y * h, of_x * h, of_w, of_h * h], expected, errors)
 
 

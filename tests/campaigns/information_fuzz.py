@@ -7,6 +7,8 @@ the error that `information.sums` promises.
 
     PYTHONPATH=tests python -m campaigns.information_fuzz sums 5000
     PYTHONPATH=tests python -m campaigns.information_fuzz gradients 2000
+    PYTHONPATH=tests python -m campaigns.information_fuzz estimates 1500
+    PYTHONPATH=tests python -m campaigns.information_fuzz covers 1500
 
 Tiles are small here, so that few rows fill many, and all sizes share the programs of 64 rows; a few calls are
 made at the thresholds themselves. Bounds of covers have a campaign of their own, `cover_fuzz`.
@@ -22,13 +24,15 @@ from collections.abc import Callable
 import jax
 import numpy as np
 from campaigns.calls import DTYPES, FEWER, WAYS, WIDTHS, draw, judge, small_tiles
+from campaigns.cover_calls import COVERS
+from campaigns.estimate_calls import ESTIMATES
 from campaigns.gradient_calls import GRADIENTS
 from campaigns.sums_calls import FOUNDATIONS, SUMS, spoilt
 
 from quests_jax.base.checks import InputError
 
-FAMILIES = {"sums": SUMS, "gradients": GRADIENTS}
-DERIVED = {3: 1.0}  # width of derivatives, of which each takes many programs
+FAMILIES = {"sums": SUMS, "gradients": GRADIENTS, "estimates": ESTIMATES, "covers": COVERS}
+DERIVED = {3: 1.0}  # width of derivatives and of what takes many programs
 SINGLE_AND_DOUBLE = {"float64": 0.5, "float32": 0.5}
 
 
