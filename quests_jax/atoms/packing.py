@@ -15,7 +15,7 @@ from quests_jax.base import signals
 from quests_jax.base.checks import InputError
 
 PIECE = 1 << 20  # bytes
-MOST = 200  # times its size that a packed file may hold
+MOST = 50  # times its size that a packed file may hold; structures reach about 5, copies of one text 200
 FREE = 32 << 20  # bytes that any packed file may hold
 SUFFIXES = (".gz", ".xz", ".bz2")
 UNPACKERS = {  # by the first bytes; zlib with 31 expects a gzip header

@@ -5,7 +5,8 @@
 A worker process reads one mutated file after another and measures time and peak memory of each; one that
 hangs is ended and counted. A file that is read must not be a part of what was there: lines of extended xyz
 and POSCAR, arrays of .npz, and images and rows against what was written are counted again, by a few lines
-that know nothing of our readers.
+that know nothing of our readers. What is read is written again, in its own format and another: equal to what
+was read, or refused in a line. Extended xyz is read from disk too, as with --work, with the same outcome.
 """
 
 from __future__ import annotations
@@ -203,8 +204,14 @@ def verdict(path: Path, kind: str, n_structures: int) -> str:
     from quests_jax.output.files import read_descriptors
 
     try:
+        if kind in ("xyz", "xyz.gz"):
+            also = on_disk(path)
         found = read_descriptors(path) if kind == "npz" else read(path)
+        if kind in ("xyz", "xyz.gz") and not also:
+            return "fault: read in memory, refused on disk"
     except InputError as error:
+        if kind in ("xyz", "xyz.gz") and also:
+            return "fault: read from disk, refused in memory"
         return (
             "refused" if "\n" not in str(error) and path.name in str(error) else f"fault: message {error!r}"
         )
@@ -212,7 +219,49 @@ def verdict(path: Path, kind: str, n_structures: int) -> str:
         return "fault: " + " | ".join(traceback.format_exc().strip().splitlines()[-3:])
     whole = {"xyz": all_lines, "xyz.gz": all_lines, "vasp": all_positions, "npz": all_rows}
     complete = whole[kind](path, found) if kind in whole else len(found) == n_structures
-    return "read" if complete else "fault: silent partial read"
+    if not complete:
+        return "fault: silent partial read"
+    return "read" if kind == "npz" else rewritten(path, kind, found)
+
+
+def rewritten(path: Path, kind: str, found: list[Atoms]) -> str:
+    """What writing structures again, and reading them from disk, comes to."""
+    from quests_jax.atoms.contents import differences
+    from quests_jax.atoms.reading import read
+    from quests_jax.atoms.writing import write
+    from quests_jax.base.checks import InputError
+
+    suffixes = {f".{kind}"} & {".xyz", ".xyz.gz", ".traj", ".db"} | {(".xyz", ".traj", ".db")[len(found) % 3]}
+    for suffix in suffixes:
+        try:
+            out = path.with_name(f"out{suffix}")
+            write(out, found, drop_unsupported=suffix != f".{kind}")
+            again = read(out)
+        except InputError as error:
+            if "\n" in str(error):
+                return f"fault: message {error!r}"
+            continue
+        except Exception:
+            return "fault: " + " | ".join(traceback.format_exc().strip().splitlines()[-3:])
+        pairs = zip(found, again, strict=True)
+        if suffix == f".{kind}" and any(differences(one, other) for one, other in pairs):
+            return "fault: written otherwise than it was read"
+    return "read"
+
+
+def on_disk(path: Path) -> bool:
+    """Whether extended xyz can be read piece by piece from disk; raises what it should not."""
+    from quests_jax.base.checks import InputError
+    from quests_jax.disk import Work, digest
+    from quests_jax.disk.frames import open_frames
+
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        try:
+            frames = open_frames(Work(Path(folder)), path, digest(path))
+            frames.read(range(len(frames.counts)))
+        except InputError:
+            return False
+    return True
 
 
 def all_rows(path: Path, found: Any) -> bool:
@@ -260,6 +309,7 @@ def all_lines(path: Path, found: Any) -> bool:
 def work(orders: Any) -> None:
     """Read the file of every seed that arrives."""
     warnings.simplefilter("ignore")
+    import quests_jax.disk.frames
     import quests_jax.output.files  # noqa: F401  (everything is imported before memory is limited)
 
     resource.setrlimit(resource.RLIMIT_AS, (in_use("VmSize") + GUARD_BYTES, resource.RLIM_INFINITY))
