@@ -52,7 +52,7 @@ def check() -> None:
 
 
 def watch_if_command() -> None:
-    """From the first import on, answer signals in one line, if this process is the command."""
+    """Answer signals in one line from the first import on, if this process is the command."""
     name = os.path.basename(sys.argv[0]) if sys.argv else ""
     starts_module = name == "-m" and "quests_jax" in sys.orig_argv
     if threading.current_thread() is threading.main_thread() and (name == COMMAND or starts_module):

@@ -30,7 +30,7 @@ ASCII = {
 
 
 def spell_on_terminals() -> None:
-    """From now on, stdout and stderr spell what their encoding lacks, and never fail for it."""
+    """Make stdout and stderr spell what their encoding lacks, and never fail for it."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=SPELLED)  # pyright: ignore[reportAttributeAccessIssue]

@@ -26,10 +26,14 @@ REASON = "removed"  # name of the reason in info
         type=float,
         default=MIN_DISTANCE,
         show_default=True,
-        help="Closest contact, in sums of covalent radii.",
+        help="Smallest distance that is sound, in sums of covalent radii.",
     ),
     click.option(
-        "--max-force", type=float, default=MAX_FORCE, show_default=True, help="Largest force, in eV/Å."
+        "--max-force",
+        type=float,
+        default=MAX_FORCE,
+        show_default=True,
+        help="Largest force that is sound, in eV/Å.",
     ),
     click.option("--tolerance", type=float, help="Find near copies too, whose atoms moved by less, in Å."),
     *LABELS,

@@ -92,7 +92,9 @@ def outliers(run: Run, files: Inputs, reference: Inputs | None, quantile: float)
 @command(
     FILES,
     SEED,
-    click.option("--sample", type=int, default=4000, show_default=True, help="Environments to look at."),
+    click.option(
+        "--sample", type=int, default=4000, show_default=True, help="Number of environments to look at."
+    ),
     *DESCRIPTOR,
     kind="figures",
     examples=("bandwidth data.xyz -o bandwidth.png",),
@@ -124,7 +126,7 @@ def bandwidth(run: Run, files: Inputs, sample: int, seed: int) -> Report:
 @command(
     FILES,
     SEED,
-    click.option("--repeats", type=int, default=5, show_default=True, help="Random orders."),
+    click.option("--repeats", type=int, default=5, show_default=True, help="Number of random orders."),
     *KERNEL,
     kind="figures",
     examples=("learning-curve data.xyz -o curve.png -o curve.json",),

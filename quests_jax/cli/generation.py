@@ -39,10 +39,14 @@ class Asked(NamedTuple):
 @command(
     FILE,
     REFERENCE_OR_FILE,
-    click.option("-n", "--number", type=int, default=1, show_default=True, help="New structures."),
+    click.option("-n", "--number", type=int, default=1, show_default=True, help="Number of new structures."),
     click.option("-i", "--index", type=int, help="Structure of FILE to start from.  [default: random]"),
     click.option(
-        "--target", type=float, default=30.0, show_default=True, help="Delta entropy, in nats; inf: the most."
+        "--target",
+        type=float,
+        default=30.0,
+        show_default=True,
+        help="Delta entropy to reach, in nats; inf for the largest that is found.",
     ),
     click.option(
         *("--of", "pool"),
@@ -52,10 +56,16 @@ class Asked(NamedTuple):
         help="Which value must reach the target: the mean or the largest over atoms.",
     ),
     click.option(
-        "--closest", type=float, help="Å between atoms.  [default: 75 % of the shortest at the start]"
+        "--closest",
+        type=float,
+        help="Smallest distance between atoms, in Å.  [default: 75 % of the shortest at the start]",
     ),
     click.option(
-        "--max-steps", type=int, default=100, show_default=True, help="Steps of each of three attempts."
+        "--max-steps",
+        type=int,
+        default=100,
+        show_default=True,
+        help="Number of steps of each of three attempts.",
     ),
     click.option("--smooth", is_flag=True, help="Use the descriptor without jumps, for FILE and REFERENCE."),
     SEED,

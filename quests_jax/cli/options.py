@@ -58,7 +58,7 @@ DESCRIPTOR = (
         type=click.Choice(MODES),
         default=CENTER,
         show_default=True,
-        help="Ignore them as QUESTS does, or tell apart those of the center, or of the neighbors too.",
+        help="Elements told apart: none, as in QUESTS; that of the center; or those of the neighbors too.",
     ),
     click.option(
         "--species",
@@ -93,7 +93,9 @@ CHOICE = (
         callback=parse_one_size,
         help="Structures: 0.1 or 10% is a fraction, 100 a number, 1.0 everything.  [default: 0.1]",
     ),
-    click.option("--atoms", callback=parse_one_size, help="Atoms, in the same way: 20000, 0.1 or 10%."),
+    click.option(
+        "--atoms", callback=parse_one_size, help="Atoms to choose, as a number or a share: 20000, 0.1 or 10%."
+    ),
     click.option("--cost", help="What a structure costs: a name in info that holds a number, or n_atoms."),
     click.option("--budget", callback=parse_one_size, help="Sum of the costs, a number or a fraction."),
     click.option(
@@ -113,9 +115,11 @@ WORK = (
         type=Path,
         help="Folder to work in, for data past memory. A run that was killed goes on from there.",
     ),
-    click.option("--coordinator", help="HOST:PORT of process 0 of several, or auto."),
-    click.option("--num-processes", type=int, help="Processes that share the folder."),
-    click.option("--process-id", type=int, help="Number of this one, from 0."),
+    click.option(
+        "--coordinator", help="HOST:PORT of process 0 where several processes share the work, or auto."
+    ),
+    click.option("--num-processes", type=int, help="Number of processes that share the folder."),
+    click.option("--process-id", type=int, help="Number of this process, from 0."),
 )
 REFERENCE_HELP = "File with the data that counts as known."
 REFERENCE = click.option("-r", "--reference", callback=parse_inputs, help=REFERENCE_HELP)
@@ -124,7 +128,9 @@ REFERENCE_OR_FILE = click.option(
 )
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 OUTPUT = (
-    click.option("-o", "--output", "outputs", type=Path, multiple=True, help="To write; may be repeated."),
+    click.option(
+        "-o", "--output", "outputs", type=Path, multiple=True, help="File to write; may be repeated."
+    ),
     click.option("--overwrite", is_flag=True, help="Replace outputs that exist."),
     click.option(
         "--drop-unsupported", is_flag=True, help="Leave out what the format of an output cannot hold."

@@ -21,7 +21,9 @@ from quests_jax.studies.survey import Survey, survey
 @command(
     FILES,
     REFERENCE,
-    click.option("--full", is_flag=True, help="Also bounds of what any choice can cover; takes longer."),
+    click.option(
+        "--full", is_flag=True, help="Compute bounds of what any choice can cover too, which takes longer."
+    ),
     *KERNEL,
     kind="report",
     examples=(

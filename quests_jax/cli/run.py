@@ -273,7 +273,7 @@ class Run:
         return in_words(self.stated()) + automatic
 
     def title(self, name: str) -> str:
-        """Of a figure: what was read, and the parameters in a line of their own."""
+        """Title of a figure: what was read, and the parameters in a line of their own."""
         return f"{name}\n{self.caption()}"
 
     def stated(self) -> dict[str, Any]:

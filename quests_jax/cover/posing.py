@@ -27,7 +27,7 @@ class Posed(NamedTuple):
 
     @property
     def failure_probability(self) -> float:
-        """With which a bound for all environments does not hold; 0 for a proof."""
+        """Probability that a bound does not hold for all environments; 0 for a proof."""
         return 0.0 if self.targets is None else FAILURE
 
     def of_all(self, selection: Selection) -> Selection:

@@ -1,4 +1,4 @@
-"""From a relaxed choice to a real one: rounding that keeps the budget, and swaps that only improve."""
+"""Rounding of a relaxed choice: rounding keeps the budget, and swaps only improve."""
 
 from __future__ import annotations
 

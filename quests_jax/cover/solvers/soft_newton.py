@@ -32,7 +32,7 @@ class Inputs(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Where the solver is."""
+    """State of the solver."""
 
     eta: jax.Array  # [S]
     mu: jax.Array  # []
