@@ -33,6 +33,39 @@ hypothesis.settings.register_profile("jax", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("jax")
 
 MOST_MAPS = 35_000
+# Files that take longest with an empty cache, the longest first; all of their tests are `slow`.
+LONGEST = (
+    "disk/test_processes.py",
+    "test_readme.py",
+    "information/test_derivatives.py",
+    "disk/test_large.py",
+    "disk/test_interrupted.py",
+    "test_experiments.py",
+    "test_benchmarks.py",
+    "cover/test_soft.py",
+    "test_help.py",
+    "test_outputs_page.py",
+    "test_potentials.py",
+    "information/test_random_calls.py",
+    "information/test_arguments.py",
+    "information/test_sums_of_elements.py",
+    "test_cover_study.py",
+    "test_recipes.py",
+    "cover/test_divided.py",
+    "test_quests_defects.py",
+    "test_precision.py",
+    "information/test_extents.py",
+    "test_augment_study.py",
+    "atoms/test_learned.py",
+    "test_analogues.py",
+    "output/test_figures.py",
+    "output/test_notebook.py",
+    "test_report.py",
+    "test_certificates.py",
+    "test_collective.py",
+    "information/test_sharding.py",
+    "test_gap20.py",
+)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -53,9 +86,14 @@ def shared_reference() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files with slow tests first, so that no process is left with one at the end."""
+    """Begin with the longest files, so that no process is left with one at the end."""
+    here = Path(__file__).parent
+    place = {here / name: number for number, name in enumerate(LONGEST)}
+    for item in items:
+        if item.path in place:
+            item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (place.get(item.path, len(place)), item.path not in slow))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from smoke import EXPERIMENTS, run_smoke
 
-pytestmark = pytest.mark.slow
-
 RUN = EXPERIMENTS / "augment" / "run.py"
 
 

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from smoke import Smoke, run_smoke
 
-pytestmark = pytest.mark.slow
-
 CASES = {"descriptors", "entropy", "scaling", "delta entropy", "gradient", "msc", "reading and descriptors"}
 
 

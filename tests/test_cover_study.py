@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from smoke import Smoke, run_smoke
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:

@@ -67,7 +67,6 @@ def test_readmes_hold_the_table_of_the_results(name: str, monkeypatch: pytest.Mo
     assert runpy.run_path(str(EXPERIMENTS / name / "run.py"))["text"](results) in readme
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SMOKED)
 def test_smoke_versions_run(name: str, tmp_path: Path) -> None:
     results, printed, _ = run_smoke(name, tmp_path)
@@ -79,7 +78,6 @@ def test_smoke_versions_run(name: str, tmp_path: Path) -> None:
     assert printed.count("|") > 20
 
 
-@pytest.mark.slow
 def test_the_study_of_growth_runs(tmp_path: Path) -> None:
     results, printed, _ = run_smoke("scale", tmp_path)
     assert results["smoke"]

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from smoke import EXPERIMENTS, run_smoke
-
-pytestmark = pytest.mark.slow
 
 FOLDER = EXPERIMENTS / "gap20"
 KEYS = {"parameters", "dtype", "versions", "device", "entropies", "names", "overlaps", "correlations"}

@@ -164,3 +164,9 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return tree
+
+
+def test_test_modules_have_names_of_their_own() -> None:
+    """Otherwise pytest imports one in place of the other and stops."""
+    names = [path.name for path in Path(__file__).parent.rglob("*.py") if path.name != "conftest.py"]
+    assert len(names) == len(set(names)), [name for name in set(names) if names.count(name) > 1]

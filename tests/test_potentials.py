@@ -357,7 +357,6 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
     return run_smoke("potentials", tmp_path_factory.mktemp("potentials"))
 
 
-@pytest.mark.slow
 def test_the_smoke_version_runs(smoke):
     results, printed, folder = smoke
     assert results.keys() >= {"protocol", "parameters", "dtype", "device", "versions", "records"}
@@ -368,7 +367,6 @@ def test_the_smoke_version_runs(smoke):
         assert f"| {method} |" in printed
 
 
-@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_and_finds_the_same(smoke):
     results, printed, folder = smoke
     path = folder / "results.json"

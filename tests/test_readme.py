@@ -18,7 +18,6 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 TABLE = README[README.index("## Coming from QUESTS") : README.index("No counterpart yet")]
 
 
-@pytest.mark.slow
 def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     examples = [code for language, code in BLOCKS if language == "python"]
@@ -28,7 +27,6 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert quests_jax.read("small.xyz")
 
 
-@pytest.mark.slow
 def test_command_line_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lines = [line for language, code in BLOCKS if language == "sh" for line in code.splitlines()]
@@ -59,7 +57,6 @@ def in_the_table() -> list[str]:
     return [code for cell in cells for code in re.findall(r"`([^`]+)`", cell) if not code.startswith("-")]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("code", sorted(set(in_the_table())))
 def test_every_line_of_the_table_runs(code: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)

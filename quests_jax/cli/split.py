@@ -47,7 +47,7 @@ def _parse_fractions(context: click.Context, parameter: click.Parameter, text: s
     ),
     click.option(
         "--group",
-        help="Label, such as config_type, whose structures stay together, in place of families that are found.",
+        help="Label, such as config_type, whose structures stay together, in place of families found.",
     ),
     SEED,
     *KERNEL,

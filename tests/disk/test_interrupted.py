@@ -8,10 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
 from driver import choice, command, environment
-
-pytestmark = pytest.mark.slow
 
 KILLS = 6
 

@@ -13,8 +13,6 @@ from driver import choice, command, environment
 
 from quests_jax.cli import main, shell
 
-pytestmark = pytest.mark.slow
-
 
 def start(folder: Path, cache: Path, processes: int, devices: int = 1) -> list[subprocess.Popen[str]]:
     forced = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}

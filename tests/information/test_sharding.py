@@ -6,10 +6,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
-pytestmark = pytest.mark.slow
-
 PROGRAM = """
 import logging
 import jax, jax.numpy as jnp, numpy as np
