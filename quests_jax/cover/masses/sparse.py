@@ -14,6 +14,7 @@ from quests_jax.base.shapes import padded_size
 
 CHUNK = 4096  # stored entries of one structure per step
 HEIGHT = 64  # rows of a block
+ALIGNED = 16  # numbers of float32 in a cache line
 
 
 class SparseMasses(NamedTuple):
@@ -55,7 +56,14 @@ class SparseMasses(NamedTuple):
 
     def gains(self, u: jax.Array, room: jax.Array) -> jax.Array:
         """Weighted mass of each structure that still counts."""
-        return self.capped(room).pull(u)
+
+        def block(part):
+            values, group = part
+            environment = self.environment[group]
+            counted = jnp.minimum(values.astype(u.dtype), _at(room, environment)[None])
+            return jnp.dot(counted, _at(u, environment), precision="highest")
+
+        return self._by_structure(jax.lax.map(block, (self.values, self.group)))
 
     def add(self, s: jax.Array, mass: jax.Array, times: jax.Array) -> jax.Array:
         """Mass with structure s added once, taken away (times −1) or left alone (0)."""
@@ -137,7 +145,7 @@ def in_blocks(
     width = max(len(members) for members, _, _ in parts)
     blocks = [-(-len(kept) // HEIGHT) for _, kept, _ in parts]
     number = padded_size(max(1, sum(blocks)))
-    values = np.zeros((number, HEIGHT, width), np.float32)
+    values = _aligned_zeros((number, HEIGHT, width))
     structure = np.full((number, HEIGHT), n_structures, np.int32)
     environment, slot = np.full((len(parts), width), n, np.int32), np.empty(n, np.int32)
     rows, owners = values.reshape(-1, width), structure.reshape(-1)
@@ -154,6 +162,14 @@ def in_blocks(
     return _sparse(values, group, structure, n_structures, environment, slot)
 
 
+def _aligned_zeros(shape: tuple[int, ...]) -> np.ndarray:
+    """Zeros of float32 that JAX can take over on a CPU without a copy."""
+    size = int(np.prod(shape))
+    buffer = np.zeros(size + ALIGNED, np.float32)
+    first = -buffer.ctypes.data % (4 * ALIGNED) // 4
+    return buffer[first : first + size].reshape(shape)
+
+
 def _sparse(
     values: np.ndarray,
     group: np.ndarray,
@@ -166,7 +182,7 @@ def _sparse(
     owners = structure.reshape(-1)
     ends = np.cumsum(np.bincount(owners, minlength=n_structures + 1)[:n_structures])
     return SparseMasses(
-        values=jnp.asarray(values),
+        values=jax.device_put(values, may_alias=True),
         group=jnp.asarray(group),
         structure=jnp.asarray(structure),
         order=jnp.asarray(np.argsort(owners, kind="stable").astype(np.int32)),

@@ -25,6 +25,7 @@ from quests_jax.cover.measures import SATURATED, Measure
 from quests_jax.cover.problem import COVERED, CoverProblem, mass
 
 Level = jax.Array  # [n]
+ROUNDING = 1e-9  # relative, more than any order of the terms of a sum changes it
 
 
 class Objective(NamedTuple):
@@ -44,6 +45,9 @@ class Objective(NamedTuple):
     add: Callable[[CoverProblem, Level, jax.Array, jax.Array], Level]  # structure s, times 1 or 0
     gain: Callable[[CoverProblem, Level, jax.Array], jax.Array]  # of structure s, []
     value: Callable[[CoverProblem, Level], jax.Array]  # F, []
+    most: Callable[[CoverProblem, Level], jax.Array] = lambda problem, level: jnp.full(
+        problem.n_structures, jnp.inf
+    )  # what no structure can gain more than, [S]
 
 
 @cache
@@ -54,6 +58,7 @@ def of_measure(measure: Measure) -> Objective:
         add=lambda problem, mass, s, times: problem.masses.add(s, mass, times),
         gain=_saturated_gain if measure is SATURATED else _gain_of(measure),
         value=lambda problem, mass: _mean(problem, measure.value(mass)),
+        **({"most": _saturated_most} if measure is SATURATED else {}),
     )
 
 
@@ -91,9 +96,19 @@ def _gains(problem: CoverProblem, level: Level, *, objective: Objective) -> jax.
 
 
 def _saturated_gain(problem: CoverProblem, mass: Level, s: jax.Array) -> jax.Array:
+    return problem.masses.gain(s, problem.weights, _room(mass)) / jnp.sum(problem.weights)
+
+
+def _saturated_most(problem: CoverProblem, mass: Level) -> jax.Array:
+    """All gains at once; what rounding may have taken from their sums is added."""
+    gains = problem.masses.gains(problem.weights, _room(mass)) / jnp.sum(problem.weights)
+    return gains * (1.0 + ROUNDING)
+
+
+def _room(mass: Level) -> jax.Array:
+    """What an environment may still count; what is covered up to rounding has no room."""
     room = 1.0 - mass
-    room = jnp.where(room > COVERED, room, 0.0)  # what is covered up to rounding has no room
-    return problem.masses.gain(s, problem.weights, room) / jnp.sum(problem.weights)
+    return jnp.where(room > COVERED, room, 0.0)
 
 
 def _gain_of(measure: Measure) -> Callable[[CoverProblem, Level, jax.Array], jax.Array]:

@@ -1,7 +1,8 @@
 """The lazy search: the next structure is the one that adds most to an objective (per cost).
 
 A gain only falls as the choice grows (submodularity), so a gain computed earlier bounds the gain now.
-Only the structure with the largest bound is recomputed; if it stays on top it is the plain greedy pick.
+Only the structure with the largest bound is recomputed; if it stays on top it is the plain greedy pick. The
+first bounds are all gains at once, where the objective knows a fast way to them.
 Where nothing adds anything any more, the farthest structure comes next: the one with the smallest
 
     a_s = Σ_i u_i M_si m_i / Σ_i u_i M_si,
@@ -84,7 +85,8 @@ def start(
         gain = objective.gain(problem, state.level, first[k])
         return _take(problem, objective, state, first[k], gain, jnp.array(True))
 
-    return jax.lax.fori_loop(0, n_first, take, state)
+    state = jax.lax.fori_loop(0, n_first, take, state)
+    return state._replace(bound=objective.most(problem, state.level) / limits.price)
 
 
 @partial(jax.jit, static_argnames="objective", donate_argnames="state")
@@ -151,13 +153,19 @@ def _look(
     is its score.
     """
     open_ = _candidates(problem, limits, state, only_short)
-    top = jnp.argmax(jnp.where(open_, state.bound, -jnp.inf))
+    top = _first_largest(jnp.where(open_, state.bound, -jnp.inf))
     bound = state.bound.at[top].set(score(state, top))
     known = state.known.at[top].set(state.count)
-    best = jnp.argmax(jnp.where(open_, bound, -jnp.inf))
+    best = _first_largest(jnp.where(open_, bound, -jnp.inf))
     value = jnp.where(jnp.any(open_), bound[best], -jnp.inf)
     final = (known[best] == state.count) & jnp.any(open_)
     return state._replace(bound=bound, known=known), best, value, final
+
+
+def _first_largest(x: jax.Array) -> jax.Array:
+    """`argmax`, which CPUs form a number at a time."""
+    number = jnp.arange(len(x), dtype=jnp.int32)
+    return jnp.min(jnp.where(x == jnp.max(x), number, len(x) - 1))
 
 
 def _candidates(problem: CoverProblem, limits: Limits, state: State, only_short: jax.Array) -> jax.Array:
