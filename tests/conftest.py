@@ -46,6 +46,7 @@ LONGEST = (
     "test_help.py",
     "test_outputs_page.py",
     "test_potentials.py",
+    "test_augment.py",
     "information/test_random_calls.py",
     "information/test_arguments.py",
     "information/test_sums_of_elements.py",

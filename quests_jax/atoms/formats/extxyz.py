@@ -30,6 +30,7 @@ LOGICAL = {"T", "F", "True", "False"}
 KINDS: dict[str, tuple[Callable[[str], Any], Any]] = {"R": (float, "d"), "I": (int, "i"), "S": (str, object)}
 FOR_ASE = ("Lattice", "Properties", "pbc")
 RESULTS = {"energy", "free_energy", "stress"}
+EMPTY_BY_ASE = "species:R:1"  # as ASE declares the species of a frame without atoms
 
 
 class Frame(NamedTuple):
@@ -102,6 +103,8 @@ def read_frame(text: bytes, file: str, number: int, frame: Frame) -> Atoms:
     lines = body.removesuffix("\n").split("\n") if body else []
     vectors = lines[frame.atoms :]
     try:
+        if not frame.atoms:
+            comment = comment.replace(EMPTY_BY_ASE, "species:S:1")
         header = parse_header("" if vectors else comment)
     except InputError as error:
         raise InputError(f"structure {number}, line {frame.line + 1}: {error}") from None
