@@ -17,7 +17,7 @@ PATHS = sorted(path for path in PACKAGE.rglob("*.py") if ">>>" in path.read_text
 WITHOUT = {"cli", "main", "join", "heartbeat"}
 WITHOUT |= {"load_published", "generate", "simulate", "stillinger_weber"}
 WITHOUT |= {"compress_shards", "estimate", "large_cover", "self_sums", "tiles_of_masses"}
-WITHOUT |= {"Augmented", "Dynamics", "Potential", "Sweep", "Shards", "Work"}
+WITHOUT |= {"drawn_structures", "Augmented", "Dynamics", "Potential", "Sweep", "Shards", "Work"}
 
 
 def docstrings(path: Path) -> Iterator[tuple[str, str]]:

@@ -115,6 +115,11 @@ def compress(
     Raises:
       InputError: an unknown method, limits that it cannot keep, a condition that cannot be read, or a
         parameter or structure that `environments` refuses.
+
+    >>> from ase.build import bulk
+    >>> copper = [bulk("Cu", a=a, cubic=True) for a in (3.5, 3.6, 3.7, 3.8)]
+    >>> compress(copper, size=0.5, k=8).summary["size"]
+    2
     """
     seconds: dict[str, float] = {}
     made_with = {"k": k, "cutoff": cutoff, "species": species}

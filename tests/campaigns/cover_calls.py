@@ -83,8 +83,9 @@ def greedy(call: Call) -> Judged:
     level, best = np.zeros(N, LONG), []
     worth = lambda m: (u * np.minimum(m, 1)).sum(axis=-1) / u.astype(LONG).sum()  # noqa: E731
     own = []
-    for s in found.selected:
-        best.append(max(0, (worth(level + made.masses) - worth(level)).max()))
+    for t, s in enumerate(found.selected):
+        is_open = ~np.isin(np.arange(S), found.selected[:t])
+        best.append(max(0, (worth(level + made.masses[is_open]) - worth(level)).max()))
         own.append(worth(level + made.masses[s]) - worth(level))
         level = level + made.masses[s]
     return Judged(

@@ -18,10 +18,11 @@ EXACT = 1e-9  # of what is made of few sums in float64
 def doubled(call: Call, least: int = 2) -> Call:
     """In float64, with at least so many rows."""
     x = np.asarray(long(call.x), float)
+    step = call.h if 0 < call.h < np.inf else 1.0  # also where the bandwidth is a bad one
     while len(x) < least:
-        x = np.concatenate([x, x[-1:] + call.h * (1 + np.arange(x.shape[1]))])
+        x = np.concatenate([x, x[-1:] + step * (1 + np.arange(x.shape[1]))])
     y = np.asarray(long(call.y), float)
-    return call._replace(x=x[:33], y=(y if len(y) > 1 else x)[:33], dtype="float64", elements=None)
+    return call._replace(x=x, y=y if len(y) > 1 else x, dtype="float64", elements=None)
 
 
 def _estimate(values: np.ndarray, n: int) -> tuple[float, float]:

@@ -183,6 +183,6 @@ def spoilt(call: Call, name: str, rng: np.random.Generator) -> tuple[Call, re.Pa
     place = tuple(int(rng.integers(size)) for size in array.shape)
     array[place] = value
     told = {"w": f"weights: number {place[0]} is", "v": f"v: row {place[0]} "}
-    told |= {side: rf"({side}|x): environment {place[0]} holds a value that is not finite" for side in "yx"}
+    told |= {side: rf"(y|x): environment {place[0]} holds a value that is not finite" for side in "yx"}
     array = array if name in "wv" else array.astype(call.working)
     return call._replace(**{name: array}), re.compile(told[name])

@@ -137,6 +137,28 @@ def test_masses_of_half_precision_tell_elements_apart():
     np.testing.assert_allclose(np.asarray(found, float), expected, rtol=2e-3, atol=1e-6)
 
 
+def test_elements_do_not_leak_however_far_apart_environments_are():
+    """Two of one element may be farther from each other than a fixed distance between elements."""
+    generator = np.random.default_rng(3)
+    x = 20.0 * generator.random((24, 3))  # 400 bandwidths
+    x[::3] = x[0] + 0.01 * generator.random((8, 3))
+    number = np.arange(24) // 4
+    envs = make_environments(x, number, 6, generator.choice([1, 92], 24))
+    found = qj.msc(envs, size=4, bandwidth=H)
+    s = -np.sum((x[:, None] - x[None]) ** 2, axis=2) / (2 * H**2)
+    s = np.where(envs.elements[:, None] == envs.elements[None], s, -np.inf)
+    own = [np.exp(s[np.ix_(number == k, number == k)]).sum(axis=1) for k in range(6)]
+    entropies = np.array([np.log(4) - np.log(p).mean() for p in own])
+    for pick in range(1, 4):
+        among = np.isin(number, found.selected[:pick])
+        dH = -np.asarray(jax.nn.logsumexp(s[:, among], axis=1))
+        scores = np.array([dH[number == k].max() for k in range(6)]) + entropies
+        scores[found.selected[:pick]] = -np.inf
+        if np.isfinite(scores.max()):
+            assert found.selected[pick] == scores.argmax()
+            assert found.gains[pick] == pytest.approx(scores.max(), rel=1e-9)
+
+
 def test_each_measure_is_that_of_each_element_joined_bit_for_bit():
     x = mixture()
     several = np.array([0.5 * H, H])

@@ -20,7 +20,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import check_positive
-from quests_jax.base.environments import APART, Environments
+from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
@@ -28,7 +28,7 @@ from quests_jax.base.shapes import padded_size
 from quests_jax.base.sizes import Size
 from quests_jax.cover.budget import Budget, budget_of_choice, first_affordable, spending_limit
 from quests_jax.cover.reference import known_environments
-from quests_jax.cover.rules.structure_tiles import TILE, Rows, tiles_of, with_more
+from quests_jax.cover.rules.structure_tiles import TILE, Rows, element_distance, tiles_of, with_more
 from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum
 
@@ -134,7 +134,8 @@ def _search(
     log_mass = np.full(rows.structure.size, -np.inf)
     if len(known):
         own = np.asarray(log_kernel_sum(envs.in_float64(), known, bandwidth=bandwidth))
-        own = np.where(np.isneginf(own), -(APART**2), own)  # of an element that the reference lacks
+        foreign = -((element_distance(envs, bandwidth) / bandwidth) ** 2)
+        own = np.where(np.isneginf(own), foreign, own)  # of an element that the reference lacks
         log_mass[: len(own)] = own
     most = min(_most_picks(budget), int(np.count_nonzero(envs.counts)))
     left = jnp.asarray(spending_limit(budget))

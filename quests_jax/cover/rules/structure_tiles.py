@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.environments import Environments, apart
+from quests_jax.base.environments import APART, Environments, apart
 from quests_jax.base.numerics import sum_last
 from quests_jax.base.shapes import padded_size
 from quests_jax.information import entropy_from
@@ -31,9 +32,25 @@ class Rows(NamedTuple):
     cost: jax.Array  # [S + 1]
 
 
+def element_distance(envs: Environments, bandwidth: float) -> float:
+    """Distance of two elements, in Å⁻¹: further than any two environments, so that none leaks."""
+    x = np.asarray(envs.x, np.float64)
+    radius = np.sqrt(np.max(np.sum((x - x.mean(axis=0)) ** 2, axis=1), initial=0))
+    return max(APART * bandwidth, 4 * float(radius))
+
+
+def _elements_apart(envs: Environments, bandwidth: float) -> np.ndarray:
+    """`apart` at `element_distance`, with elements numbered from 0 so that none is farther than need be."""
+    if envs.elements is None:
+        return apart(envs, bandwidth)
+    _, number = np.unique(np.asarray(envs.elements), return_inverse=True)
+    numbered = dataclasses.replace(envs, elements=number)
+    return apart(numbered, element_distance(envs, bandwidth) / APART)
+
+
 def tiles_of(envs: Environments, bandwidth: float, cost: ArrayLike) -> Rows:
     """The environments of S structures as tiles, with costs [S]."""
-    x, counts = apart(envs, bandwidth), envs.counts
+    x, counts = _elements_apart(envs, bandwidth), envs.counts
     n, total = len(x), padded_size(envs.n_structures, smallest=64)
     n_tiles = padded_size(-(-n // TILE), smallest=FEWEST)
     tiles = np.zeros((n_tiles * TILE, x.shape[1]))

@@ -130,7 +130,7 @@ def soft_cover(
     >>> import quests_jax as qj
     >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
     >>> soft = soft_cover(envs, size=2, temperature=0.1, bandwidth=0.1)
-    >>> bool(soft.converged), soft.weights.round(2).tolist()
+    >>> bool(soft.converged), [round(float(w), 2) for w in soft.weights]
     (True, [0.25, 0.92, 0.83])
     """
     check_measure(measure)

@@ -75,8 +75,9 @@ def over_devices(f: Callable[..., jax.Array], mesh: Mesh | None = None) -> Calla
 
     >>> from quests_jax.information import delta_entropy
     >>> x = np.array([[0.0], [0.0], [1.0]])
-    >>> over_devices(delta_entropy)(x, x, bandwidth=0.1).round(4).tolist()
-    [-0.6931, -0.6931, 0.0]
+    >>> spread = over_devices(delta_entropy)
+    >>> [round(float(each), 4) for each in spread(np.array([[0.0], [0.3]]), x, bandwidth=0.1)]
+    [-0.6931, 3.8069]
     """
     mesh = Mesh(np.asarray(jax.devices()), ("rows",)) if mesh is None else mesh
     rows, everywhere = PartitionSpec(*mesh.axis_names), PartitionSpec()
