@@ -5,7 +5,8 @@ matrix of descriptors. Letters in shapes: n reference environments, m query envi
 S structures, k neighbors. Lengths in Å, descriptors and bandwidths in Å⁻¹, information in nats.
 
 What is computed follows the dtype of the input, whether `jax_enable_x64` is on or off: float64 and lists
-give float64, float32 gives float32. Importing the package changes nothing in JAX.
+give float64, float32 gives float32. Where it is off, float64 results are NumPy arrays. Importing the package
+changes nothing in JAX.
 """
 
 # ruff: noqa: E402  (signals are answered before anything slow is imported, and the version of jax is checked

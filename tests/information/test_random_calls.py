@@ -13,3 +13,12 @@ def test_random_calls_are_right_or_refused(dtype):
     assert not count["wrong"], wrong
     assert count["right"] > 15
     assert count["refused"] > 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "calls"), [("gradients", 40), ("estimates", 80), ("covers", 60)])
+def test_random_calls_of_what_is_made_of_sums_are_right_or_refused(family, calls):
+    wrong: list[str] = []
+    count = campaign(family, range(calls), wrong.append, dtypes={"float64": 1.0}, ways=("dense",))
+    assert not count["wrong"], wrong
+    assert count["right"] > 10
