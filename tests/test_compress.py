@@ -17,8 +17,9 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.plain import plain
 from quests_jax.cover.rules.registry import RULES
 from quests_jax.information import delta_entropy, diversity, entropy
+from quests_jax.studies import measures
 from quests_jax.studies.compression import compress
-from quests_jax.studies.measures import entropy_and_diversity
+from quests_jax.studies.measures import entropy_and_diversity, measure
 
 WIDE = 0.1  # a bandwidth at which these few environments cover one another in part
 
@@ -62,10 +63,16 @@ def test_summary_agrees_with_the_measures_it_names(method: str) -> None:
     json.dumps(summary, allow_nan=False)
 
 
+def test_measures_of_many_environments_come_in_parts(monkeypatch) -> None:
+    whole = measure(ENVS, np.array([1, 5]), None, bandwidth=WIDE)
+    monkeypatch.setattr(measures, "QUERIES", 20)
+    assert measure(ENVS, np.array([1, 5]), None, bandwidth=WIDE) == pytest.approx(whole, nan_ok=True)
+
+
 @pytest.mark.parametrize("bandwidth", [1e-4, 0.015, 1.0])
 def test_entropy_and_diversity_agree_with_the_separate_measures(bandwidth: float) -> None:
     x = np.asarray(ENVS.x)
-    expected = [float(measure(x, bandwidth=bandwidth)) for measure in (entropy, diversity)]
+    expected = [float(of(x, bandwidth=bandwidth)) for of in (entropy, diversity)]
     np.testing.assert_allclose(entropy_and_diversity(x, bandwidth=bandwidth), expected, atol=1e-12)
 
 

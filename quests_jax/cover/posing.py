@@ -14,7 +14,7 @@ from quests_jax.cover.problem import CoverProblem, cover_problem
 from quests_jax.cover.selection import Selection
 
 ALL = 262_144  # environments up to which all are covered, however many structures there are
-TARGETS = 65_536  # environments that stand for all of a larger data set
+TARGETS = 49_152  # environments that stand for all of a larger data set
 FEWER = 32_768  # for a bound that must not take long
 
 

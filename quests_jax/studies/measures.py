@@ -9,6 +9,7 @@ import numpy as np
 from quests_jax.base.environments import Environments, joined, lacking
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
+from quests_jax.base.progress import advance
 from quests_jax.cover.masses.stored import DenseMasses
 from quests_jax.cover.posing import Posed
 from quests_jax.information import (
@@ -23,6 +24,7 @@ from quests_jax.information import (
 
 EXACT = 100_000  # environments up to which the entropy of the whole is exact
 SAMPLE = 4000  # environments from which it is estimated beyond
+QUERIES = 262_144  # environments that are measured at a time: half a gigabyte
 SKIPPED = 1e-12  # what far environments may add to a sum unseen
 SMALL = 1e-3  # sums above are as good as exact
 
@@ -97,8 +99,12 @@ def _sums(
     covering = _covering(envs, own, known)
     part = np.zeros(len(covering), np.int32)
     part[: len(covering) - int(own.sum())] = 1
-    sums = np.asarray(structure_masses(envs.in_float64(), covering, part, 2, bandwidth=bandwidth))
-    return sums[0], sums[1]
+    queries, sums = envs.in_float64(), []
+    for rows in np.array_split(np.arange(len(envs)), -(-len(envs) // QUERIES)):
+        some = queries.take(slice(rows[0], rows[-1] + 1))
+        sums.append(np.asarray(structure_masses(some, covering, part, 2, bandwidth=bandwidth)))
+        advance("metrics", int(rows[-1]) + 1, len(envs))
+    return np.concatenate([each[0] for each in sums]), np.concatenate([each[1] for each in sums])
 
 
 def _covering(envs: Environments, own: np.ndarray, known: Environments | None) -> Environments:
