@@ -21,6 +21,7 @@ QUESTS = "quests msc"
 SHARE = "0.1"
 GROWTH_SHARE = "0.05"
 GROWTH = (30_000, 60_000, 125_000, 250_000, 500_000)  # environments
+MOST_OF_QUESTS = 125_000  # environments; its time grows with their square
 SMALL = 40  # most atoms of a structure in the growing set
 
 
@@ -40,14 +41,21 @@ def compress(setting: Setting) -> Iterator[Record]:
 
 
 def growth(setting: Setting) -> Iterator[Record]:
-    """`quests-jax compress FILE -s 0.05` on 30,000 to 500,000 environments in small structures."""
-    sizes, kinds = (setting.sizes, ("cover",)) if setting.smoke else (GROWTH, ("msc", "cover"))
-    for n in sizes:
+    """`quests-jax compress FILE -s 0.05` on 30,000 to 500,000 environments in small structures; and QUESTS'.
+
+    With `--sizes` on as many as they say, so that a figure may come about in several runs.
+    """
+    kinds = ("cover",) if setting.smoke else ("msc", "cover")
+    for n in setting.growth or GROWTH:
         name = f"small structures, {n}"
         file = setting.save_structures(name, small_structures(setting.inputs.pool.structures, n))
         contenders: dict[str, Contender] = {
             kind: partial(_run, setting, file, GROWTH_SHARE, KINDS[kind]) for kind in kinds
         }
+        if setting.peer is not None and n <= MOST_OF_QUESTS:
+            out = str(setting.folder / "theirs.xyz")
+            theirs = ["-m", "quests.cli.quests", "compress", file, "-s", GROWTH_SHARE, "-o", out]
+            contenders[QUESTS] = partial(process, [setting.peer.python, *theirs])
         yield make_record("growth", "small structures", interleave(contenders, 1), [], n=n, size=GROWTH_SHARE)
         Path(file).unlink()
 

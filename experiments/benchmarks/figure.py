@@ -22,7 +22,7 @@ STYLES = {
     "dense roofline float64": ("tab:blue", ":"),
     "dense roofline float32": ("tab:cyan", ":"),
 }
-GROWTH_STYLES = {"msc": ("tab:blue", "o-"), "cover": ("tab:green", "s-")}
+GROWTH_STYLES = {"msc": ("tab:blue", "o-"), "cover": ("tab:green", "s-"), "quests msc": ("tab:red", "^-")}
 
 
 def draw(records: Sequence[Record], path: Path) -> None:
@@ -46,12 +46,14 @@ def draw_growth(records: Sequence[Record], path: Path) -> None:
     growth = sorted((r for r in records if r["case"] == "growth"), key=lambda record: record["n"])
     if len(growth) < 2:
         return
-    n = np.array([record["n"] for record in growth], float)
     figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
     for kind, (color, style) in GROWTH_STYLES.items():
-        seconds = [record["contenders"][kind]["processor_seconds"] for record in growth]
+        taken = [(r["n"], r["contenders"][kind]) for r in growth if kind in r["contenders"]]
+        if len(taken) < 2:
+            continue
+        n, seconds = np.array([(n, sample["processor_seconds"]) for n, sample in taken], float).T
         exponent = np.polyfit(np.log(n), np.log(seconds), 1)[0]
-        axes.loglog(n, seconds, style, color=color, label=f"compress -m {kind}, $n^{{{exponent:.2f}}}$")
+        axes.loglog(n, seconds, style, color=color, label=f"{kind}, $n^{{{exponent:.2f}}}$")
     axes.set(xlabel="environments n", ylabel="processor time of the whole command / s")
     axes.grid(which="major", alpha=0.3)
     axes.legend(frameon=False)

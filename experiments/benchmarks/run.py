@@ -44,10 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     with tempfile.TemporaryDirectory() as folder, start_peer(options.peer_python) as peer:
         sizes = tuple(options.sizes or (SMOKE_SIZES if options.smoke else SIZES))
+        growth = tuple(options.sizes or (SMOKE_SIZES if options.smoke else ()))
         rounds, tiles = (1, TILES[:1]) if options.smoke else (ROUNDS, TILES)
         inputs = _smoke_inputs() if options.smoke else find_inputs(max(options.sizes or [POOL]))
         roofline = {dtype: measure_roofline(dtype, rounds, tiles) for dtype in OURS}
-        setting = Setting(inputs, peer, roofline, Path(folder), sizes, rounds, SEED, options.smoke)
+        setting = Setting(inputs, peer, roofline, Path(folder), sizes, growth, rounds, SEED, options.smoke)
         header = _header(setting, smoke=options.smoke)
         skipped = [] if peer else [f"QUESTS: not installed in {options.peer_python}"]
         cases = [case for case in CASES if not options.cases or case.__name__ in options.cases]
@@ -66,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="tiny and bundled data, one round: does it run?")
-    parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help=f"of parts, default {SIZES}")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", metavar="N", help=f"of parts, default {SIZES}; of growth"
+    )
     parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
     names = [case.__name__ for case in CASES]
     parser.add_argument("--cases", nargs="+", choices=names, help="only these; other results are kept")

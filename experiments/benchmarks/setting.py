@@ -28,6 +28,7 @@ class Setting(NamedTuple):
     roofline: dict[str, Roofline]  # by dtype
     folder: Path  # temporary
     sizes: tuple[int, ...]
+    growth: tuple[int, ...]  # environments of growing sets, none for those of the case
     rounds: int
     seed: int
     smoke: bool = False
