@@ -91,10 +91,11 @@ def _errors(structures: list) -> Callable[[Sequence[np.ndarray]], dict[str, floa
 
     elements = np.unique(np.concatenate([atoms.numbers for atoms in structures]))
     known = features(structures, elements, cutoff=CUTOFF)
+    # Scales of all structures: a function that is nearly constant in the first part must not become large.
+    basis = make_basis(known, len(elements), n_hidden=HIDDEN, seed=0)
 
     def measure(parts: Sequence[np.ndarray]) -> dict[str, float]:
         shifts = fit_shifts([structures[i] for i in parts[0]], elements)
-        basis = make_basis([known[i] for i in parts[0]], len(elements), n_hidden=HIDDEN, seed=0)
         train, valid, test = (
             rows([known[i] for i in part], basis, targets([structures[i] for i in part], elements, shifts))
             for part in parts
