@@ -165,7 +165,7 @@ def test_overlaps_stand_beside_what_the_reference_covers_of_itself(planted: Call
     assert found["baseline"] == pytest.approx(float((np.asarray(dH) < 1e-5).mean()))
     compared = planted("delta-entropy", "planted.xyz", "-r", "data.xyz", "-b", "0.05")
     assert "the reference of itself" in compared.out
-    assert "quests-jax outliers planted.xyz -r data.xyz" in compared.out
+    assert "quests-jax outliers planted.xyz -b 0.05 -r data.xyz" in compared.out
     assert "quests-jax" in planted("overlap", "planted.xyz", "data.xyz").out
 
 
