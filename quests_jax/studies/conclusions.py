@@ -91,7 +91,7 @@ def _advice(found: Survey) -> str:
     at_size = [row for row in rows if row["size"] == size]
     most = max(at_size, key=lambda row: row["overlap"])
     words = f"Rule: at {size:,} structures, {most['method']} covers most ({most['overlap']:.0%})"
-    tails = [row for row in at_size if row["force_tail"] is not None]
+    tails = [row for row in at_size if row["force_tail"]]  # neither unknown nor 0
     if tails:
         best = max(tails, key=lambda row: row["force_tail"])
         words += f" and {best['method']} keeps most of the largest forces ({best['force_tail']:.0%})"
