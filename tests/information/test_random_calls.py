@@ -9,7 +9,7 @@ from campaigns.information_fuzz import campaign
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_random_calls_are_right_or_refused(dtype):
     wrong: list[str] = []
-    count = campaign("sums", range(60), wrong.append, {3: 1.0}, {dtype: 1.0}, ("tiles",))
+    count = campaign("sums", range(110), wrong.append, {3: 1.0}, {dtype: 1.0}, ("tiles",))
     assert not count["wrong"], wrong
     assert count["right"] > 15
     assert count["refused"] > 2
