@@ -68,7 +68,7 @@ def test_values_that_are_not_finite_are_refused(bad):
     y = x + 1
     y[7, 1] = bad
     for rule in (novelty_bandwidth, likelihood_bandwidth):
-        with pytest.raises(InputError, match="y: holds a value that is not finite"):
+        with pytest.raises(InputError, match="y: environment 7 holds a value that is not finite"):
             rule(y, x)
 
 
