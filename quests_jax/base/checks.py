@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 
 class InputError(ValueError):
     """Bad input: a one-line message naming what is wrong, where, and what to do.
@@ -54,15 +52,6 @@ def check_matrix(name: str, x: Any, n_features: int | None = None) -> None:
         raise InputError(f"{name}: expected an array of shape [n, d], got shape {shape}.")
     if n_features is not None and shape[1] != n_features:
         raise InputError(f"{name}: expected {n_features} features per environment, got {shape[1]}.")
-
-
-def check_finite_rows(name: str, x: np.ndarray) -> None:
-    """Raise `InputError` unless every value of x [n, d] is finite."""
-    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
-    if len(bad):
-        raise InputError(
-            f"{name}: environment {bad[0]} holds a value that is not finite; remove or repair it."
-        )
 
 
 def check_number(name: str, value: Any) -> float:

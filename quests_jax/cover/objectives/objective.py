@@ -28,6 +28,11 @@ Level = jax.Array  # [n]
 ROUNDING = 1e-9  # relative, more than any order of the terms of a sum changes it
 
 
+def no_bounds(problem: CoverProblem, level: Level) -> jax.Array:
+    """Infinity for every structure: no bound of its gain is known before the gain itself, [S]."""
+    return jnp.full(problem.n_structures, jnp.inf)
+
+
 class Objective(NamedTuple):
     """Functions of a problem and a level, per Σ u; every gain falls as the level grows.
 
@@ -45,9 +50,7 @@ class Objective(NamedTuple):
     add: Callable[[CoverProblem, Level, jax.Array, jax.Array], Level]  # structure s, times 1 or 0
     gain: Callable[[CoverProblem, Level, jax.Array], jax.Array]  # of structure s, []
     value: Callable[[CoverProblem, Level], jax.Array]  # F, []
-    most: Callable[[CoverProblem, Level], jax.Array] = lambda problem, level: jnp.full(
-        problem.n_structures, jnp.inf
-    )  # what no structure can gain more than, [S]
+    most: Callable[[CoverProblem, Level], jax.Array] = no_bounds  # what no structure gains more than, [S]
 
 
 @cache
@@ -58,7 +61,7 @@ def of_measure(measure: Measure) -> Objective:
         add=lambda problem, mass, s, times: problem.masses.add(s, mass, times),
         gain=_saturated_gain if measure is SATURATED else _gain_of(measure),
         value=lambda problem, mass: _mean(problem, measure.value(mass)),
-        **({"most": _saturated_most} if measure is SATURATED else {}),
+        most=_saturated_most if measure is SATURATED else no_bounds,
     )
 
 
