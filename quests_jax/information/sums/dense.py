@@ -5,7 +5,12 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from quests_jax.information.sums.exponents import exponents, squared_distance, steepness
+from quests_jax.information.sums.exponents import (
+    base_and_scale,
+    exponents,
+    squared_distance,
+    steepness,
+)
 
 LARGEST = 2**18  # pairs of rows; 2 MB in float64
 
@@ -31,9 +36,9 @@ def product(
 def log_sum(counts: jax.Array, y: jax.Array, x: jax.Array, shift: jax.Array, h: jax.Array) -> jax.Array:
     """ln Σ_j exp(s_ij − shift_j), shape [m] or [H, m]."""
     shift = jnp.where(_real(x, counts[1]), shift, jnp.inf)
-    sums = jax.lax.map(
-        lambda h: jax.nn.logsumexp(_exponents(counts, y, x, h) - shift[None], axis=1), jnp.atleast_1d(h)
-    )
+    base, scale = base_and_scale(h)
+    exponent = _exponents(counts, y, x, base)
+    sums = jax.lax.map(lambda ratio: jax.nn.logsumexp(exponent * ratio - shift[None], axis=1), scale)
     return jnp.where(_real(y, counts[0]), sums, 0).reshape(*h.shape, len(y))
 
 
@@ -41,12 +46,14 @@ def self_sum(count: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array, *, powe
     """Σ_j w_j q_ij^k exp(s_ij) for y = x, shape [n] or [H, n]."""
     itself = jnp.eye(len(x), dtype=bool)
     w = jnp.where(_real(x, count), w, 0)
+    base, scale = base_and_scale(h)
+    exponent = jnp.where(itself, 0, _exponents(jnp.stack([count, count]), x, x, base))
 
-    def sums(h):
-        exponent = jnp.where(itself, 0, _exponents(jnp.stack([count, count]), x, x, h))
-        return jnp.dot(squared_distance(exponent, power) * jnp.exp(exponent), w, precision="highest")
+    def sums(ratio):
+        scaled = exponent * ratio
+        return jnp.dot(squared_distance(scaled, power) * jnp.exp(scaled), w, precision="highest")
 
-    return jax.lax.map(sums, jnp.atleast_1d(h)).reshape(*h.shape, len(x))
+    return jax.lax.map(sums, scale).reshape(*h.shape, len(x))
 
 
 def self_force(

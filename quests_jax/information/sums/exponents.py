@@ -96,6 +96,12 @@ def difference_exponents(y: jax.Array, x: jax.Array, h: jax.Array) -> jax.Array:
     return -0.5 * jax.lax.fori_loop(0, y.shape[2] // FEATURES, add, start)
 
 
+def base_and_scale(h: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The smallest bandwidth, in which exponents are formed, and the factor of each: (base/h)², [H]."""
+    base = jnp.min(h)
+    return base, (base / jnp.atleast_1d(h)) ** 2
+
+
 def squared_distance(exponent: jax.Array, power: int) -> jax.Array:
     """q^k with q = −2s = |y − x|²/h²."""
     return (-2 * exponent) ** power

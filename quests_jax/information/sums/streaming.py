@@ -18,6 +18,7 @@ from quests_jax.base.numerics import sum_last
 from quests_jax.information.sums import tiles as tl
 from quests_jax.information.sums.callbacks import Contribution, OfTiles
 from quests_jax.information.sums.exponents import (
+    base_and_scale,
     careful_exponents,
     exponents_of_sums,
     is_wide,
@@ -87,7 +88,7 @@ def log_sum(
     """
     query, reference = _tiles_of(counts, y, x)
     others = _other_groups(query, reference, groups)
-    base, scale = _base_and_scale(h)
+    base, scale = base_and_scale(h)
     shift = jnp.where(reference.mask > 0, reference.gather(shift), jnp.inf)
     lowest = shift.min(axis=1)
     beyond = jnp.log(x.shape[0] / SKIPPED)
@@ -129,7 +130,7 @@ def log_sum(
 def self_sum(count: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array, *, power: int) -> jax.Array:
     """Σ_j w_j q_ij^k exp(s_ij) for y = x, shape [n] or [H, n]; each pair is formed once."""
     tiles = tl.make_tiles(x, tl.principal_frame(x, count), count)
-    base, scale = _base_and_scale(h)
+    base, scale = base_and_scale(h)
     weight = tiles.gather(w)
     diagonal = jnp.eye(tl.TILE, dtype=bool)[None]
 
@@ -242,12 +243,6 @@ def _other_groups(
     )
     same = lambda i, j: of_y[i][None, :, None] == of_x[j][:, None]  # noqa: E731
     return lambda i, j: jnp.where(same(i, j), jnp.inf, 0).astype(query.x.dtype)
-
-
-def _base_and_scale(h: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The smallest bandwidth, in which exponents are formed, and the factor of each: (base/h)², [H]."""
-    base = jnp.min(h)
-    return base, (base / jnp.atleast_1d(h)) ** 2
 
 
 def _each(f: Callable[[Items], Result], items: Items) -> Result:
