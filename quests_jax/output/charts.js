@@ -60,7 +60,7 @@
       title: { text: escaped(chart.title), font: { size: 15 }, x: 0.5, y: 0.98, yanchor: "top" },
       xaxis: axis(chart.x, chart.series.flatMap((s) => s.x)), yaxis: axis(chart.y, chart.series.flatMap((s) => s.y)), showlegend: chart.series.length > 1,
       legend: { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom" } };
-    return Plotly.newPlot(box, chart.series.map((series) => trace(series, chart)), layout, { displayModeBar: false, responsive: true })
+    return plotly().newPlot(box, chart.series.map((series) => trace(series, chart)), layout, { displayModeBar: false, responsive: true })
       .catch((reason) => { box.textContent = `This figure could not be drawn: ${reason}`; });
   }
 

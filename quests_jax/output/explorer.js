@@ -1,9 +1,14 @@
 // Links the map, the atoms of one structure and the list. Data: explorer.py. Text of the data is only ever shown
-// by textContent, or escaped where Plotly reads tags.
+// by textContent, or escaped where Plotly reads tags. Plotly runs when its first drawing is asked for, and atoms are
+// decoded when the first structure is opened, so that the page is there at once.
 "use strict";
 (function () {
   const data = JSON.parse(document.getElementById("map-data").textContent);
-  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
+  function bytes(text) {
+    const letters = atob(text), found = new Uint8Array(letters.length);
+    for (let i = 0; i < letters.length; i++) found[i] = letters.charCodeAt(i);
+    return found.buffer;
+  }
   const floats = (text) => new Float32Array(bytes(text));
   const integers = (text) => new Int32Array(bytes(text));
   const element = (id) => document.getElementById(id);
@@ -38,67 +43,75 @@
     for (const l of labels) lines.push(`${l.name}: ${l.names[l.codes[i]]}`);
     return lines;
   }
-  const webgl = (() => {
-    try { return Boolean(document.createElement("canvas").getContext("webgl")); } catch (error) { return false; }
-  })();
-  const kind = webgl ? "scattergl" : "scatter";
-
-  function trace(indices, x, y, more) {
-    return Object.assign({
-      type: kind, mode: "markers",
-      x: Array.from(indices, (i) => x[i]), y: Array.from(indices, (i) => y[i]),
-      customdata: Array.from(indices), hoverinfo: "none",
-    }, more);
-  }
-
-  function traces() {
-    const x = columns[element("map-x").value].values;
-    const y = columns[element("map-y").value].values;
-    const [family, place] = element("map-color").value.split(":");
-    const everything = Array.from({ length: data.n }, (_, i) => i);
-    const size = data.n > 5000 ? 4 : 7;
-    if (family === "column") {
-      const c = columns[place];
-      return [trace(everything, x, y, { showlegend: false, marker: { size, opacity: 0.8,
-        color: Array.from(c.values), colorscale: "Viridis", showscale: true,
-        colorbar: { title: { text: escaped(c.name), side: "right" }, thickness: 12 } } })];
-    }
-    const l = labels[place];
-    const shown = groups(l), last = shown.length - 1;
-    const members = shown.map(() => []);
-    for (const i of everything) members[Math.min(l.codes[i], last)].push(i);
-    return members.map((own, k) => trace(own, x, y, {
-      name: escaped(shown[k].length > 24 ? shown[k].slice(0, 23) + "…" : shown[k]),
-      marker: { size, opacity: 0.8, color: k === last && shown !== l.names ? OTHERS : COLORS[k % COLORS.length] } }));
-  }
-
-  const narrow = () => element("map-plot").clientWidth < 500;
-  function layout() {
-    const name = (id) => escaped(columns[element(id).value].name);
-    return {
-      margin: { l: 10, r: 10, t: 30, b: 10 }, dragmode: "pan", hovermode: "closest",
-      xaxis: { title: { text: name("map-x"), standoff: 8 }, zeroline: false, automargin: true },
-      yaxis: { title: { text: name("map-y"), standoff: 4 }, zeroline: false, automargin: true },
-      legend: narrow() ? { orientation: "h", x: 0, y: 0, yref: "container", yanchor: "bottom" } : { orientation: "v" },
-      uirevision: element("map-x").value + "," + element("map-y").value,
-    };
-  }
-  const config = { responsive: true, displaylogo: false, scrollZoom: true, plotGlPixelRatio: window.devicePixelRatio || 1,
-    modeBarButtonsToRemove: ["toImage", "autoScale2d"], modeBarButtonsToAdd: ["select2d", "lasso2d"] };
+  // Colors of numbers: Viridis in 16 steps, gray where a number is unknown.
+  const VIRIDIS = ["#440154", "#481a6c", "#472f7d", "#414487", "#39568c", "#31688e", "#2a788e", "#23888e", "#1f988b",
+    "#22a884", "#35b779", "#54c568", "#7ad151", "#a5db36", "#d2e21b", "#fde725"];
+  const rgb = (color) => [1, 3, 5].map((k) => parseInt(color.slice(k, k + 2), 16));
+  const hidden = new Set(); // groups of the label that is shown
+  const tip = element("map-tip");
 
   // What is under the pointer, in a box of its own: no text is made before it is read.
-  function tell(event) {
-    const tip = element("map-tip"), frame = element("map-plot").getBoundingClientRect();
-    tip.textContent = words(event.points[0].customdata).join("\n");
+  function tell(i, left, top) {
+    const frame = element("map-plot");
+    tip.textContent = words(i).join("\n");
     tip.hidden = false;
-    const left = event.event.clientX - frame.left, top = event.event.clientY - frame.top;
-    const beside = left + 14 + tip.offsetWidth < frame.width ? left + 14 : left - 14 - tip.offsetWidth;
+    const beside = left + 14 + tip.offsetWidth < frame.clientWidth ? left + 14 : left - 14 - tip.offsetWidth;
     tip.style.left = `${Math.max(2, beside)}px`;
-    tip.style.top = `${Math.max(2, Math.min(top + 14, frame.height - tip.offsetHeight - 2))}px`;
+    tip.style.top = `${Math.max(2, Math.min(top + 14, frame.clientHeight - tip.offsetHeight - 2))}px`;
   }
-  const hush = () => { element("map-tip").hidden = true; };
+  const map = scatterPlot(element("map-plot"), {
+    hover: tell,
+    leave() { tip.hidden = true; },
+    click: (i) => show(i),
+    select(found) { selected = found; refresh(); },
+  });
 
-  function drawMap() { return Plotly.react("map-plot", traces(), layout(), config); }
+  function drawMap() {
+    const x = columns[element("map-x").value], y = columns[element("map-y").value];
+    const [family, place] = element("map-color").value.split(":");
+    const found = family === "column" ? colored(columns[place]) : grouped(labels[place]);
+    map.show({ x: x.values, y: y.values, names: [x.name, y.name], radius: data.n > 5000 ? 2 : 3.5, ...found });
+  }
+
+  function colored(column) {
+    const known = column.values.filter(Number.isFinite);
+    let low = Infinity, high = -Infinity;
+    for (const v of known) { low = Math.min(low, v); high = Math.max(high, v); }
+    const steps = VIRIDIS.length;
+    const code = (v) => (!Number.isFinite(v) ? steps : Math.min(steps - 1, Math.floor(((v - low) / (high - low || 1)) * steps)));
+    const bar = document.createElement("span");
+    bar.className = "bar";
+    bar.style.background = `linear-gradient(to right, ${VIRIDIS.join(",")})`;
+    const text = (words) => Object.assign(document.createElement("span"), { textContent: words });
+    const parts = known.length ? [text(number(low)), bar, text(number(high))] : [];
+    if (known.length < data.n) parts.push(swatch(OTHERS), text(column.unknown));
+    element("map-legend").replaceChildren(text(column.name), ...parts);
+    return { codes: Uint8Array.from(column.values, code), palette: [...VIRIDIS, OTHERS].map(rgb), hidden: new Set() };
+  }
+
+  function swatch(color) {
+    const dot = document.createElement("span");
+    dot.className = "swatch";
+    dot.style.background = color;
+    return dot;
+  }
+
+  function grouped(label) {
+    const names = groups(label), last = names.length - 1;
+    const colors = names.map((_, k) => (k === last && names !== label.names ? OTHERS : COLORS[k % COLORS.length]));
+    element("map-legend").replaceChildren(...names.map((name, k) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.title = name;
+      button.setAttribute("aria-pressed", String(!hidden.has(k)));
+      const words = document.createElement("span");
+      words.textContent = name;
+      button.append(swatch(colors[k]), words);
+      button.addEventListener("click", () => { if (!hidden.delete(k)) hidden.add(k); drawMap(); });
+      return button;
+    }));
+    return { codes: Uint8Array.from(label.codes, (c) => Math.min(c, last)), palette: colors.map(rgb), hidden };
+  }
 
   function choices(select, options, value) {
     for (const [key, text] of options) {
@@ -115,17 +128,23 @@
   choices(element("map-y"), axes, String(Math.min(1, columns.length - 1)));
   const colors = labels.map((l, i) => [`label:${i}`, l.name]).concat(columns.map((c, i) => [`column:${i}`, c.name]));
   choices(element("map-color"), colors, colors[0][0]);
+  element("map-color").addEventListener("input", () => hidden.clear());
+  for (const name of ["pan", "box", "lasso"]) element(`map-${name}`).addEventListener("change", () => map.use(name));
+  element("map-in").addEventListener("click", () => map.zoom(1 / 1.5));
+  element("map-out").addEventListener("click", () => map.zoom(1.5));
+  element("map-whole").addEventListener("click", () => map.reset());
 
   // the atoms of one structure
 
-  const atoms = data.atoms && {
-    kept: integers(data.atoms.kept), counts: integers(data.atoms.counts),
-    numbers: new Uint8Array(bytes(data.atoms.numbers)), positions: floats(data.atoms.positions),
-    cells: floats(data.atoms.cells), periodic: new Uint8Array(bytes(data.atoms.periodic)),
-    values: data.atoms.values && floats(data.atoms.values),
-  };
+  let atoms = null;
   const slots = new Map();
-  if (atoms) {
+  function decodeAtoms() {
+    if (atoms || !data.atoms) return;
+    atoms = {
+      kept: integers(data.atoms.kept), counts: integers(data.atoms.counts),
+      numbers: new Uint8Array(bytes(data.atoms.numbers)), positions: floats(data.atoms.positions),
+      cells: floats(data.atoms.cells), values: data.atoms.values && floats(data.atoms.values),
+    };
     let first = 0;
     atoms.kept.forEach((i, slot) => { slots.set(i, { slot, first }); first += atoms.counts[slot]; });
   }
@@ -164,11 +183,12 @@
   }
 
   function drawAtoms(i) {
+    decodeAtoms();
     const place = slots.get(i);
     const facts = element("atoms-facts");
     facts.textContent = words(i).join("; ");
     if (!place) {
-      Plotly.purge("atoms-plot");
+      if (window.Plotly) plotly().purge("atoms-plot");
       facts.textContent += atoms ? "; the atoms of this structure are not in the page, which holds a million at most." : "";
       return Promise.resolve();
     }
@@ -194,7 +214,7 @@
     });
     const scale = 2.1 / Math.hypot(...sides);
     const camera = { eye: { x: 1.7, y: 1.1, z: 0.7 }, projection: { type: "orthographic" } };
-    return Plotly.react("atoms-plot", [points, bondLines(own, kinds), cell], { margin: { l: 0, r: 0, t: 0, b: 0 },
+    return plotly().react("atoms-plot", [points, bondLines(own, kinds), cell], { margin: { l: 0, r: 0, t: 0, b: 0 },
       scene: { aspectmode: "manual", aspectratio: { x: scale * sides[0], y: scale * sides[1], z: scale * sides[2] },
         camera, xaxis: hidden, yaxis: hidden, zaxis: hidden }, uirevision: String(i) },
       { responsive: true, displaylogo: false });
@@ -202,6 +222,7 @@
 
   function show(i) {
     open = i;
+    map.mark(i);
     element("atoms-pick").disabled = false;
     element("atoms-pick").textContent = picked.has(i) ? "Drop this structure" : "Pick this structure";
     for (const row of document.querySelectorAll("#list tbody tr")) row.classList.toggle("open", Number(row.dataset.i) === i);
@@ -314,16 +335,7 @@
 
   drawHead();
   refresh();
-  drawMap().then((plot) => {
-    plot.on("plotly_click", (event) => show(event.points[0].customdata));
-    plot.on("plotly_hover", tell);
-    plot.on("plotly_unhover", hush);
-    plot.on("plotly_relayouting", hush);
-    plot.on("plotly_selected", (event) => {
-      selected = event ? event.points.map((point) => point.customdata) : [];
-      refresh();
-    });
-    document.documentElement.dataset.ready = "map";
-  });
-  window.addEventListener("resize", () => Plotly.relayout("map-plot", { legend: layout().legend }));
+  drawMap();
+  window.questsMap = map; // for scripts that operate the page
+  document.documentElement.dataset.ready = "map";
 })();

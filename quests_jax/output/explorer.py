@@ -1,7 +1,8 @@
 """A linked map of a data set for a browser: a point for each structure, its atoms in 3D, a list to pick.
 
-Plotly draws; `explorer.js` links. All data travel inside the page, and nothing is loaded from a network.
-Names that come from files are data: they are shortened, stripped of control characters, and shown as text.
+`scatter.js` draws the map, Plotly the atoms; `explorer.js` links. All data travel inside the page; nothing is
+loaded from a network. Names that come from files are data: they are shortened, stripped of control characters, and shown as
+text.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def explorer_html(shown: Map) -> str:
         f"<style>{own_file('explorer.css')}</style>"
         f"{own_file('explorer.html')}"
         f'<script type="application/json" id="map-data">{data}</script>'
-        f"<script>{plotly_script()}</script><script>{own_file('explorer.js')}</script>"
+        f'<script type="text/plain" id="plotly-source">{plotly_script()}</script>'
+        f"<script>{own_file('plotly.js')}</script><script>{own_file('scatter.js')}</script>"
+        f"<script>{own_file('explorer.js')}</script>"
     )
 
 
@@ -149,7 +152,6 @@ def _atoms(shown: Map) -> dict[str, Any]:
         "numbers": _packed(numbers, np.uint8),
         "positions": _packed(np.concatenate([a.positions for a in chosen]) if chosen else [], np.float32),
         "cells": _packed(np.array([a.cell.array for a in chosen]), np.float32),
-        "periodic": _packed(np.array([a.pbc for a in chosen]), np.uint8),
         "values": values,
         "value_name": shown.value_name,
         "elements": {

@@ -2,7 +2,7 @@
 
 The page loads nothing from a network; its policy forbids it. Text of the data is escaped. A figure that
 cannot be drawn leaves a line that says so, because the numbers are worth more than the figure. Charts travel
-as numbers and are drawn by Plotly, which the map needs in any case, when they come into view.
+as numbers and are drawn by Plotly, which draws the atoms too, when they come into view.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,21 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
+import quests_jax as qj
+from quests_jax.datasets import bundled
 from quests_jax.information import LearningCurve
 from quests_jax.output import charts, explorer, page
 from quests_jax.output.explorer import Map, explorer_html, principal_components, shown_name
 
-STALL = 200  # milliseconds
+STALL = 200  # milliseconds between two frames
+FIRST_PAINT = 5  # seconds until the map is there
+TRIES = 5  # times of dragging, of which one must be undisturbed by what else the machine does
 HOSTILE = (
     "<script>window.ran = 1</script>",
     "</script><img src=x onerror='window.ran = 1'>",
     "$a^$ \u202eabc",
+    "\" onmouseover='window.ran = 1' `${window.ran = 1}`",
+    "<!--<script>",
     "x" * 10_000,
 )
 POLICY = (
@@ -86,8 +93,12 @@ def test_the_rarest_labels_share_a_color_and_keep_their_names(browser: Any, tmp_
     rows = np.arange(len(names), dtype=float)
     shown = Map({"one": rows, "two": rows}, {"config type": names})
     opened = Opened(browser, write(tmp_path / "map.html", shown)).page
-    legend = opened.evaluate("document.getElementById('map-plot').data.map((trace) => trace.name)")
+    legend = opened.locator("#map-legend button").all_text_contents()
     assert legend == [f"part {i}" for i in range(explorer.MOST_GROUPS - 1)] + ["others"]
+    opened.click("#map-legend button:first-child")
+    x, y = opened.evaluate(PLACE, 0)
+    opened.mouse.move(x, y)
+    assert opened.is_hidden("#map-tip")  # structures of a name that was clicked are not there
     opened.fill("#list-find", "part 29")
     assert "part 29" in opened.text_content("#list tbody tr")
 
@@ -139,6 +150,19 @@ class Opened:
         self.page.goto(path.as_uri())
         self.page.wait_for_function("document.documentElement.dataset.ready == 'map'", timeout=60_000)
 
+    def silent(self) -> bool:
+        """Whether nothing was asked of a network, nothing failed, and no string of the data ran."""
+        asked = [url for url in self.requests if not url.startswith(("file:", "blob:"))]
+        assert (asked, self.errors, self.page.evaluate("window.ran")) == ([], [], None)
+        return True
+
+
+def saved(page: Any) -> list[int]:
+    """What the button for saving puts into a file."""
+    with page.expect_download() as download:
+        page.click("#pick-save")
+    return [int(word) for word in Path(download.value.path()).read_text().split()]
+
 
 def write(path: Path, shown: Map, more: str = "") -> Path:
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -149,17 +173,7 @@ def write(path: Path, shown: Map, more: str = "") -> Path:
     return path
 
 
-# Where structure i is in the window, in pixels.
-PLACE = """(i) => {
-  const plot = document.getElementById('map-plot');
-  const full = plot._fullLayout;
-  const box = plot.getBoundingClientRect();
-  for (const trace of plot.data) {
-    const k = trace.customdata.indexOf(i);
-    if (k >= 0) return [box.left + full.xaxis._offset + full.xaxis.d2p(trace.x[k]),
-                        box.top + full.yaxis._offset + full.yaxis.d2p(trace.y[k])];
-  }
-}"""
+PLACE = "(i) => window.questsMap.place(i)"  # of structure i in the window, in pixels
 
 
 def test_hover_click_pick_and_save(browser: Any, tmp_path: Path) -> None:
@@ -175,12 +189,99 @@ def test_hover_click_pick_and_save(browser: Any, tmp_path: Path) -> None:
     page.click("#atoms-pick")
     page.fill("#list-find", "Cl4Na4")
     page.click("#list tbody tr:nth-child(2) input")
-    with page.expect_download() as download:
-        page.click("#pick-save")
-    assert Path(download.value.path()).read_text().split() == ["4", "5"]
-    assert len([url for url in opened.requests if not url.startswith(("file:", "blob:"))]) == 0
-    assert opened.errors == []
-    assert page.evaluate("window.ran") is None
+    assert saved(page) == [4, 5]
+    assert opened.silent()
+
+
+@pytest.mark.parametrize("tool", ["box", "lasso"])
+def test_a_box_and_a_lasso_pick_what_they_hold(browser: Any, tmp_path: Path, tool: str) -> None:
+    shown = a_map()._replace(
+        columns={"one": np.arange(30.0), "two": np.arange(30.0)}, labels={"kind": ["a"] * 30}
+    )
+    page = Opened(browser, write(tmp_path / "map.html", shown)).page
+    page.check(f"#map-{tool}")
+    (left, low), (right, high) = page.evaluate(PLACE, 9), page.evaluate(PLACE, 12)
+    corners = [(left - 3, high - 3), (right + 3, high - 3), (right + 3, low + 3), (left - 3, low + 3)]
+    page.mouse.move(*corners[0])
+    page.mouse.down()
+    for corner in corners[1:] if tool == "lasso" else corners[2:3]:
+        page.mouse.move(*corner)
+    page.mouse.up()
+    page.click("#pick-selected")
+    assert saved(page) == [9, 10, 11, 12]
+
+
+def test_what_was_moved_and_enlarged_is_hit_where_it_is_drawn(browser: Any, tmp_path: Path) -> None:
+    page = Opened(browser, write(tmp_path / "map.html", a_map())).page
+    before = page.evaluate(PLACE, 7)
+    page.mouse.move(before[0] + 25, before[1] + 25)
+    page.mouse.down()
+    page.mouse.move(before[0] + 65, before[1] + 5)
+    page.mouse.up()
+    assert page.evaluate(PLACE, 7) == pytest.approx([before[0] + 40, before[1] - 20], abs=0.01)
+    for _ in range(3):
+        page.mouse.wheel(0, -100)
+    x, y = page.evaluate(PLACE, 7)
+    page.mouse.click(x, y)
+    assert "structure 7 " in page.text_content("#atoms-facts")
+    page.click("#map-whole")
+    assert page.evaluate(PLACE, 7) == pytest.approx(before, abs=0.01)
+
+
+def test_no_string_of_the_data_runs(browser: Any, tmp_path: Path) -> None:
+    structures = [molecule("H2O") for _ in HOSTILE]
+    one = np.arange(float(len(HOSTILE)))
+    shown = Map(
+        {text: one + place for place, text in enumerate(HOSTILE)},
+        dict.fromkeys(HOSTILE, HOSTILE),
+        structures,
+        np.ones(3 * len(HOSTILE)),
+        value_name=HOSTILE[0],
+        unknown=dict.fromkeys(HOSTILE, HOSTILE[1]),
+    )
+    sections = [page.Section(text, text, (text,), [(text,)], lambda: []) for text in HOSTILE]
+    facts = list(zip(HOSTILE, HOSTILE, strict=True))
+    page.write_page(tmp_path / "page.html", page.Page(HOSTILE[0], HOSTILE, facts, shown, sections, HOSTILE))
+    opened = Opened(browser, tmp_path / "page.html", width=420)
+    for color in opened.page.eval_on_selector_all("#map-color option", "all => all.map(o => o.value)"):
+        opened.page.select_option("#map-color", color)
+    x, y = opened.page.evaluate(PLACE, 1)
+    opened.page.mouse.move(x, y)
+    opened.page.mouse.click(x, y)
+    for heading in opened.page.locator("#list th").all()[1:]:
+        heading.click()
+    assert opened.page.evaluate("document.images.length") == 0
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 420
+    assert opened.silent()
+
+
+@pytest.mark.slow
+def test_the_page_of_the_bundled_set_is_operated(browser: Any, tmp_path: Path) -> None:
+    structures = qj.read(bundled())
+    qj.show(structures, title="bundled").save(tmp_path / "report.html")
+    opened = Opened(browser, tmp_path / "report.html")
+    page = opened.page
+    assert "Redundancy" in page.text_content("#conclusions")
+    for color in page.eval_on_selector_all("#map-color option", "options => options.map(o => o.value)"):
+        page.select_option("#map-color", color)
+        assert page.locator("#map-legend > *").count() >= 2
+    x, y = page.evaluate(PLACE, 100)
+    page.mouse.move(x, y)
+    page.wait_for_selector("#map-tip:visible", timeout=10_000)
+    named = int(page.text_content("#map-tip").split()[1])  # another may lie closer on top of it
+    page.mouse.click(x, y)
+    facts = page.text_content("#atoms-facts")
+    assert facts.startswith(f"structure {named} {structures[named].get_chemical_formula()}")
+    assert page.evaluate("document.getElementById('atoms-plot').data[0].x.length") == len(structures[named])
+    page.click("#atoms-pick")
+    page.click("#list th:has-text('largest δH')")
+    page.click("#list tbody tr:first-child input")
+    assert named in saved(page)
+    assert len(saved(page)) in (1, 2)
+    for chart in page.locator("[data-chart]").all():
+        chart.scroll_into_view_if_needed()
+        chart.locator(".main-svg").first.wait_for(timeout=10_000)
+    assert opened.silent()
 
 
 def test_the_list_sorts_and_leaves_the_unknown_to_the_end(browser: Any, tmp_path: Path) -> None:
@@ -198,24 +299,33 @@ def test_a_narrow_window_shows_everything_without_scrolling_sideways(browser: An
     assert page.evaluate("document.getElementById('atoms-plot').getBoundingClientRect().right") <= 420
 
 
-def test_twenty_thousand_structures_pan_without_a_stall(browser: Any, tmp_path: Path) -> None:
-    opened = Opened(browser, write(tmp_path / "map.html", a_map(20_000)))
+# The longest time between two frames while the map is dragged, in milliseconds.
+FRAMES = """window.last = performance.now(); window.longest = 0; (function next() {
+  const now = performance.now(); window.longest = Math.max(window.longest, now - window.last);
+  window.last = now; requestAnimationFrame(next); })()"""
+
+
+def test_twenty_thousand_structures_open_and_pan_without_a_stall(browser: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "map.html", a_map(20_000))
+    begun = time.perf_counter()
+    opened = Opened(browser, path)
+    assert time.perf_counter() - begun < FIRST_PAINT
     page = opened.page
-    page.evaluate(
-        "window.tasks = []; new PerformanceObserver(list => { for (const e of list.getEntries())"
-        " window.tasks.push(e.duration); }).observe({type: 'longtask'})"
-    )
+    page.evaluate(FRAMES)
     box = page.locator("#map-plot").bounding_box()
-    page.mouse.move(box["x"] + 300, box["y"] + 200)
-    page.mouse.down()
-    for step in range(20):
-        page.mouse.move(box["x"] + 300 + 5 * step, box["y"] + 200)
-    page.mouse.up()
-    assert opened.errors == []
-    page.wait_for_timeout(500)
-    tasks = page.evaluate("window.tasks")
-    print("longest task while panning:", max(tasks, default=0), "ms")
-    assert not tasks or np.median(tasks) < STALL  # the longest depends on what else the machine does
+    stalls = []
+    for _ in range(TRIES):
+        page.evaluate("window.last = performance.now(); window.longest = 0")
+        page.mouse.move(box["x"] + 300, box["y"] + 200)
+        page.mouse.down()
+        for step in range(30):
+            page.mouse.move(box["x"] + 300 + 5 * step, box["y"] + 200 + step)
+        page.mouse.up()
+        stalls.append(page.evaluate("window.longest"))
+        if stalls[-1] < STALL:
+            break
+    assert stalls[-1] < STALL, stalls
+    assert opened.silent()
 
 
 def test_charts_are_drawn_when_they_come_into_view(browser: Any, tmp_path: Path) -> None:
