@@ -133,6 +133,13 @@ def about_overlap(found: Comparison, test: str, reference: str) -> list[str]:
     return [f"{sentence} To choose what is missing:\n  {add}"]
 
 
+def _false_alarms(share: float | None) -> str:
+    """How many frames the threshold calls foreign that are not; nothing where the user chose it."""
+    if share is None:
+        return ""
+    return f" Of frames of the reference's own kind, {percent(share)} at most would lie above it too."
+
+
 def about_trajectory(
     found: Trajectory, places: Sequence[Place], symbols: Sequence[Sequence[str]]
 ) -> list[str]:
@@ -141,17 +148,15 @@ def about_trajectory(
     if novelty is None:
         return ["Add -r TRAINING.xyz to see where these frames leave what a training set knows."]
     above, total = novelty.above, len(novelty.largest)
+    threshold = f"the threshold of {novelty.threshold:.3g} nats"
     if not len(above):
-        return [
-            f"All {total:,} frames stay below the threshold of {novelty.threshold:.3g} nats: inside the "
-            "domain of the reference."
-        ]
+        return [f"All {total:,} frames stay below {threshold}: inside the domain of the reference."]
     worst, first = novelty.worst, int(above[0])
     atom = int(novelty.atom[worst])
     element = f" ({symbols[worst][atom]})" if len(symbols) else ""
     return [
         f"Frame {first} of {total:,} is the first that leaves the domain of the reference; {len(above):,} "
-        f"frames ({percent(len(above) / total)}) lie above the threshold of {novelty.threshold:.3g} nats.",
+        f"frames ({percent(len(above) / total)}) lie above {threshold}.{_false_alarms(novelty.alarms)}",
         f"Worst: frame {places[worst][1]} of {places[worst][0]}, atom {atom}{element}, "
         f"{novelty.largest[worst]:.3g} nats.",
         "To label and add them: -o novel.xyz writes the frames above the threshold (--above T for another).",

@@ -27,7 +27,7 @@ SHOWN = 10  # frames in a table; outputs hold all of them
         type=float,
         default=QUANTILE,
         show_default=True,
-        help="Threshold: the largest delta entropy that this share of the reference's own structures have.",
+        help="Threshold: the delta entropy that this share of structures like the reference's stay below.",
     ),
     click.option("--above", type=float, help="Threshold in nats instead; frames above it are written."),
     click.option("--fail-above", type=float, help="Exit with code 1 if a frame lies above this, in nats."),
@@ -49,9 +49,10 @@ def trajectory(
 ) -> Report:
     """Follow a simulation: what each frame holds, and where it leaves what a reference knows.
 
-    A frame is outside if an atom's delta entropy against the reference lies above the threshold: 99 % of the
-    reference's own structures stay below it, each measured against all others. The table shows the worst
-    frames first; structure outputs hold the frames that are outside.
+    A frame is outside if an atom's delta entropy against the reference lies above the threshold. It comes
+    from the reference's own structures, each measured against all others: of further frames of their kind at
+    most 1 % lie above it, or more where the reference has less than a hundred structures; the output says how
+    many. The table shows the worst frames first; structure outputs hold the frames that are outside.
     """
     known = None if reference is None else run.load(reference).envs
     given = run.load(files)
@@ -65,7 +66,12 @@ def trajectory(
     if (novelty := found.novelty) is not None:
         order, threshold = novelty.order()[:SHOWN].tolist(), novelty.threshold
         outside = novelty.above
-        data |= {"threshold": threshold, "above": outside, "worst": novelty.worst}
+        data |= {
+            "threshold": threshold,
+            "false_alarms": novelty.alarms,
+            "above": outside,
+            "worst": novelty.worst,
+        }
         data |= {"first": int(outside[0]) if len(outside) else None}
         structures = [given.structures[i] for i in outside] if given.structures else []
         failed = fail_above is not None and bool((novelty.largest > fail_above).any())

@@ -12,6 +12,8 @@
   const floats = (text) => new Float32Array(bytes(text));
   const integers = (text) => new Int32Array(bytes(text));
   const element = (id) => document.getElementById(id);
+  // Long names of one data set often begin alike: both ends are shown.
+  const short = (text) => (text.length > 32 ? `${text.slice(0, 18)}…${text.slice(-13)}` : text);
   const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
     "#7f7f7f", "#8c564b", "#bcbd22", "#17becf", "#9467bd"];
@@ -105,7 +107,7 @@
       button.title = name;
       button.setAttribute("aria-pressed", String(!hidden.has(k)));
       const words = document.createElement("span");
-      words.textContent = name;
+      words.textContent = short(name);
       button.append(swatch(colors[k]), words);
       button.addEventListener("click", () => { if (!hidden.delete(k)) hidden.add(k); drawMap(); });
       return button;
@@ -117,7 +119,7 @@
     for (const [key, text] of options) {
       const option = document.createElement("option");
       option.value = key;
-      option.textContent = text.length > 40 ? text.slice(0, 39) + "…" : text;
+      option.textContent = short(text);
       select.append(option);
     }
     select.value = value;
@@ -302,7 +304,7 @@
       for (const field of fields) {
         const cell = document.createElement("td");
         const value = field.value(i);
-        cell.textContent = field.text ? value : number(value, field.unknown);
+        cell.textContent = field.text ? short(value) : number(value, field.unknown);
         cell.className = field.text ? "name" : "";
         if (field.text) cell.title = value;
         row.append(cell);

@@ -1,8 +1,8 @@
 """A linked map of a data set for a browser: a point for each structure, its atoms in 3D, a list to pick.
 
-`scatter.js` draws the map, Plotly the atoms; `explorer.js` links. All data travel inside the page; nothing is
-loaded from a network. Names that come from files are data: they are shortened, stripped of control characters, and shown as
-text.
+`scatter.js` draws the map, Plotly the atoms; `explorer.js` links. All data travel inside the page; nothing
+is loaded from a network. Names that come from files are data: they are shortened, stripped of control
+characters, and shown as text.
 """
 
 from __future__ import annotations

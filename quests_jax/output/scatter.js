@@ -33,7 +33,7 @@ function scatterPlot(box, told) {
     const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((n) => n * power).find((s) => s >= rough);
     const found = [];
-    for (let k = Math.ceil(low / step); k * step <= high && found.length < 50; k++) found.push(k * step);
+    for (let k = Math.ceil(low / step); k * step <= high && found.length < 50; k++) found.push(k * step + 0); // no −0
     const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
     const large = Math.max(Math.abs(low), Math.abs(high));
     const far = large >= 1e6 || large < 1e-4;

@@ -12,7 +12,15 @@ from quests_jax.base.precision import follows_dtype
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy_of_others, structure_masses
 
 ASKED = 2000  # environments that stand for all where that is enough
+CALIBRATING = 200  # structures that a threshold for structures is taken from, where there are as many
 SMALL = 5_000_000  # masses of all structures at all environments, which are then formed for other ends too
+
+
+class Threshold(NamedTuple):
+    """A δH that few structures of the same kind exceed."""
+
+    value: float  # nats
+    alarms: float  # expected share of further structures of the same kind above it, at most
 
 
 class Baseline(NamedTuple):
@@ -32,13 +40,23 @@ class Baseline(NamedTuple):
         """δH that this share of the environments stays below; at least the tolerance of an overlap."""
         return _threshold(self.delta_entropy, quantile)
 
-    def threshold_of_structures(self, envs: Environments, quantile: float) -> float:
-        """Largest δH that this share of the structures stays below; single atoms are left aside."""
+    def threshold_of_structures(self, envs: Environments, quantile: float) -> Threshold:
+        """Largest δH that this share of further structures of the same kind stays below, [vovk:05].
+
+        The ⌈(n + 1) quantile⌉-th smallest of the largest δH of n structures; single atoms are left aside. A
+        further structure that is drawn as they were lies above the k-th smallest in 1 of (n + 1)/(n + 1 − k)
+        cases. Where n is too small for the quantile, it is the largest.
+        """
         number = np.asarray(envs.structure_id)[self.rows]
         counted = (envs.counts > 1) if (envs.counts[number] > 1).any() else (envs.counts > 0)
         largest = np.full(envs.n_structures, -np.inf)
         np.maximum.at(largest, number, self.delta_entropy)
-        return _threshold(largest[counted], quantile)
+        known = np.sort(largest[counted & np.isfinite(largest)])
+        tolerance, n = overlap_tolerance(largest.dtype), len(known)
+        if not n:
+            return Threshold(tolerance, 1.0)
+        place = min(n, int(np.ceil((n + 1) * quantile - 1e-9)))
+        return Threshold(max(float(known[place - 1]), tolerance), 1 - place / (n + 1))
 
 
 def _threshold(dH: np.ndarray, quantile: float) -> float:
@@ -73,6 +91,16 @@ def baseline(
         envs, envs.structure_id, rows=None if asked is None else rows, bandwidth=bandwidth
     )
     return Baseline(rows, np.asarray(dH))
+
+
+@follows_dtype
+def structure_threshold(
+    envs: Environments, *, quantile: float, bandwidth: float = DEFAULT_BANDWIDTH
+) -> Threshold:
+    """`Baseline.threshold_of_structures` of about `CALIBRATING` structures of a data set, or of all."""
+    filled = envs.counts[envs.counts > 0]
+    asked = max(ASKED, int(np.ceil(CALIBRATING * filled.mean()))) if len(filled) else ASKED
+    return baseline(envs, bandwidth=bandwidth, asked=asked).threshold_of_structures(envs, quantile)
 
 
 @follows_dtype

@@ -66,7 +66,8 @@ def _broken(found: Survey) -> str:
 def _strange(found: Survey, file: str) -> str:
     dH = found.outliers.delta_entropy[~found.alone]
     single = int(found.alone.sum())
-    besides = f" Besides, {single:,} isolated atoms, which are foreign by nature." if single else ""
+    atoms = "isolated atom, which is" if single == 1 else "isolated atoms, which are"
+    besides = f" Besides, {single:,} {atoms} foreign by nature." if single else ""
     new = dH >= overlap_tolerance(dH.dtype)
     if not new.any():
         return f"Odd: nothing; every environment is like one of another structure.{besides}"

@@ -13,10 +13,10 @@ from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy
-from quests_jax.studies.baselines import baseline
+from quests_jax.studies.baselines import structure_threshold
 from quests_jax.studies.measures import entropy_and_diversity
 
-QUANTILE = 0.99  # share of the reference's own structures that stay below the threshold
+QUANTILE = 0.99  # share of further structures of the reference's own kind that stay below the threshold
 
 
 class Novelty(NamedTuple):
@@ -27,6 +27,7 @@ class Novelty(NamedTuple):
     atom: np.ndarray  # [F] int, that has the largest
     novel: np.ndarray  # [F] share of the atoms that the reference does not cover
     threshold: float  # nats, above which an atom is outside the domain of the reference
+    alarms: float | None  # expected share of frames of the reference's own kind above it, at most
 
     @property
     def above(self) -> np.ndarray:
@@ -65,9 +66,9 @@ def follow(
     Args:
       envs: the frames, one structure each.
       reference: what counts as known, such as the training set of the potential that drives the simulation.
-      threshold: δH in nats above which an atom is outside; by default the quantile of the largest δH of the
-        reference's own structures, each against all others.
-      quantile: in (0, 1).
+      threshold: δH in nats above which an atom is outside; by default from the largest δH of the reference's
+        own structures, each against all others.
+      quantile: share of further structures of the reference's own kind that stay below it, in (0, 1).
       bandwidth: h in Å⁻¹.
 
     Raises:
@@ -91,13 +92,13 @@ def follow(
     entropy, diversity = measured.T
     if reference is None:
         return Trajectory(entropy, diversity, None)
+    alarms = None
     if threshold is None:
-        own = baseline(reference, bandwidth=bandwidth)
-        threshold = own.threshold_of_structures(reference, quantile)
+        threshold, alarms = structure_threshold(reference, quantile=quantile, bandwidth=bandwidth)
     dH = np.asarray(delta_entropy(envs, reference, bandwidth=bandwidth))
     tolerance = overlap_tolerance(dH.dtype)
     parts = np.split(dH, ends)
     largest = np.array([own.max(initial=-np.inf) for own in parts])
     atom = np.array([int(own.argmax()) if len(own) else -1 for own in parts])
     novel = np.array([float((own >= tolerance).mean()) if len(own) else np.nan for own in parts])
-    return Trajectory(entropy, diversity, Novelty(dH, largest, atom, novel, float(threshold)))
+    return Trajectory(entropy, diversity, Novelty(dH, largest, atom, novel, float(threshold), alarms))
