@@ -30,6 +30,8 @@ COMMANDS = (
     "split data.xyz --fractions 0.5,0.5",
     "leakage data.xyz data.xyz",
     "report data.xyz -o page.html",
+    "replay data.xyz -r data.xyz -s 2",
+    "augment data.xyz -i 0 --target 0.2 --max-steps 5",
 )
 
 

@@ -13,6 +13,8 @@ from command_line import Call, call, json_of
 
 from quests_jax.atoms.describe import environments
 from quests_jax.base.checks import InputError
+from quests_jax.cover.masses import stored
+from quests_jax.studies import replay
 from quests_jax.studies.replay import FILTERS, choose_replay, passing, weights_of
 
 __all__ = ["call"]  # the fixture
@@ -60,6 +62,28 @@ def test_the_weighting_decides_what_comes_first() -> None:
     )
     assert near in (0, 1)
     assert far not in (0, 1)
+
+
+@pytest.mark.parametrize("weighting", ["even", "towards"])
+def test_a_sample_of_a_large_pool_gives_the_coverage_of_all(
+    monkeypatch: pytest.MonkeyPatch, weighting: str
+) -> None:
+    monkeypatch.setattr(replay, "FEWER", 7)
+    monkeypatch.setattr(stored, "DENSE", 0)
+    envs, known = environments(POOL[:8]), environments(FINETUNE)
+    found = choose_replay(envs, known, size=3, weighting=weighting, bandwidth=0.01)
+    x, number = np.asarray(envs.x), np.asarray(envs.structure_id)
+    chosen = x[np.isin(number, found.selection.selected)]
+    kernel = np.exp(-((x[:, None] - chosen[None]) ** 2).sum(axis=-1) / (2 * 0.01**2))
+    covered = np.minimum(1, kernel.sum(axis=1))
+    weights = weights_of(found.delta_entropy, weighting)
+    assert found.selection.coverage == pytest.approx(np.average(covered, weights=weights), rel=1e-6)
+    assert found.failure_probability > 0
+    if weighting == "towards":
+        assert found.selection.upper_bound is None
+    else:
+        assert found.selection.upper_bound is not None
+        assert found.selection.upper_bound >= found.selection.coverage
 
 
 @pytest.fixture

@@ -120,6 +120,7 @@ def replay(
         "coverage": found.selection.coverage,
         "upper_bound": found.selection.upper_bound,
         "certified_ratio": found.selection.certified_ratio,
+        "bound_failure_probability": found.failure_probability,
         "head": head,
         "config_weight": weight,
     }

@@ -17,11 +17,11 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax.base.checks import InputError
-from quests_jax.base.environments import Environments
+from quests_jax.base.environments import Environments, of_structures
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import Size, as_size
-from quests_jax.cover.posing import pose
+from quests_jax.cover.posing import FEWER, pose
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.relaxed import certify
@@ -44,6 +44,7 @@ class Replay(NamedTuple):
     selection: Selection  # coverage and bound are weighted
     delta_entropy: np.ndarray  # [n] nats, of each environment against the fine-tuning set
     known: float  # share of the environments that the fine-tuning set covers
+    failure_probability: float  # of the bound; 0 for a proof
 
 
 def passing(structures: Sequence[Atoms], elements: Sequence[str], elements_filter: str) -> np.ndarray:
@@ -89,7 +90,7 @@ def choose_replay(
     weighting: str = "even",
     bandwidth: float = DEFAULT_BANDWIDTH,
 ) -> Replay:
-    """Choose the structures of a pool to replay.
+    """Choose the structures of a pool to replay; of a large pool a sample of the environments is looked at.
 
     Args:
       envs: environments of the structures that pass the filter.
@@ -107,11 +108,17 @@ def choose_replay(
     count = as_size(size).of(envs.n_structures)
     dH = np.asarray(delta_entropy(envs, finetune, bandwidth=bandwidth))
     known = float((dH < overlap_tolerance(dH.dtype)).mean())
-    posed = pose(envs, weights=weights_of(dH, weighting), bandwidth=bandwidth)
+    weights = weights_of(dH, weighting)
+    posed = pose(envs, weights=weights, targets=FEWER, bandwidth=bandwidth)
     selection = greedy_cover(posed.problem, size=count)
-    if posed.targets is None:  # a sample of the environments gives no proof
-        selection = certify(posed.problem, selection, max_steps=CERTIFYING)
-    return Replay(selection, dH, known)
+    if posed.targets is None:
+        return Replay(certify(posed.problem, selection, max_steps=CERTIFYING), dH, known, 0.0)
+    if weights is None:  # bounds of a sample are for environments that count alike
+        selection = posed.of_all(certify(posed.problem, selection, max_steps=CERTIFYING))
+    kept = of_structures(envs, np.sort(selection.selected))
+    covered = np.minimum(1.0, np.exp(-np.asarray(delta_entropy(envs, kept, bandwidth=bandwidth))))
+    selection = selection._replace(coverage=float(np.average(covered, weights=weights)))
+    return Replay(selection, dH, known, posed.failure_probability)
 
 
 def weights_of(delta: np.ndarray, weighting: str) -> np.ndarray | None:
