@@ -35,7 +35,7 @@ hypothesis.settings.load_profile("jax")
 MOST_MAPS = 35_000
 # Files that take longest with an empty cache, the longest first; all of their tests are `slow`.
 LONGEST = (
-    "disk/test_processes.py",
+    "disk/test_cluster.py",
     "test_readme.py",
     "information/test_derivatives.py",
     "disk/test_large.py",

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "quests_jax"
 FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 PATHS = sorted(path for path in PACKAGE.rglob("*.py") if ">>>" in path.read_text(encoding="utf-8"))
 # They need a network, other machines or minutes, or they are parts of a longer story told by the tests.
-WITHOUT = {"cli", "main", "join", "heartbeat"}
+WITHOUT = {"cli", "main", "on_cluster"}
 WITHOUT |= {"load_published", "generate", "simulate", "stillinger_weber"}
 WITHOUT |= {"compress_shards", "estimate", "large_cover", "self_sums", "tiles_of_masses"}
 WITHOUT |= {"drawn_structures", "Augmented", "Dynamics", "Potential", "Sweep", "Shards", "Work"}

@@ -97,8 +97,8 @@ def test_every_example_runs(
 def test_every_command_has_a_job_and_every_option_a_place() -> None:
     assert set(cli.commands) <= {name for names in JOBS.values() for name in names}
     options = {param.name for command in cli.commands.values() for param in command.params}
-    assert {"bandwidth", "outputs", "coordinator"} <= options
-    assert {"work", "coordinator", "num_processes", "process_id"} == set(ABOUT["Data past memory, clusters"])
+    assert {"bandwidth", "outputs", "scheduler"} <= options
+    assert {"work", "scheduler"} == set(ABOUT["Data past memory, clusters"])
 
 
 def test_help_shows_jobs_and_groups(call: Call) -> None:
@@ -106,7 +106,7 @@ def test_help_shows_jobs_and_groups(call: Call) -> None:
     assert page.index("Choose structures:") < page.index("compress") < page.index("compare")
     page = call("compress", "--help").out
     places = [
-        page.index(words) for words in ("--coverage FLOAT", "Descriptor and kernel:", "--coordinator TEXT")
+        page.index(words) for words in ("--coverage FLOAT", "Descriptor and kernel:", "--scheduler ADDRESS")
     ]
     assert places == sorted(places)
     assert "greedy set cover" in page

@@ -116,8 +116,8 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
     (--coverage, --min-gain). Structures are written in order of choice, so the first n of them are the choice
     of size n (all of them, in the order of FILE); from extended xyz to extended xyz they are copied as they
     stand. Isolated atoms among larger structures stay in any case. With --work and -m cover, environments
-    stay on disk, and what is finished is kept for the next run; with --coordinator, several processes that
-    see the same folder divide the work.
+    stay on disk, and what is finished is kept for the next run; with --scheduler, the workers of a Dask
+    cluster that see the same folder divide the work.
 
     Conditions of --keep and --drop compare what info holds, formula, elements, n_atoms, energy_per_atom and
     max_force: 'config_type=bulk*', 'n_atoms>200 or max_force>=30', 'not REF_energy'.
@@ -245,7 +245,7 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
         asked_for = {"count": count, "bandwidth": run.bandwidth, "kept": isolated}
         summary = compress_shards(shards, reference=known, **asked_for)
         numbers = _ordered(np.asarray(summary["selected"]), len(shards.counts), asked)
-        return summary, [] if run.silent else shards.frames.read(numbers)
+        return summary, shards.frames.read(numbers)
 
     summary, chosen = rerun_after_repairs(choose_from_disk)
     return _report(run, summary, typed(files), _kept_on_disk(summary))._replace(structures=chosen)

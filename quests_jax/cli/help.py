@@ -26,7 +26,7 @@ JOBS = {  # commands by job, the usual one first
 ABOUT = {  # names of options by what they are about; the others come first
     "Descriptor and kernel": ("k", "cutoff", "species", "elements", "descriptor", "bandwidth"),
     "Outputs": ("outputs", "overwrite", "drop_unsupported", "quiet", "as_json", "debug", "help"),
-    "Data past memory, clusters": ("work", "coordinator", "num_processes", "process_id"),
+    "Data past memory, clusters": ("work", "scheduler"),
 }
 
 

@@ -116,10 +116,10 @@ WORK = (
         help="Folder to work in, for data past memory. A run that was killed goes on from there.",
     ),
     click.option(
-        "--coordinator", help="HOST:PORT of process 0 where several processes share the work, or auto."
+        "--scheduler",
+        metavar="ADDRESS|FILE.json|local:N",
+        help="Dask cluster that shares the work: its scheduler, or N processes of this machine.",
     ),
-    click.option("--num-processes", type=int, help="Number of processes that share the folder."),
-    click.option("--process-id", type=int, help="Number of this process, from 0."),
 )
 REFERENCE_HELP = "File with the data that counts as known."
 REFERENCE = click.option("-r", "--reference", callback=parse_inputs, help=REFERENCE_HELP)

@@ -227,12 +227,13 @@ class Run:
         return shards
 
     def known(self, inputs: Inputs, work: Work) -> Environments:
-        """Environments of a reference, described by one process for all that share the folder."""
+        """Environments of a reference, described once for all runs in the folder."""
         identity = [digest(Path(file.path)) if file.is_file else file.path for file in inputs.files]
         made_with = {name: self.parameters[name] for name in OF_DESCRIPTORS}
         parts = [str(file.part) for file in inputs.files]
         stage = work.stage("reference", {"files": identity, "parts": parts} | made_with)
-        stage.complete(1, lambda _: self.load(inputs).envs.arrays())
+        if not stage.path(0).exists():
+            stage.keep(self.load(inputs).envs.arrays())
         return from_arrays(stage.load(0))
 
     def writes(self, suffix: str) -> bool:
@@ -250,11 +251,6 @@ class Run:
         """Add the seconds that a study took to those of this run."""
         for name, value in seconds.items():
             self.seconds[name] = round(self.seconds.get(name, 0.0) + value, 3)
-
-    @property
-    def silent(self) -> bool:
-        """Whether another process speaks for this one."""
-        return self.work is not None and self.work.process > 0
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Time the block under this name."""

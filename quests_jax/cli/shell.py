@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import shlex
@@ -10,7 +11,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 NAME = "quests-jax"
 PARAMETERS = ("k", "cutoff", "elements", "species", "descriptor", "scale", "bandwidth")
-SHARING = ("work", "coordinator", "num_processes", "process_id")
+SHARING = ("work", "scheduler")
 FOUND = 1  # exit code of a check that found what it looks for
 APART = ("rest", "combined")  # options that name a file of structures to write
 DEBUG = "--debug"
@@ -93,7 +94,7 @@ def command(
             from quests_jax.output.terminal import show_progress
 
             typed = shlex.join([NAME, *click.get_current_context().obj])
-            work = _work_in(**{name: given.pop(name) for name in SHARING if name in given})
+            sharing = {name: given.pop(name) for name in SHARING if name in given}
             parameters = {name: given.pop(name) for name in PARAMETERS if name in given}
             if parameters.get("descriptor") is not None and _is_default("bandwidth"):
                 parameters["bandwidth"] = AUTO  # the default is that of our own descriptors
@@ -105,14 +106,12 @@ def command(
             for path in filter(None, map(given.get, APART)):
                 check_outputs([path], [*inputs, *map(str, outputs)], kind="structures", overwrite=overwrite)
                 writing = writing._replace(outputs=(*writing.outputs, path))
-            run = Run(typed, parameters, work=work, writing=writing)
+            run = Run(typed, parameters, writing=writing)
             run.check()
             _use_compilation_cache()
-            with _with_heartbeat(work):
-                with show_progress(quiet or run.silent):
-                    report = body(run, **given)
-                if not run.silent:
-                    deliver(run, report, outputs, table=not (quiet or as_json), as_json=as_json)
+            with _work_in(**sharing) as work, show_progress(quiet):
+                report = body(dataclasses.replace(run, work=work), **given)
+            deliver(run, report, outputs, table=not (quiet or as_json), as_json=as_json)
             return FOUND if report.failed else 0
 
         decorated: Callable[..., int] = execute
@@ -128,42 +127,21 @@ def _is_default(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is click.core.ParameterSource.DEFAULT
 
 
-def _work_in(
-    work: Path | None = None,
-    coordinator: str | None = None,
-    num_processes: int | None = None,
-    process_id: int | None = None,
-) -> Work | None:
-    """The folder to work in, after the other processes have been met; None without --work."""
+@contextmanager
+def _work_in(work: Path | None = None, scheduler: str | None = None) -> Iterator[Work | None]:
+    """The folder to work in, with whoever works there; None without --work."""
     if work is None:
-        if (coordinator, num_processes, process_id) != (None, None, None):
-            raise InputError("several processes need a folder that all of them see; add --work FOLDER.")
-        return None
-    from quests_jax.disk import Work, join
-
-    if coordinator is None:
-        return Work(work)
-    _keep_stdout()
-    return Work(work, *join(coordinator, num_processes, process_id))
-
-
-def _keep_stdout() -> None:
-    """Leave stdout to results, from now on; what network libraries say there goes to stderr."""
-    if sys.stdout is None or sys.stderr is None:
+        if scheduler is not None:
+            raise InputError("workers of a cluster need a folder that all of them see; add --work FOLDER.")
+        yield None
         return
-    sys.stdout.flush()
-    results = os.dup(1)
-    os.dup2(2, 1)
-    sys.stdout = os.fdopen(results, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors)
+    from quests_jax.disk import Work, on_cluster
 
-
-def _with_heartbeat(work: Work | None) -> AbstractContextManager[None]:
-    """Show and expect signs of life where several processes share a folder."""
-    if work is None:
-        return nullcontext()
-    from quests_jax.disk import heartbeat
-
-    return heartbeat(work)
+    if scheduler is None:
+        yield Work(work.absolute())
+        return
+    with on_cluster(scheduler) as run:
+        yield Work(work.absolute(), run)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,10 +1,10 @@
-"""Data sets past memory and past one machine: streamed from disk, resumable, divided among processes."""
+"""Data sets past memory and past one machine: streamed from disk, resumable, divided among workers."""
 
 from quests_jax.disk.compression import compress_shards
 from quests_jax.disk.covers import large_cover
-from quests_jax.disk.processes import heartbeat, join
 from quests_jax.disk.shards import Shards, describe_file, drawn_structures
 from quests_jax.disk.sums import estimate, self_sums
+from quests_jax.disk.tasks import on_cluster
 from quests_jax.disk.work import Work, digest, rerun_after_repairs
 
 __all__ = [
@@ -15,9 +15,8 @@ __all__ = [
     "digest",
     "drawn_structures",
     "estimate",
-    "join",
     "large_cover",
+    "on_cluster",
     "rerun_after_repairs",
     "self_sums",
-    "heartbeat",
 ]

@@ -4,8 +4,8 @@ What is to be covered is a sample of targets, at least one from each structure, 
 structure counts by its number of environments. Four stages:
 
     masses   of the structures of each shard at the targets, and the greedy order of each shard alone;
-    choice   among the structures with the largest gains anywhere, greedily, and its relaxation, both with
-             the candidates divided over all devices of all processes;
+    choice   among the structures with the largest gains anywhere, greedily, and its relaxation, both in one
+             process with the candidates divided over all of its devices;
     prices   what every structure would add by the multipliers of the relaxation: an upper bound for any
              choice among *all* structures, and the structures that the candidates lack (next round);
     covered  what the choice covers of every environment, exactly.
@@ -31,15 +31,15 @@ from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.bounds.relaxation import best_fill
 from quests_jax.cover.bounds.sampling import bound_of_all
 from quests_jax.cover.budget import Budget
-from quests_jax.cover.masses.sharded import DividedMasses, Masses, divided
+from quests_jax.cover.masses.sharded import AXIS, DividedMasses, Masses, divided
 from quests_jax.cover.masses.sparse import sparse_masses
 from quests_jax.cover.masses.stored import DENSE, DROPPED, DenseMasses, dense_masses
 from quests_jax.cover.problem import CoverProblem
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.relaxed import make_budget, relax
-from quests_jax.disk.shards import SHARD_STRUCTURES, Shards
-from quests_jax.disk.targets import DiskCover, Targets, draw_targets, pose_on_disk
+from quests_jax.disk.shards import Shards, kept_environments
+from quests_jax.disk.targets import DiskCover, Targets, draw_targets, drawn_targets, pose_on_disk
 from quests_jax.disk.work import Stage
 from quests_jax.information import delta_entropy, structure_masses
 
@@ -77,22 +77,18 @@ def large_cover(
       against the choice and the reference, shape [n], in nats.
     """
     task = pose_on_disk(shards, count, bandwidth, targets, seed, reference, kept)
-    wanted = draw_targets(task)
+    wanted, n_shards = draw_targets(task), len(shards.runs)
     masses = task.stage("masses")
-    masses.complete(len(shards.runs), partial(_masses_of, task, wanted))
-    dropped = sum(masses.load(shard, "dropped")["dropped"] for shard in range(len(shards.runs)))
-    bounds, choices, previous = [], [], None
+    masses.complete(n_shards, partial(_masses_of, task))
+    dropped = sum(masses.load(shard, "dropped")["dropped"] for shard in range(n_shards))
+    bounds, choices = [], []
     for number in range(ROUNDS):
-        choice = task.stage("choice", round=number)
-        load = partial(_load_candidates, task, masses, len(wanted.weights), previous)
-        choice.together(0, load, partial(_choose, task, wanted))
-        multipliers = choice.load(0, "multipliers")["multipliers"]
-        prices = task.stage("prices", round=number)
-        prices.complete(len(shards.runs), partial(_prices_of, masses, wanted.weights * multipliers))
-        pull = np.concatenate([prices.load(shard)["pull"] for shard in range(len(shards.runs))])
+        choice, prices = (task.stage(name, round=number) for name in ("choice", "prices"))
+        choice.complete(1, partial(_choose, task, number))
+        prices.complete(n_shards, partial(_prices_of, task, number))
+        choices.append(choice.load(0))
+        multipliers, pull = choices[-1]["multipliers"], _price(task, number)
         bounds.append(_bound(task, wanted, float(np.max(dropped)), multipliers, pull))
-        choices.append(choice.load(0, "candidates", "selected", "gains"))
-        previous = choices[-1]["candidates"], pull
     chosen = max(choices, key=lambda choice: choice["gains"].sum())
     dH = covered(task, chosen["selected"])
     coverage = float(np.minimum(1.0, np.exp(-dH)).mean())
@@ -101,24 +97,24 @@ def large_cover(
 
 
 def covered(task: DiskCover, selected: np.ndarray) -> np.ndarray:
-    """δH of every environment against the selected structures and the reference, shape [n], nats."""
-    shards, stage = task.shards, task.stage("covered")
-    x = joined([task.reference, shards.of(selected)])
-
-    def against(shard: int) -> dict[str, np.ndarray]:
-        y = shards.environments(shard)
-        dH = np.asarray(delta_entropy(y, x, bandwidth=task.bandwidth)) if len(y) else np.zeros(0)
-        return {"delta_entropy": dH}
-
-    stage.complete(len(shards.runs), against)
+    """δH of every environment against the selected structures and the known ones, shape [n], nats."""
+    shards, stage, chosen = task.shards, task.stage("covered"), task.stage("chosen")
+    chosen.keep(joined([task.known, shards.of(selected)]).arrays())
+    stage.complete(len(shards.runs), partial(_covered, shards, chosen, task.bandwidth))
     return np.concatenate([stage.load(shard)["delta_entropy"] for shard in range(len(shards.runs))])
 
 
-def _masses_of(task: DiskCover, wanted: Targets, shard: int) -> dict[str, np.ndarray]:
+def _covered(shards: Shards, chosen: Stage, bandwidth: float, shard: int) -> dict[str, np.ndarray]:
+    y, x = shards.environments(shard), kept_environments(chosen)
+    dH = np.asarray(delta_entropy(y, x, bandwidth=bandwidth)) if len(y) else np.zeros(0)
+    return {"delta_entropy": dH}
+
+
+def _masses_of(task: DiskCover, shard: int) -> dict[str, np.ndarray]:
     """Capped masses of the structures of a shard at the targets, sparse, and their greedy order."""
-    shards = task.shards
+    shards, wanted = task.shards, drawn_targets(task)
     x, number, n_structures = shards.environments(shard), shards.structure_id(shard), len(shards.runs[shard])
-    mass = structure_masses(wanted.envs, x, number, SHARD_STRUCTURES, bandwidth=task.bandwidth)
+    mass = structure_masses(wanted.envs, x, number, shards.most, bandwidth=task.bandwidth)
     mass = jnp.minimum(mass, wanted.room[None])  # one shape for every shard, so that all share their programs
     problem = _problem(DenseMasses(mass), wanted)
     order = greedy_cover(problem, size=min(task.count + len(task.kept), n_structures))
@@ -134,9 +130,14 @@ def _masses_of(task: DiskCover, wanted: Targets, shard: int) -> dict[str, np.nda
     }
 
 
-def _choose(task: DiskCover, wanted: Targets, loaded: tuple[np.ndarray, Masses]) -> dict[str, np.ndarray]:
-    """Greedy choice among the candidates, and the multipliers of its relaxation."""
-    candidates, masses = loaded
+def _choose(task: DiskCover, number: int, _: int) -> dict[str, np.ndarray]:
+    """Greedy choice among the candidates of a round, and the multipliers of its relaxation.
+
+    Masses of the candidates are divided over all devices of the process.
+    """
+    wanted, candidates = drawn_targets(task), _candidates(task, number)
+    mesh = Mesh(np.asarray(jax.local_devices()), (AXIS,))
+    masses = _divided_masses(task, len(wanted.weights), candidates, mesh)
     problem = _problem(masses, wanted)
     chosen = greedy_cover(problem, size=task.count)
     relaxation = relax(problem, make_budget(problem, size=task.count))
@@ -148,42 +149,34 @@ def _choose(task: DiskCover, wanted: Targets, loaded: tuple[np.ndarray, Masses])
     }
 
 
-def _candidates(
-    task: DiskCover, masses: Stage, n_targets: int, previous: tuple[np.ndarray, np.ndarray] | None
-) -> np.ndarray:
+def _candidates(task: DiskCover, number: int) -> np.ndarray:
     """Structures with the largest gains in the orders of their shards; later also those of highest price."""
-    if previous is not None:
-        known, price = previous[0], previous[1].copy()
+    if number:
+        known = task.stage("choice", round=number - 1).load(0, "candidates")["candidates"]
+        price = _price(task, number - 1)
         price[known] = -np.inf
         price[list(task.kept)] = -np.inf
         dearest = np.argsort(-price, kind="stable")[: task.count]
         return np.sort(np.concatenate([known, dearest[np.isfinite(price[dearest])]]))
+    masses = task.stage("masses")
     parts = [masses.load(shard, "order", "gains") for shard in range(len(task.shards.runs))]
     order, gains = (np.concatenate([part[name] for part in parts]) for name in ("order", "gains"))
     free = ~np.isin(order, task.kept)
     order, gains = order[free], gains[free]
-    room = DENSE // n_targets  # more candidates for no more memory
+    room = DENSE // len(drawn_targets(task).weights)  # more candidates for no more memory
     largest = np.argsort(-gains, kind="stable")[: max(OVERSAMPLE * task.count, room)]
     return np.sort(order[largest])
 
 
-def _load_candidates(
-    task: DiskCover,
-    masses: Stage,
-    n_targets: int,
-    previous: tuple[np.ndarray, np.ndarray] | None,
-    mesh: Mesh,
-) -> tuple[np.ndarray, Masses]:
-    """Candidates, ascending, and their masses divided over a mesh, as `_divided_masses` stores them."""
-    candidates = _candidates(task, masses, n_targets, previous)
-    return candidates, _divided_masses(task, masses, n_targets, candidates, mesh)
+def _price(task: DiskCover, number: int) -> np.ndarray:
+    """What every structure would add by the multipliers of a round, shape [S]."""
+    prices = task.stage("prices", round=number)
+    return np.concatenate([prices.load(shard)["pull"] for shard in range(len(task.shards.runs))])
 
 
-def _divided_masses(
-    task: DiskCover, masses: Stage, n_targets: int, candidates: np.ndarray, mesh: Mesh
-) -> DividedMasses:
+def _divided_masses(task: DiskCover, n_targets: int, candidates: np.ndarray, mesh: Mesh) -> DividedMasses:
     """Masses of ascending candidates: sparse where dense would take more than that and than DENSE entries."""
-    shards = range(len(task.shards.runs))
+    masses, shards = task.stage("masses"), range(len(task.shards.runs))
     lengths = np.concatenate([masses.load(shard, "lengths")["lengths"] for shard in shards])
     each = -(-len(candidates) // mesh.size)
     shares = [candidates[first * each : (first + 1) * each] for first in range(mesh.size)]
@@ -191,10 +184,9 @@ def _divided_masses(
     sparse = each * n_targets > max(DENSE // mesh.size, 2 * most)
     make, parts = partial(sparse_masses, room=most) if sparse else dense_masses, []
     for device, share in zip(mesh.devices.flat, shares, strict=True):
-        if device.process_index == jax.process_index():
-            own = np.pad(lengths[share], (0, each - len(share)))
-            with jax.default_device(device):
-                parts.append(make(*_stored(task, masses, share), own, n_targets))
+        own = np.pad(lengths[share], (0, each - len(share)))
+        with jax.default_device(device):
+            parts.append(make(*_stored(task, masses, share), own, n_targets))
     return divided(parts, mesh, len(candidates))
 
 
@@ -211,9 +203,11 @@ def _stored(task: DiskCover, masses: Stage, structures: np.ndarray) -> tuple[np.
     return np.concatenate(values), np.concatenate(target)
 
 
-def _prices_of(masses: Stage, v: np.ndarray, shard: int) -> dict[str, np.ndarray]:
+def _prices_of(task: DiskCover, number: int, shard: int) -> dict[str, np.ndarray]:
     """Σ_i v_i M_si of each structure of a shard, with capped masses."""
-    stored = masses.load(shard, "values", "target", "lengths")
+    multipliers = task.stage("choice", round=number).load(0, "multipliers")["multipliers"]
+    v = drawn_targets(task).weights * multipliers
+    stored = task.stage("masses").load(shard, "values", "target", "lengths")
     row = np.repeat(np.arange(len(stored["lengths"])), stored["lengths"])
     pull = np.bincount(row, stored["values"] * v[stored["target"]], len(stored["lengths"]))
     return {"pull": pull.astype(float)}  # of nothing, NumPy counts in integers

@@ -16,6 +16,7 @@ from quests_jax.atoms.reading import HEAD, check_input
 from quests_jax.atoms.validation import validate
 from quests_jax.atoms.writing import whole_file
 from quests_jax.base.checks import InputError, located
+from quests_jax.disk.files import Damaged
 from quests_jax.disk.work import Work, digest
 
 PLAIN = "plain.xyz"  # the unpacked file, kept in the folder of its stage
@@ -81,7 +82,8 @@ def open_frames(work: Work, file: Path, identity: str) -> Frames:
     found = stage.load(0)
     if plain != file and digest(plain) != str(found["content"]):
         plain.unlink(missing_ok=True)
-        raise stage.damaged(0)
+        stage.path(0).unlink(missing_ok=True)
+        raise Damaged(str(plain))
     return Frames(file, plain, found["places"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from quests_jax.atoms.describe import descriptor_width, get_descriptors
 from quests_jax.atoms.elements import IGNORE, check_mode, numbers_of
 from quests_jax.base.checks import InputError, located
-from quests_jax.base.environments import Environments, joined, of_structures
+from quests_jax.base.environments import Environments, from_arrays, joined, of_structures
 from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.frames import Frames, open_frames, shards_of
 from quests_jax.disk.work import Stage, Work, digest
@@ -48,6 +49,11 @@ class Shards(NamedTuple):
         """No environments, of the kind that this data set has."""
         labels = None if self.parameters["elements"] == IGNORE else np.zeros(0, np.int32)
         return Environments(np.zeros((0, self.width)), np.zeros(0, np.int32), 0, labels)
+
+    @property
+    def most(self) -> int:
+        """Most structures of a shard."""
+        return self.parameters["shard_structures"]
 
     def x(self, shard: int) -> np.ndarray:
         """Descriptors of a shard, shape [rows, d], Å⁻¹."""
@@ -128,18 +134,27 @@ def describe_file(
     runs = shards_of(frames.counts, rows=SHARD_ROWS, structures=SHARD_STRUCTURES)
     made_with = {"k": k, "cutoff": cutoff, "elements": check_mode(elements)}
     made_with |= {"species": None if species is None else list(species)}
-    parameters = {"file": identity, "shard_rows": SHARD_ROWS} | made_with
+    limits = {"shard_rows": SHARD_ROWS, "shard_structures": SHARD_STRUCTURES}
+    parameters = {"file": identity} | limits | made_with
     stage = work.stage("descriptors", parameters)
-
-    def describe(shard: int) -> dict[str, np.ndarray]:
-        structures = frames.read(runs[shard])
-        if not any(map(len, structures)):
-            return shards.nothing.arrays()
-        options = {"k": k, "cutoff": cutoff, "elements": elements, "species": species}
-        with located(file):
-            x = get_descriptors(structures, **options, first=runs[shard].start)
-        return {"x": x} | ({} if elements == IGNORE else {"elements": numbers_of(structures)})
-
     shards = Shards(frames, runs, stage, parameters)
-    stage.complete(len(runs), describe)
+    stage.complete(len(runs), partial(_describe, shards))
     return shards
+
+
+def _describe(shards: Shards, shard: int) -> dict[str, np.ndarray]:
+    """Environments of a shard."""
+    run = shards.runs[shard]
+    structures = shards.frames.read(run)
+    if not any(map(len, structures)):
+        return shards.nothing.arrays()
+    options = {name: shards.parameters[name] for name in ("k", "cutoff", "elements", "species")}
+    with located(shards.frames.file):
+        x = get_descriptors(structures, **options, first=run.start)
+    return {"x": x} | ({} if options["elements"] == IGNORE else {"elements": numbers_of(structures)})
+
+
+@lru_cache(maxsize=2)
+def kept_environments(stage: Stage) -> Environments:
+    """Environments that are the only result of a stage."""
+    return from_arrays(stage.load(0))

@@ -16,7 +16,7 @@ import numpy as np
 
 from quests_jax.base.environments import from_arrays
 from quests_jax.base.precision import follows_dtype
-from quests_jax.disk.shards import Shards
+from quests_jax.disk.shards import Shards, kept_environments
 from quests_jax.disk.work import Stage
 from quests_jax.information import (
     Estimate,
@@ -38,15 +38,17 @@ class Blocks(NamedTuple):
 
     stage: Stage
     n: int
+    rows: int  # of a block
+    group: int  # blocks gathered in one pass over the shards
 
     @property
     def number(self) -> int:
         """Number of blocks."""
-        return -(-self.n // BLOCK)
+        return -(-self.n // self.rows)
 
     def load(self, block: int, *names: str) -> dict[str, np.ndarray]:
         """Arrays x [rows, d], elements [rows] (0 where they are ignored), low [d] and high [d] of a block."""
-        group = self.stage.load(block // GROUP, *(f"{name}_{block}" for name in names))
+        group = self.stage.load(block // self.group, *(f"{name}_{block}" for name in names))
         return {name: group[f"{name}_{block}"] for name in names}
 
 
@@ -78,18 +80,20 @@ def sample_sums(shards: Shards, *, rows: int, bandwidth: float, seed: int) -> np
     wanted = np.random.default_rng(seed).integers(edges[:-1], edges[1:])
     chosen = {"rows": rows, "seed": seed}
     drawn = shards.stage.work.stage("sample", shards.parameters | chosen)
-    drawn.complete(1, lambda _: shards.some(wanted).arrays())
-    y = from_arrays(drawn.load(0))
+    if not drawn.path(0).exists():
+        drawn.keep(shards.some(wanted).arrays())
     stage = shards.stage.work.stage("sample-sums", shards.parameters | chosen | {"bandwidth": bandwidth})
-
-    def against(shard: int) -> dict[str, np.ndarray]:
-        if not len(x := shards.environments(shard)):
-            return {"p": np.zeros(rows)}
-        sums = kernel_product(y, x, np.ones((len(x), 1)), bandwidth=bandwidth)
-        return {"p": np.asarray(sums)[:, 0]}
-
-    stage.complete(len(shards.runs), against)
+    stage.complete(len(shards.runs), partial(_sample_sums, shards, drawn, bandwidth))
     return sum((stage.load(shard)["p"] for shard in range(len(shards.runs))), np.zeros(rows))
+
+
+def _sample_sums(shards: Shards, drawn: Stage, bandwidth: float, shard: int) -> dict[str, np.ndarray]:
+    """What a shard adds to the sums of a sample."""
+    y, x = kept_environments(drawn), shards.environments(shard)
+    if not len(x):
+        return {"p": np.zeros(len(y))}
+    sums = kernel_product(y, x, np.ones((len(x), 1)), bandwidth=bandwidth)
+    return {"p": np.asarray(sums)[:, 0]}
 
 
 @follows_dtype
@@ -103,35 +107,37 @@ def estimate(shards: Shards, *, rows: int, bandwidth: float, seed: int) -> tuple
 def ordered_blocks(shards: Shards) -> Blocks:
     """Order all rows, rotate them to principal axes, and cut them into blocks."""
     work, n = shards.stage.work, shards.n_environments
-    order_stage = work.stage("order", shards.parameters)
-    order_stage.complete(1, lambda _: _order(shards))
-    found = order_stage.load(0)
-    blocks = Blocks(work.stage("blocks", shards.parameters | {"block": BLOCK, "group": GROUP}), n)
-
-    def gather(group: int) -> dict[str, np.ndarray]:
-        own = found["order"][group * GROUP * BLOCK : (group + 1) * GROUP * BLOCK]
-        ascending = np.argsort(own)
-        x = np.empty((len(own), found["axes"].shape[1]))
-        envs, elements = shards.some(own[ascending]), np.zeros(len(own), np.int32)
-        x[ascending] = (np.asarray(envs.x) - found["origin"]) @ found["axes"]
-        if envs.elements is not None:
-            elements[ascending] = envs.elements
-        arrays = {}
-        for number, start in enumerate(range(0, len(own), BLOCK), start=group * GROUP):
-            rows = x[start : start + BLOCK]
-            arrays |= {
-                f"x_{number}": rows,
-                f"elements_{number}": elements[start : start + BLOCK],
-                f"low_{number}": rows.min(axis=0),
-                f"high_{number}": rows.max(axis=0),
-            }
-        return arrays
-
-    blocks.stage.complete(-(-blocks.number // GROUP), gather)
+    order = work.stage("order", shards.parameters)
+    order.complete(1, partial(_order, shards))
+    stage = work.stage("blocks", shards.parameters | {"block": BLOCK, "group": GROUP})
+    blocks = Blocks(stage, n, BLOCK, GROUP)
+    stage.complete(-(-blocks.number // GROUP), partial(_gather, shards, order, blocks))
     return blocks
 
 
-def _order(shards: Shards) -> dict[str, np.ndarray]:
+def _gather(shards: Shards, order: Stage, blocks: Blocks, group: int) -> dict[str, np.ndarray]:
+    """The blocks of a group."""
+    found, size = order.load(0), blocks.group * blocks.rows
+    own = found["order"][group * size : (group + 1) * size]
+    ascending = np.argsort(own)
+    x = np.empty((len(own), found["axes"].shape[1]))
+    envs, elements = shards.some(own[ascending]), np.zeros(len(own), np.int32)
+    x[ascending] = (np.asarray(envs.x) - found["origin"]) @ found["axes"]
+    if envs.elements is not None:
+        elements[ascending] = envs.elements
+    arrays = {}
+    for number, start in enumerate(range(0, len(own), blocks.rows), start=group * blocks.group):
+        rows = x[start : start + blocks.rows]
+        arrays |= {
+            f"x_{number}": rows,
+            f"elements_{number}": elements[start : start + blocks.rows],
+            f"low_{number}": rows.min(axis=0),
+            f"high_{number}": rows.max(axis=0),
+        }
+    return arrays
+
+
+def _order(shards: Shards, _: int) -> dict[str, np.ndarray]:
     """Principal frame of all rows, and their order by recursive splits along its first axes."""
     n, d = shards.n_environments, shards.x(0).shape[1]
     sums, products = np.zeros(d), np.zeros((d, d))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from jax.typing import ArrayLike
 from quests_jax.base.environments import Environments, from_arrays, joined
 from quests_jax.cover.bounds.sampling import sample_sizes
 from quests_jax.cover.reference import known_environments
-from quests_jax.disk.shards import Shards
+from quests_jax.disk.shards import Shards, kept_environments
 from quests_jax.disk.work import Stage
 from quests_jax.information import kernel_sum
 
@@ -36,17 +37,21 @@ class DiskCover(NamedTuple):
 
     shards: Shards
     count: int  # structures to choose
-    kept: tuple[int, ...]  # structures that stay besides; the reference holds their environments
+    kept: tuple[int, ...]  # structures that stay besides; their environments count as known
     bandwidth: float  # Å⁻¹
     targets: int
     seed: int
-    reference: Environments  # that are known already, r of them
-    reference_digest: str
+    known_digest: str
 
     def stage(self, name: str, **more: int) -> Stage:
         """The stage with results of this task, and of no other."""
-        asked = {name: value for name, value in self._asdict().items() if name not in ("shards", "reference")}
+        asked = {name: value for name, value in self._asdict().items() if name != "shards"}
         return self.shards.stage.work.stage(name, self.shards.parameters | asked | more)
+
+    @property
+    def known(self) -> Environments:
+        """Environments that are known already."""
+        return kept_environments(self.stage("known"))
 
 
 def pose_on_disk(
@@ -62,30 +67,42 @@ def pose_on_disk(
     known = joined([known_environments(reference, shards.nothing), shards.of(kept)])
     content = b"".join(np.ascontiguousarray(array).tobytes() for array in known.arrays().values())
     digest = hashlib.sha256(content).hexdigest()
-    return DiskCover(shards, count, tuple(map(int, kept)), bandwidth, targets, seed, known, digest)
+    task = DiskCover(shards, count, tuple(map(int, kept)), bandwidth, targets, seed, digest)
+    task.stage("known").keep(known.arrays())
+    return task
 
 
 def draw_targets(task: DiskCover) -> Targets:
     """A random sample without replacement from each structure, in proportion to its size, at least one."""
-    shards, counts = task.shards, task.shards.counts
-    size = sample_sizes(counts, task.targets)
-
-    def draw(shard: int) -> dict[str, np.ndarray]:
-        own, number = size[shards.runs[shard]], shards.structure_id(shard)
-        random = np.random.default_rng([task.seed, shard]).random(len(number))
-        order = np.lexsort((random, number))
-        first = np.searchsorted(number, number)  # number of the first row of the same structure
-        picked = np.sort(order[np.arange(len(number)) - first < own[number]])
-        atoms, envs = counts[shards.runs[shard]], shards.environments(shard).take(picked)
-        room = np.ones(len(envs))
-        if len(task.reference) and len(envs):
-            reached = np.asarray(kernel_sum(envs, task.reference, bandwidth=task.bandwidth))
-            room = np.maximum(1.0 - reached, 0.0)
-        return envs.arrays() | {"weights": (atoms / np.maximum(own, 1))[number[picked]], "room": room}
-
     stage = task.stage("targets")
-    stage.complete(len(shards.runs), draw)
-    parts = [stage.load(shard) for shard in range(len(shards.runs))]
+    stage.complete(len(task.shards.runs), partial(_draw, task))
+    return drawn_targets(task)
+
+
+def drawn_targets(task: DiskCover) -> Targets:
+    """The targets of a task, which have been drawn."""
+    envs, weights, room = _drawn(task.stage("targets"), len(task.shards.runs))
+    return Targets(envs, weights, room, sample_sizes(task.shards.counts, task.targets))
+
+
+@lru_cache(maxsize=2)
+def _drawn(stage: Stage, n_shards: int) -> tuple[Environments, np.ndarray, np.ndarray]:
+    parts = [stage.load(shard) for shard in range(n_shards)]
     weights, room = (np.concatenate([part[name] for part in parts]) for name in ("weights", "room"))
-    envs = joined([shards.nothing, *(from_arrays(part) for part in parts)])
-    return Targets(envs, weights, room, size)
+    return joined([from_arrays(part) for part in parts]), weights, room
+
+
+def _draw(task: DiskCover, shard: int) -> dict[str, np.ndarray]:
+    """Targets of a shard, with the weight of each and what the known environments leave to cover of it."""
+    shards, known = task.shards, task.known
+    run, number = shards.runs[shard], shards.structure_id(shard)
+    own = sample_sizes(shards.counts, task.targets)[run.start : run.stop]
+    random = np.random.default_rng([task.seed, shard]).random(len(number))
+    order = np.lexsort((random, number))
+    first = np.searchsorted(number, number)  # number of the first row of the same structure
+    picked = np.sort(order[np.arange(len(number)) - first < own[number]])
+    atoms, envs = shards.counts[run.start : run.stop], shards.environments(shard).take(picked)
+    room = np.ones(len(envs))
+    if len(known) and len(envs):
+        room = np.maximum(1.0 - np.asarray(kernel_sum(envs, known, bandwidth=task.bandwidth)), 0.0)
+    return envs.arrays() | {"weights": (atoms / np.maximum(own, 1))[number[picked]], "room": room}

@@ -12,7 +12,6 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
-import quests_jax.disk.processes as processes
 import quests_jax.disk.shards as dataset
 import quests_jax.disk.sums as sums
 from quests_jax.cli import main
@@ -24,7 +23,6 @@ HERE = Path(__file__)
 def small_shards() -> None:
     dataset.SHARD_ROWS, dataset.SHARD_STRUCTURES = ROWS, STRUCTURES
     sums.BLOCK, sums.GROUP = BLOCK, GROUP
-    processes.LOST = 12.0
 
 
 def crystals(n: int, *, atoms: int = 4) -> list[Atoms]:

@@ -14,7 +14,7 @@ KILLS = 6
 
 
 def results(folder: Path) -> set[Path]:
-    return set(folder.glob("work/*/0*.npz"))
+    return set(folder.glob("work/*/0*.arrays"))
 
 
 def test_kills_change_nothing(undisturbed: Path, tmp_path: Path) -> None:
@@ -37,9 +37,9 @@ def test_kills_change_nothing(undisturbed: Path, tmp_path: Path) -> None:
 
 
 def test_damage_is_named_on_the_way_to_the_same_answer(undisturbed: Path) -> None:
-    shard = sorted(undisturbed.glob("work/descriptors-*/0*.npz"))[2]
+    shard = sorted(undisturbed.glob("work/descriptors-*/0*.arrays"))[2]
     shard.write_bytes(shard.read_bytes()[:1000])
-    for stale in undisturbed.glob("work/covered-*/*.npz"):
+    for stale in undisturbed.glob("work/covered-*/*.arrays"):
         stale.unlink()
     again = subprocess.run(
         command(undisturbed, "again.json"),

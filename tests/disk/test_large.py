@@ -24,7 +24,6 @@ from quests_jax.disk import (
     describe_file,
     estimate,
     large_cover,
-    processes,
     self_sums,
     sums,
 )
@@ -44,7 +43,6 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
         (dataset, "SHARD_STRUCTURES"),
         (sums, "BLOCK"),
         (sums, "GROUP"),
-        (processes, "LOST"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name))
     small_shards()
@@ -217,13 +215,12 @@ qj.write(folder / "data.xyz", crystals(24, atoms=8))
 shards = describe_file(Work(folder / "work"), folder / "data.xyz", k=32, cutoff=5.0)
 task = pose_on_disk(shards, 3, h, 300, 0, None)
 wanted = draw_targets(task)
-stage = task.stage("masses")
-stage.complete(len(shards.runs), partial(covers._masses_of, task, wanted))
+task.stage("masses").complete(len(shards.runs), partial(covers._masses_of, task))
 envs, n = qj.environments(qj.read(folder / "data.xyz")), len(wanted.weights)
 whole = qj.information.structure_masses(wanted.x, envs.x, envs.structure_id, 24, bandwidth=h)
 for kind, most in ((DenseMasses, 10**9), (SparseMasses, 0)):
     covers.DENSE = most
-    masses = covers._divided_masses(task, stage, n, candidates, Mesh(np.asarray(jax.devices()), (AXIS,)))
+    masses = covers._divided_masses(task, n, candidates, Mesh(np.asarray(jax.devices()), (AXIS,)))
     assert isinstance(masses.parts, kind) and masses.mesh.size == 3
     np.testing.assert_allclose(masses.columns(np.arange(n)), np.minimum(whole, 1)[candidates], atol=1e-6)
 """
