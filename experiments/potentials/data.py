@@ -23,7 +23,7 @@ class DataSet:
     name: str
     elements: tuple[int, ...]
     cutoff: float  # of the symmetry functions, in Å
-    train: str
+    train: str  # several files are joined by "+"
     inside: str | None = None  # the test in distribution; every fifth structure of `train` where None
     outside: tuple[str, ...] = ()  # files out of distribution
     without: tuple[
@@ -90,7 +90,8 @@ def environments(part: Part) -> qj.Environments:
 @lru_cache(maxsize=8)
 def _described(folder: Path, name: str, elements: tuple[int, ...], cutoff: float, most: int) -> Part:
     """At most so many structures of a file, evenly spaced."""
-    structures = qj.read(folder / f"{name}.xyz.gz" if name else bundled())
+    files = [folder / f"{part}.xyz.gz" for part in name.split("+")] if name else [bundled()]
+    structures = [atoms for file in files for atoms in qj.read(file)]
     if len(structures) > most:
         structures = [structures[i] for i in np.linspace(0, len(structures) - 1, most).astype(int)]
     envs = qj.environments(structures)

@@ -9,6 +9,7 @@ from quests_jax.cover.objectives.objective import Objective
 from quests_jax.cover.prefixes import Prefixes, prefix_metrics
 from quests_jax.cover.problem import CoverProblem, cover_problem, coverage, distinct_weights, mass
 from quests_jax.cover.quota import Quota, make_quota
+from quests_jax.cover.rules.balanced import balanced, balanced_problem
 from quests_jax.cover.rules.msc import msc
 from quests_jax.cover.rules.pareto import pareto_msc
 from quests_jax.cover.selection import Selection, knee
@@ -33,6 +34,8 @@ __all__ = [
     "Selection",
     "atom_budget",
     "atom_costs",
+    "balanced",
+    "balanced_problem",
     "certify",
     "cost_budget",
     "cover_problem",

@@ -14,6 +14,7 @@ from quests_jax.base.sizes import Size
 from quests_jax.cover.budget import Budget, budget_of_choice
 from quests_jax.cover.posing import Posed, pose
 from quests_jax.cover.problem import CoverProblem, distinct_weights
+from quests_jax.cover.rules.balanced import balanced
 from quests_jax.cover.rules.baselines import (
     facility_location,
     farthest_point,
@@ -116,6 +117,13 @@ RULES: dict[str, Rule] = {
     "diversity": Rule(
         CoverRule(greedy_cover, distinct=True),
         "greedy set cover in which rare environments count as much as common ones",
+        nested=True,
+        budgeted=True,
+        complements=True,
+    ),
+    "balanced": Rule(
+        balanced,
+        "greedy set cover of distinct environments and of whole structures: forces and energies",
         nested=True,
         budgeted=True,
         complements=True,

@@ -1,0 +1,211 @@
+"""Gaussian approximation potentials trained on choices of equal numbers of atoms: see GAP.md.
+
+A potential is a sum of a two-body term and SOAP, fitted by `gap_fit` of the package quippy-ase [bartok:10,
+bartok:13], which lives in an environment of its own:
+
+    python -m venv FOLDER && FOLDER/bin/pip install quippy-ase
+    python experiments/potentials/gap.py --gap FOLDER/bin/python     # goes on where it was stopped
+    python experiments/potentials/gap.py --summary                   # the tables, from the stored fits
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ase.io
+import jax
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from data import DataSet, Part, environments, split, take
+from gap_sets import GAP_SETS
+from gap_tables import tables
+from ridge import fit_shifts
+from study import HELD_OUT
+
+import quests_jax as qj
+from quests_jax.base.versions import versions
+from quests_jax.cover import atom_budget
+from quests_jax.cover.rules.registry import RULES
+from quests_jax.output.files import write_json
+
+jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+METHODS = ("random", "balanced", "msc", "cover")
+SIZE = 0.1  # share of the atoms
+SEEDS = 3
+BULK, TAIL = 0.99, 0.999
+PAIRS = (
+    "distance_2b cutoff={cutoff} covariance_type=ard_se delta=1.0 theta_uniform=1.0 n_sparse=15 "
+    "sparse_method=uniform"
+)
+SOAP = (
+    "soap l_max=4 n_max=8 atom_sigma=0.5 cutoff={cutoff} zeta=4 delta=0.3 n_sparse={sparse} "
+    "sparse_method=cur_points covariance_type=dot_product"
+)
+SPARSE = 300  # environments of the sparse set, of each element
+SIGMA = "default_sigma={0.002 0.1 0.0 0.0}"  # eV per atom, eV/Å
+PREDICT = Path(__file__).parent / "gap_predict.py"
+
+
+class Case(NamedTuple):
+    """What is fitted and tested."""
+
+    data: DataSet
+    train: list[Atoms]
+    tests: dict[str, list[Atoms]]
+    shifts: np.ndarray  # energy of an atom of each element, eV
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fit what has no result yet, or say what the results are."""
+    options = _parse(arguments)
+    results = json.loads(options.output.read_text()) if options.output.exists() else {"rows": []}
+    if not options.summary:
+        results |= {"size": SIZE, "sparse": SPARSE, "sigma": SIGMA, "versions": versions()}
+        for data in GAP_SETS:
+            if options.only and data.name not in options.only:
+                continue
+            for row in _rows(data, results["rows"], options):
+                results["rows"].append(row)
+                write_json(options.output, results)
+                print(json.dumps(row), file=sys.stderr, flush=True)
+            jax.clear_caches()
+    if not results["rows"]:
+        sys.exit(f"{options.output}: no results yet; run without --summary first.")
+    print(tables(results["rows"]))
+    return 0
+
+
+def _rows(data: DataSet, done: list[dict[str, Any]], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The rows of a data set that are not there yet."""
+    there = {(row["data"], row["method"], row["seed"]) for row in done}
+    wanted = [(seed, method) for seed in range(options.seeds) for method in METHODS]
+    missing = [pair for pair in wanted if (data.name, pair[1], pair[0]) not in there]
+    if not missing:
+        return
+    train, tests = split(data, lambda name, most: _read(options.data, name, most))
+    for seed, method in missing:
+        pool = _pool(train, seed)
+        selected = choose(environments(pool), method, seed)
+        chosen = [pool.structures[i] for i in selected]
+        case = Case(
+            data,
+            chosen,
+            {name: part.structures for name, part in tests.items()},
+            fit_shifts(train.structures, data.elements),
+        )
+        start = time.perf_counter()
+        found = fit_and_test(case, options.gap)
+        row = {"data": data.name, "method": method, "seed": seed, "structures": len(chosen)}
+        row |= {"atoms": sum(map(len, chosen)), "tests": found}
+        yield row | {"seconds": round(time.perf_counter() - start, 1)}
+
+
+def choose(envs: qj.Environments, method: str, seed: int) -> np.ndarray:
+    """Structures by a rule that knows what they cost, within SIZE of the atoms."""
+    drawn = {"key": jax.random.key(seed)} if RULES[method].seeded else {}
+    budget = atom_budget(envs, SIZE)
+    return RULES[method].choose(envs, budget=budget, bandwidth=qj.DEFAULT_BANDWIDTH, **drawn).selected
+
+
+def fit_and_test(case: Case, python: Path) -> dict[str, dict[str, float]]:
+    """Fit a potential in a folder of its own; errors of every test."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _write(folder / "train.xyz", case.train)
+        for test, structures in case.tests.items():
+            _write(folder / f"{test}.xyz", structures)
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        fit = [str(python.parent / "gap_fit"), *_arguments(case)]
+        _run(fit, folder, environment)
+        _run([str(python), str(PREDICT), *case.tests], folder, environment)
+        return {test: errors(structures, folder / f"{test}.npz") for test, structures in case.tests.items()}
+
+
+def errors(structures: Sequence[Atoms], file: Path) -> dict[str, float]:
+    """Root mean square errors of energies (meV per atom) and forces (eV/Å), all and those of the tail."""
+    found = np.load(file)
+    atoms = np.array([len(one) for one in structures])
+    energies = np.array([one.get_potential_energy() for one in structures])
+    forces = np.concatenate([one.get_forces() for one in structures])
+    norm = np.linalg.norm(forces, axis=1)
+    wrong = found["forces"] - forces
+    rms = {
+        "energy_rmse": 1e3 * (found["energies"] - energies) / atoms,
+        "force_rmse": wrong,
+        "force_rmse_tail": wrong[norm >= np.quantile(norm, BULK)],
+    }
+    return {key: float(f"{np.sqrt(np.mean(value**2)):.5g}") for key, value in rms.items()}
+
+
+def _arguments(case: Case) -> list[str]:
+    cutoff = case.data.cutoff
+    terms = f"{PAIRS.format(cutoff=cutoff)} : {SOAP.format(cutoff=cutoff, sparse=SPARSE)}"
+    shifts = zip(case.data.elements, case.shifts, strict=True)
+    e0 = ":".join(f"{chemical_symbols[z]}:{shift:.6f}" for z, shift in shifts)
+    names = ["energy_parameter_name=energy_dft", "force_parameter_name=forces_dft", f"e0={{{e0}}}"]
+    return ["at_file=train.xyz", f"gap={{{terms}}}", SIGMA, *names, "gp_file=gap.xml", "sparse_jitter=1e-8"]
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+
+
+def _write(file: Path, structures: Sequence[Atoms]) -> None:
+    """Positions, cells, energies and forces, under names that no reader takes for its own."""
+    ase.io.write(file, [_labelled(atoms) for atoms in structures], format="extxyz")
+
+
+def _labelled(atoms: Atoms) -> Atoms:
+    copy = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    copy.info["energy_dft"] = atoms.get_potential_energy()
+    copy.arrays["forces_dft"] = atoms.get_forces()
+    return copy
+
+
+def _pool(train: Part, seed: int) -> Part:
+    """Four fifths of the training structures, drawn by the seed, as in the study of the linear model."""
+    order = np.random.default_rng(seed).permutation(len(train.structures))
+    return take(train, np.sort(np.delete(order, np.s_[::HELD_OUT])))
+
+
+def _read(folder: Path, name: str, most: int) -> Part:
+    """At most so many structures of some files, evenly spaced, with their environments."""
+    files = [folder / f"{part}.xyz.gz" for part in name.split("+")]
+    structures = [atoms for file in files for atoms in qj.read(file)]
+    if len(structures) > most:
+        structures = [structures[i] for i in np.linspace(0, len(structures) - 1, most).astype(int)]
+    envs = qj.environments(structures)
+    x = np.split(np.asarray(envs.x), np.cumsum(envs.counts)[:-1])
+    return Part(structures, [None] * len(structures), x)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--gap", type=Path, help="Python of the environment with quippy-ase")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="number of pools")
+    parser.add_argument("--only", action="append", help="name of a data set; may be repeated")
+    parser.add_argument("--summary", action="store_true", help="tables of the stored fits")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "gap_results.json")
+    options = parser.parse_args(arguments)
+    if options.gap is None and not options.summary:
+        parser.error("name the Python of an environment with quippy-ase with --gap, or ask for --summary.")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

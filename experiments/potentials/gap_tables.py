@@ -1,0 +1,94 @@
+"""Tables of the study with Gaussian approximation potentials: ratios to random choices of as many atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gap_sets import SEEN
+from scipy.stats import t as student
+
+KEYS = {"force_rmse": "forces", "energy_rmse": "energies", "force_rmse_tail": "tail"}
+Rows = Sequence[dict[str, Any]]
+
+
+def tables(rows: Rows) -> str:
+    """Means over data sets, then each data set."""
+    parts = []
+    for title, names in _halves(rows).items():
+        parts.append(f"**{title}: {', '.join(names)}**\n\n{_means(rows, names)}")
+    return "\n\n".join([*parts, _each(rows)])
+
+
+def ratios(rows: Rows, data: str, method: str, key: str, inside: bool) -> list[float]:
+    """ln of the error over that of random choices, seed by seed, averaged over the tests.
+
+    Random choices: the geometric mean over the seeds.
+    """
+    chance, own = _logs(rows, data, "random", key, inside), _logs(rows, data, method, key, inside)
+    if not chance or not own:
+        return []
+    middle = np.mean(list(chance.values()), axis=0)
+    return [float(np.mean(np.array(value) - middle)) for value in own.values()]
+
+
+def _logs(rows: Rows, data: str, method: str, key: str, inside: bool) -> dict[int, list[float]]:
+    """By seed, ln of the error of each test."""
+    return {
+        row["seed"]: values
+        for row in rows
+        if row["data"] == data and row["method"] == method
+        if (values := [np.log(test[key]) for name, test in row["tests"].items() if (name == "in") == inside])
+    }
+
+
+def _halves(rows: Rows) -> dict[str, list[str]]:
+    names = list(dict.fromkeys(row["data"] for row in rows))
+    return {
+        "Data sets without a part in the design": [name for name in names if name not in SEEN],
+        "All data sets": names,
+    }
+
+
+def _means(rows: Rows, names: Sequence[str]) -> str:
+    methods = [name for name in dict.fromkeys(row["method"] for row in rows) if name != "random"]
+    heads = [f"{name}, {where}" for where in ("in", "out") for name in KEYS.values()]
+    lines = [f"| rule | {' | '.join(heads)} |", "| --- |" + " --- |" * len(heads)]
+    for method in methods:
+        cells = []
+        for inside in (True, False):
+            for key in KEYS:
+                each = [
+                    np.mean(found) for name in names if (found := ratios(rows, name, method, key, inside))
+                ]
+                cells.append(interval(each))
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def interval(logs: Sequence[float]) -> str:
+    """Geometric mean with the 95 % interval of the mean, by Student's t."""
+    if not logs:
+        return "-"
+    middle = float(np.mean(logs))
+    if len(logs) == 1:
+        return f"{np.exp(middle):.2f}"
+    half = student.ppf(0.975, len(logs) - 1) * np.std(logs, ddof=1) / np.sqrt(len(logs))
+    return f"{np.exp(middle):.2f} [{np.exp(middle - half):.2f}, {np.exp(middle + half):.2f}]"
+
+
+def _each(rows: Rows) -> str:
+    heads = [f"{name}, {where}" for where in ("in", "out") for name in KEYS.values()]
+    lines = [
+        f"| data set | rule | seeds | {' | '.join(heads)} |",
+        "| --- | --- | --- |" + " --- |" * len(heads),
+    ]
+    for data in dict.fromkeys(row["data"] for row in rows):
+        for method in dict.fromkeys(row["method"] for row in rows if row["data"] == data):
+            if method == "random":
+                continue
+            found = [ratios(rows, data, method, key, inside) for inside in (True, False) for key in KEYS]
+            cells = [interval(logs) for logs in found]
+            lines.append(f"| {data} | {method} | {len(found[0])} | {' | '.join(cells)} |")
+    return "\n".join(lines)
