@@ -1,4 +1,4 @@
-"""Energies and forces of a fitted potential, for the environment that has quippy-ase: TEST.xyz to TEST.npz."""
+"""Energies and forces of a fitted potential, where quippy-ase is installed: TEST.xyz to TEST.npz."""
 
 from __future__ import annotations
 
