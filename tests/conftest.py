@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # All processes of a run, those that tests start and later runs share compiled programs.
 PROGRAMS = Path(__file__).resolve().parents[1] / ".jax_cache"
@@ -16,11 +17,27 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(PROGRAMS))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA logs a false alarm for every program it loads
+# Most programs of the tests run once, on little data: to compile them takes longer than to run them. These
+# flags make it four times as fast; `XLA_FLAGS= make test` compiles like a user.
+QUICK = {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
+FULL = {
+    "xla_backend_optimization_level": 3,
+    "xla_cpu_use_fusion_emitters": True,
+    "xla_cpu_parallel_codegen_split_count": 32,
+}
+os.environ.setdefault(
+    "XLA_FLAGS", " ".join(f"--{name}={str(value).lower()}" for name, value in QUICK.items())
+)
 os.environ["QUESTS_JAX_CACHE"] = ""  # the command line neither reads nor fills the user's cache
 
 import hypothesis
 import jax
 import pytest
+from jax._src import compiler
 from jax._src.lru_cache import LRUCache
 
 jax.config.update("jax_enable_x64", True)  # test_precision.py has it off
@@ -115,6 +132,26 @@ def _write_at_once(self: LRUCache, key: str, value: bytes) -> None:
 
 
 LRUCache.put = _write_at_once
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _optimised(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Compile the programs of modules with the mark `optimised` like those of a user."""
+    if request.node.get_closest_marker("optimised") is None:
+        yield
+        return
+    usual = compiler.get_compile_options
+
+    def options(*args: Any, **kwargs: Any) -> Any:
+        found = usual(*args, **kwargs)
+        found.env_option_overrides = [*found.env_option_overrides, *FULL.items()]
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "get_compile_options", options)
+        jax.clear_caches()
+        yield
+    jax.clear_caches()
 
 
 @pytest.fixture(autouse=True, scope="module")

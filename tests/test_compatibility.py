@@ -14,6 +14,8 @@ from packaging.requirements import Requirement
 
 from quests_jax.base import versions as compatibility
 
+pytestmark = pytest.mark.optimised
+
 
 @pytest.mark.parametrize(("dtype", "rows"), [("float64", 16_385), ("float32", 32_769)])
 def test_compiled_squared_distances_of_images_agree_with_numpy(dtype: str, rows: int) -> None:

@@ -227,7 +227,8 @@ for kind, most in ((DenseMasses, 10**9), (SparseMasses, 0)):
 
 
 def test_candidates_are_divided_though_some_devices_get_none(tmp_path: Path) -> None:
-    forced = {"XLA_FLAGS": "--xla_force_host_platform_device_count=3", "JAX_PLATFORMS": "cpu"}
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=3"
+    forced = {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     forced["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE.parents[2])])
     program = [sys.executable, "-c", SHARES, str(tmp_path)]
     done = subprocess.run(program, env=os.environ | forced, capture_output=True, text=True)

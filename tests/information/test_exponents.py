@@ -8,6 +8,8 @@ import pytest
 
 from quests_jax.information.sums import exponents as ex
 
+pytestmark = pytest.mark.optimised
+
 ALLOWED = {np.float32: 2e-5, np.float64: 2e-12}
 WAYS = {
     "differences": lambda y, x, center, radius, h: ex.difference_exponents(y, x, h),

@@ -20,6 +20,8 @@ from quests_jax.information import (
 )
 from quests_jax.information import structure_masses as masses_of
 
+pytestmark = pytest.mark.optimised
+
 H = 0.015
 ROUNDING = {np.float64: 2e-12, np.float32: 2e-5}
 EXTENTS = (10.0, 470.0, 6700.0, 1e4)

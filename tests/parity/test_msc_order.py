@@ -9,6 +9,8 @@ import pytest
 from quests_jax.atoms import environments, read
 from quests_jax.cover import msc
 
+pytestmark = pytest.mark.optimised
+
 FILES = [
     "carbon_GAP20/Amorphous_Surfaces",
     "carbon_GAP20/Crystalline_Bulk",

@@ -14,6 +14,8 @@ from quests_jax.atoms.describe import get_descriptors
 from quests_jax.atoms.neighbors import find_pairs, nearest
 from quests_jax.information import delta_entropy, diversity, entropy
 
+pytestmark = pytest.mark.optimised
+
 TOLERANCE = {"rtol": 0, "atol": 1e-8}
 
 

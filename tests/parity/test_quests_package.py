@@ -15,6 +15,8 @@ from quests_jax.atoms.neighbors import find_pairs, nearest
 from quests_jax.atoms.reading import read
 from quests_jax.information import delta_entropy, diversity, entropy
 
+pytestmark = pytest.mark.optimised
+
 pytestmark = pytest.mark.filterwarnings("ignore")  # of numba, while it compiles QUESTS
 FILES = ["Crystalline_Bulk", "Diamond", "Amorphous_Surfaces", "Nanotubes", "Dimer", "Single_Atom", "Liquid"]
 

@@ -18,6 +18,8 @@ from quests_jax.atoms.neighbors import find_pairs, nearest
 from quests_jax.atoms.reading import read
 from quests_jax.information import diversity, entropy
 
+pytestmark = pytest.mark.optimised
+
 # Environments with a tie at k = 32 within 5 Å.
 TIES = {
     "carbon_GAP20/Crystalline_Bulk": 76,
