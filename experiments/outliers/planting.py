@@ -24,14 +24,16 @@ def kinds() -> dict[str, float]:
 
 def displaced(structures: list, distance: float, rng: np.random.Generator) -> np.ndarray:
     """Environments of moved atoms, one in each of some structures; their neighbors are not planted."""
-    rows = []
+    moved, rows, atoms_before = [], [], 0
     for s in rng.permutation(len(structures))[:PLANTED]:
         atoms = structures[s].copy()
         i = int(rng.integers(len(atoms)))
         direction = rng.normal(size=3)
         atoms.positions[i] += distance * direction / np.linalg.norm(direction)
-        rows.append(qj.get_descriptors([atoms])[i])
-    return np.array(rows)
+        moved.append(atoms)
+        rows.append(atoms_before + i)
+        atoms_before += len(atoms)
+    return qj.get_descriptors(moved)[rows]
 
 
 def found(envs: qj.Environments, planted: np.ndarray) -> dict[str, Any]:

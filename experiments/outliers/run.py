@@ -50,12 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.output.parent.mkdir(exist_ok=True)
     sets = _smoke() if options.smoke else {name: qj.read(options.data / f"{name}.xyz.gz") for name in FILES}
     envs = {name: qj.environments(structures) for name, structures in sets.items()}
+    n_draws = 1 if options.smoke else DRAWS
     rows = []
     for name, other in zip(sets, [*sets][1:] + [*sets][:1], strict=True):
         foreign, row = np.asarray(envs[other].x), {"file": name}
         for kind, distance in kinds().items():
             draws = []
-            for draw in range(DRAWS):
+            for draw in range(n_draws):
                 rng = np.random.default_rng([SEED, draw])
                 planted = (
                     displaced(sets[name], distance, rng)
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             row[kind] = jax.tree.map(lambda *of: float(np.mean(of)), *draws)
         rows.append(row)
         print(name, file=sys.stderr, flush=True)
-    results = {"smoke": options.smoke, "seed": SEED, "planted": PLANTED, "top": TOP, "draws": DRAWS}
+    results = {"smoke": options.smoke, "seed": SEED, "planted": PLANTED, "top": TOP, "draws": n_draws}
     results |= {"parameters": {"k": 32, "cutoff": 5.0, "bandwidth": qj.DEFAULT_BANDWIDTH}, "dtype": "float64"}
     results |= {"device": jax.default_backend(), "versions": versions(), "rows": rows}
     options.output.write_text(json.dumps(plain(results), indent=1) + "\n", encoding="utf-8")

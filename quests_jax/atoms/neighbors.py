@@ -100,12 +100,13 @@ def find_pairs(
     search = Search()
     reach = np.full(len(structures), cutoff) if k is None else _reach(structures, k, cutoff)
     found = [search.pairs(atoms, radius) for atoms, radius in zip(structures, reach, strict=True)]
-    pairs = _together(structures, found, first)
+    counts = np.array([len(atoms) for atoms in structures], int)
+    pairs = _together(counts, found, first)
     if k is not None:
-        short = _short(structures, reach, cutoff, pairs, k)
+        short = _short(counts, reach, cutoff, pairs, k)
         for number in short:
             found[number] = search.pairs(structures[number], cutoff)
-        pairs = _together(structures, found, first) if len(short) else pairs
+        pairs = _together(counts, found, first) if len(short) else pairs
     return pairs
 
 
@@ -217,16 +218,14 @@ def _reach(structures: Sequence[ase.Atoms], k: int, cutoff: float) -> np.ndarray
     return np.minimum(np.cbrt(3 / (4 * np.pi) * SPARE * k * volume), cutoff)
 
 
-def _short(
-    structures: Sequence[ase.Atoms], reach: np.ndarray, cutoff: float, pairs: Pairs, k: int
-) -> np.ndarray:
+def _short(counts: np.ndarray, reach: np.ndarray, cutoff: float, pairs: Pairs, k: int) -> np.ndarray:
     """Structures where an atom has fewer than k neighbors surely within a reach that is below the cutoff.
 
     k neighbors nearer than the reach by more than the tolerance: all that tie with them are within it.
     """
     if (reach == cutoff).all():
         return np.zeros(0, int)
-    structure = np.repeat(np.arange(len(structures)), [len(atoms) for atoms in structures])
+    structure = np.repeat(np.arange(len(counts)), counts)
     inside = pairs.distance < reach[structure[pairs.center]] - 2 * TIE_TOLERANCE
     count = np.bincount(pairs.center[inside], minlength=pairs.n_atoms)
     return np.unique(structure[(count < k) & (reach[structure] < cutoff)])
@@ -243,9 +242,8 @@ def _refuse(found: Sequence[Sequence[np.ndarray]], first: int) -> NoReturn:
     )
 
 
-def _together(structures: Sequence[ase.Atoms], found: Sequence[Sequence[np.ndarray]], first: int) -> Pairs:
-    """Pairs of all structures from both of their ends, atoms numbered through."""
-    counts = np.array([len(atoms) for atoms in structures], int)
+def _together(counts: np.ndarray, found: Sequence[Sequence[np.ndarray]], first: int) -> Pairs:
+    """Pairs of structures of so many atoms from both of their ends, atoms numbered through."""
     length = [len(distance) for *_, distance in found]
     pair, shift, vector, distance = (np.concatenate(column) for column in zip(NO_PAIRS, *found, strict=True))
     if len(distance) and distance.min() < CLOSEST_APPROACH:

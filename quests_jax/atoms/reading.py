@@ -21,7 +21,7 @@ def read(path: str | os.PathLike[str], *, check: bool = True) -> list[ase.Atoms]
     """Read every structure of a file in any format ASE knows, packed by gzip, xz or bzip2 or not.
 
     A file is recognised by its content first and by its name second. The name is the name: `POSCAR@300K`
-    is that     file. What is read is read whole: text that belongs to no structure is an error.
+    is that file. What is read is read whole: text that belongs to no structure is an error.
 
     Args:
       path: the file.
@@ -50,7 +50,15 @@ def read(path: str | os.PathLike[str], *, check: bool = True) -> list[ase.Atoms]
     if check:
         with located(path):
             validate(structures)
-    _warn_of_notes(path, structures)
+    sources = map(source_of, structures)
+    notes = (
+        f"{path}: structure {number}: {note}."
+        for number, source in enumerate(sources)
+        for note in (source.notes if source is not None else ())
+        if note.startswith("the ")
+    )
+    if (first := next(notes, None)) is not None:
+        warnings.warn(first, stacklevel=2)
     return structures
 
 
@@ -69,12 +77,3 @@ def check_input(path: Path) -> None:
             pass
     except OSError as error:
         raise InputError(f"{str(path)[:200]}: cannot be opened ({error.strerror}); check the path.") from None
-
-
-def _warn_of_notes(path: Path, structures: list[ase.Atoms]) -> None:
-    for number, atoms in enumerate(structures):
-        source = source_of(atoms)
-        for note in source.notes if source is not None else ():
-            if note.startswith("the "):
-                warnings.warn(f"{path}: structure {number}: {note}.", stacklevel=3)
-                return

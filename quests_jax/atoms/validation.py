@@ -24,9 +24,10 @@ def check_structures(structures: Sequence[ase.Atoms]) -> list[ase.Atoms]:
         raise InputError(
             f"expected structures, got the name {str(structures)!r}; read the file with `read` first."
         )
-    if _is_pymatgen(structures) or not isinstance(structures, Iterable):
-        advice = CONVERT if _is_pymatgen(structures) else "give ase.Atoms"
-        raise InputError(f"expected a list of structures, got {_kind(structures)}; {advice}.")
+    if not isinstance(structures, (list, tuple)):
+        if _is_pymatgen(structures) or not isinstance(structures, Iterable):
+            advice = CONVERT if _is_pymatgen(structures) else "give ase.Atoms"
+            raise InputError(f"expected a list of structures, got {_kind(structures)}; {advice}.")
     structures = list(structures)
     if not structures:
         raise InputError("no structures; give at least one.")
@@ -62,7 +63,8 @@ def find_flaws(structures: Sequence[ase.Atoms]) -> dict[int, str]:
 
 def _flawed(structures: Sequence[ase.Atoms]) -> np.ndarray:
     """Whether the positions or the cell of each structure cannot be a structure's."""
-    flawed = _flawed_cells(structures)
+    cells = np.array([atoms.cell.array for atoms in structures])
+    flawed = _flawed_cells(cells, np.array([atoms.pbc for atoms in structures]))
     positions = np.concatenate([atoms.positions for atoms in structures])
     numbers = np.concatenate([atoms.numbers for atoms in structures])
     sound = (np.abs(positions) <= FARTHEST).all(axis=1)  # false for NaN
@@ -79,10 +81,8 @@ def _is_pymatgen(given: object) -> bool:
     return type(given).__module__.startswith("pymatgen")
 
 
-def _flawed_cells(structures: Sequence[ase.Atoms]) -> np.ndarray:
-    """Whether each cell is not finite, beyond `FARTHEST`, or flatter than `SMALLEST_HEIGHT`."""
-    cells = np.array([atoms.cell.array for atoms in structures])
-    periodic = np.array([atoms.pbc for atoms in structures])
+def _flawed_cells(cells: np.ndarray, periodic: np.ndarray) -> np.ndarray:
+    """Whether each cell [S, 3, 3] is not finite, beyond `FARTHEST`, or flatter than `SMALLEST_HEIGHT`."""
     flawed = np.zeros(len(cells), bool)
     flawed[~(np.abs(cells) <= FARTHEST).all(axis=(1, 2))] = True
     for pattern in np.unique(periodic, axis=0):

@@ -129,12 +129,13 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
     if run.work is not None:
         return _compress_on_disk(run, files, run.work, reference, asked)
     given = run.read(files, check=False)  # what is described is checked
-    division = _divided(given, asked)
+    division, cost, groups = _asked_of(given, asked)
+    amount = Amount(asked.size, asked.atoms, asked.budget, cost, asked.coverage, asked.min_gain)
     with located(given.name):
-        amount = _amount(given, asked, division).resolved(len(division.pool))
+        amount = amount.resolved(len(division.pool))
     known = None if reference is None else run.load(reference).envs
     data = run.describe(given.some(division.remaining))
-    advise(files, len(data.x), "-m cover --work FOLDER")
+    advise(files, len(data.envs), "-m cover --work FOLDER")
     run.judge_bandwidth(data.envs)
     pool = Pool(data.envs, np.searchsorted(division.remaining, division.kept), division.remaining)
     with located(given.name):
@@ -143,7 +144,7 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
             amount,
             method=asked.method,
             reference=known,
-            groups=_groups(given, asked, division),
+            groups=groups,
             bandwidth=run.bandwidth,
             seed=asked.seed,
             certify=asked.certify,
@@ -168,28 +169,22 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
     return report
 
 
-def _divided(given: Given, asked: Asked) -> Candidates:
+def _asked_of(given: Given, asked: Asked) -> tuple[Candidates, np.ndarray | None, Groups | None]:
+    """What is open to choice, what each structure costs, and the quotas, from labels of the structures."""
     if given.structures:
         with located(given.name):
-            return find_candidates(given.structures, keep=asked.keep, drop=asked.drop)
+            division = find_candidates(given.structures, keep=asked.keep, drop=asked.drop)
+            cost, groups = None, None
+            if asked.cost is not None:
+                cost = np.ones(len(given.structures))  # what stays besides costs nothing
+                cost[division.pool] = numbers_of(given.structures, asked.cost, division.pool)
+            if asked.by is not None:
+                groups = Groups(labels_of(given.structures, asked.by, division.pool), asked.at_least)
+        return division, cost, groups
     for name in ("keep", "drop", "by", "cost", "rest", "index_key"):
         if getattr(asked, name):
             raise InputError(f"{given.name}: holds descriptors; --{name.replace('_', '-')} needs structures.")
-    return everything(len(given.places))
-
-
-def _amount(given: Given, asked: Asked, division: Candidates) -> Amount:
-    cost = None
-    if asked.cost is not None:
-        cost = np.ones(len(given.structures))  # what stays besides costs nothing
-        cost[division.pool] = numbers_of(given.structures, asked.cost, division.pool)
-    return Amount(asked.size, asked.atoms, asked.budget, cost, asked.coverage, asked.min_gain)
-
-
-def _groups(given: Given, asked: Asked, division: Candidates) -> Groups | None:
-    if asked.by is None:
-        return None
-    return Groups(labels_of(given.structures, asked.by, division.pool), asked.at_least)
+    return everything(len(given.places)), None, None
 
 
 def _written(given: Given, selected: np.ndarray, asked: Asked) -> Sequence[Atoms]:

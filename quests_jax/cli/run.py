@@ -147,7 +147,8 @@ class Run:
         """The environments of what was read."""
         if given.described is not None:
             self._check_width(given.name, given.described)
-            self._settle_bandwidth(given.described, None)
+            if self.parameters.get("bandwidth") == AUTO:
+                self._settle_bandwidth(given.described, None)
             return Data(given.name, [], given.places, given.described)
         with self.stage("descriptors"):
             if not any(map(len, given.structures)):
@@ -159,7 +160,8 @@ class Run:
                 raise InputError(f"{file}: structure {index}{error.flaw}") from None
         self._check_width(given.name, envs)
         note_elements(given.name, given.structures, self.parameters)
-        self._settle_bandwidth(envs, typical_volume(given.structures))
+        if self.parameters.get("bandwidth") == AUTO:
+            self._settle_bandwidth(envs, typical_volume(given.structures))
         return Data(given.name, given.structures, given.places, envs)
 
     def _read(self, file: Input, check: bool) -> Given:
@@ -191,8 +193,8 @@ class Run:
             )
 
     def _settle_bandwidth(self, envs: Environments, volume: float | None) -> None:
-        """With --bandwidth auto, take what fits the first data of several structures."""
-        if self.parameters.get("bandwidth") == AUTO and np.count_nonzero(envs.counts) > 1:
+        """Take what fits the first data of several structures."""
+        if np.count_nonzero(envs.counts) > 1:
             with self.stage("bandwidth"):
                 found = recommended_bandwidth(envs, volume=volume)
             self.automatic.append(found)

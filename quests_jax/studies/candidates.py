@@ -107,7 +107,7 @@ def facts_of(atoms: Atoms) -> dict[str, Any]:
     energy, forces = results.get("energy"), results.get("forces")
     own = {
         "formula": atoms.get_chemical_formula(),
-        "elements": elements_of(atoms),
+        "elements": "-".join(sorted(set(atoms.get_chemical_symbols()))),  # as Cl-Na
         "n_atoms": len(atoms),
         "energy": energy,
         "energy_per_atom": None if energy is None or not len(atoms) else float(energy) / len(atoms),
@@ -116,11 +116,6 @@ def facts_of(atoms: Atoms) -> dict[str, Any]:
         else float(np.linalg.norm(forces, axis=1).max()),
     }
     return {str(name): value for name, value in atoms.info.items()} | own
-
-
-def elements_of(atoms: Atoms) -> str:
-    """Chemical symbols of a structure in alphabetical order, as Cl-Na."""
-    return "-".join(sorted(set(atoms.get_chemical_symbols())))
 
 
 def labels_of(structures: Sequence[Atoms], key: str, numbers: np.ndarray) -> list[str]:

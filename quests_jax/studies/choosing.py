@@ -158,9 +158,9 @@ def choose(
     pick.check(limits)
     if limits.by_coverage or (groups is not None and method in SOLVERS):
         return _solved(data, method, limits, groups, bandwidth, posed)
-    first = _quotas(data, limits, groups, pick)
-    if not len(first):
+    if groups is None or method == STRATIFIED:
         return pick(data, limits, posed)._replace(method=method)
+    first = _quotas(data, limits, groups, pick)
     return _completed(data, limits, first, pick)._replace(method=method)
 
 
@@ -229,10 +229,8 @@ def _solved(
     return posed.of_all(SOLVERS[method](posed.problem, **asked))
 
 
-def _quotas(data: Data, limits: Limits, groups: Groups | None, pick: _Pick) -> np.ndarray:
+def _quotas(data: Data, limits: Limits, groups: Groups, pick: _Pick) -> np.ndarray:
     """`at_least` structures of each group, the smallest group first."""
-    if groups is None or pick.method == STRATIFIED:
-        return np.zeros(0, int)
     labels = np.asarray(groups.labels)
     names, counts = np.unique(labels, return_counts=True)
     wanted = np.minimum(counts, check_count("at_least", groups.at_least))
