@@ -276,5 +276,5 @@ def test_commands_to_type_next_ask_for_the_same_descriptor_and_kernel(call: Call
         "auto",
     )
     text = " ".join(call(*words).out.split())
-    assert "quests-jax compress data.xyz -k 8 --elements ignore -b auto --coverage 0.99" in text
-    assert "quests-jax compress data.xyz --coverage 0.99" in " ".join(call(*words[:6]).out.split())
+    assert "quests-jax compress data.xyz -k 8 --elements ignore -b auto -m cover --coverage 0.99" in text
+    assert "quests-jax compress data.xyz -m cover --coverage 0.99" in " ".join(call(*words[:6]).out.split())

@@ -157,7 +157,9 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
             found = prefix_metrics(data.envs, order, bandwidth=run.bandwidth, reference=known)
         summary["prefixes"] = found._asdict()
     summary |= {"dropped": division.dropped, "places": [given.places[i] for i in selected]}
-    report = _report(run, summary, typed(files), describe_kept(given.structures, division))
+    report = _report(
+        run, summary, typed(files, reference=reference), describe_kept(given.structures, division)
+    )
     report = report._replace(
         sheet=_picks(data, given, division, summary), structures=_written(given, selected, asked)
     )
@@ -243,7 +245,9 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
         return summary, shards.frames.read(numbers)
 
     summary, chosen = rerun_after_repairs(choose_from_disk)
-    return _report(run, summary, typed(files), _kept_on_disk(summary))._replace(structures=chosen)
+    return _report(run, summary, typed(files, reference=reference), _kept_on_disk(summary))._replace(
+        structures=chosen
+    )
 
 
 def _kept_on_disk(summary: dict[str, Any]) -> str:

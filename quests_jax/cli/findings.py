@@ -27,10 +27,12 @@ APART = 3.0  # ratio of the largest to the smallest recommended bandwidth that i
 COVERED = 0.95  # overlap from which one part makes another superfluous
 
 
-def typed(inputs: Inputs, *, options: bool = True) -> str:
-    """The files as they were typed, with the descriptor and kernel that were asked for."""
-    words = shlex.join(inputs.words) if len(inputs.words) <= FEW else "FILE..."
-    return " ".join([words, *(_options() if options else ())])
+def typed(inputs: Inputs, *, reference: Inputs | None = None, options: bool = True) -> str:
+    """The files as they were typed, with the reference, descriptor and kernel that were asked for."""
+    words = [shlex.join(inputs.words) if len(inputs.words) <= FEW else "FILE..."]
+    if reference is not None:
+        words += ["-r", typed(reference, options=False)]
+    return " ".join([*words, *(_options() if options else ())])
 
 
 def _options() -> list[str]:

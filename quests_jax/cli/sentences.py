@@ -36,7 +36,7 @@ def about_choice(summary: dict[str, Any], *, name: str, kept: str) -> list[str]:
         and size < total
         and not summary.get("limits", {}).get("coverage")
     ):
-        sentences.append(f"To cover 99 %, ask for that: quests-jax compress {name} --coverage 0.99")
+        sentences.append(f"To cover 99 %, ask for that: quests-jax compress {name} -m cover --coverage 0.99")
     return sentences
 
 
@@ -51,12 +51,10 @@ def _certificate(summary: dict[str, Any], name: str) -> str:
     ratio = summary["certified_ratio"]
     if ratio is None:
         return "."
-    words = f", at least {percent(ratio)} of the largest possible at this size"
-    return (
-        f"{words}."
-        if ratio >= CLOSE
-        else f"{words}. To see what other rules reach: quests-jax compare {name} -s {summary['size']}"
-    )
+    words = f", at least {percent(ratio)} of the largest possible at this size."
+    if ratio >= CLOSE or summary.get("overlap_before") is not None:  # compare takes no reference
+        return words
+    return f"{words} To see what other rules reach: quests-jax compare {name} -s {summary['size']}"
 
 
 def _about_saturation(summary: dict[str, Any], count: int) -> str:
@@ -66,10 +64,13 @@ def _about_saturation(summary: dict[str, Any], count: int) -> str:
     others = picks - count
     of_coverage = summary["method"] in SOLVERS  # gains of other rules are in units of their own
     rise = f" ({percent(max(before, 0.0))} → {percent(after)})" if of_coverage else ""
-    words = f"{count} of {picks} cover the pool{rise}"
+    far = "are the farthest from what is chosen already"
+    if not count:
+        return f"All of the pool is covered before the choice{rise}; the {picks} add nothing and {far}."
+    words = f"{count} of {picks} {'covers' if count == 1 else 'cover'} the pool{rise}"
     if not others:
         return f"{words}; more would add nothing."
-    return f"{words}; the other {others} add nothing and are the farthest from what is chosen already."
+    return f"{words}; the other {others} add nothing and {far}."
 
 
 def about_rules(rows: Sequence[dict[str, Any]], *, name: str, equal: str) -> list[str]:

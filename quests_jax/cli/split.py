@@ -13,7 +13,7 @@ from quests_jax.cli.options import FILES, KERNEL, SEED
 from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
 from quests_jax.studies.leakage import Leakage, find_leakage
-from quests_jax.studies.splitting import FRACTIONS
+from quests_jax.studies.splitting import FRACTIONS, isolated
 from quests_jax.studies.splitting import split as divide
 
 NAMES = ("train", "valid", "test")
@@ -145,14 +145,17 @@ def leakage(run: Run, train: Inputs, test: Inputs, seed: int) -> Report:
 
 
 def _groups(given: Data, key: str | None) -> list[str] | None:
+    """Label of each structure; isolated atoms, which go to train, need none."""
     if key is None:
         return None
-    lacking = [i for i, atoms in enumerate(given.structures) if key not in atoms.info]
+    single = isolated(given.envs)
+    lacking = [i for i, atoms in enumerate(given.structures) if key not in atoms.info and not single[i]]
     if lacking or not given.structures:
+        first = f" (the first is {lacking[0]})" if lacking else ""
         raise InputError(
-            f"{len(lacking) or 'all'} structures have no {key}; name a label that all of them have."
+            f"{len(lacking) or 'all'} structures have no {key}{first}; name a label that all of them have."
         )
-    return [str(atoms.info[key]) for atoms in given.structures]
+    return [str(atoms.info.get(key, f"isolated {i}")) for i, atoms in enumerate(given.structures)]
 
 
 def _rows(given: Data, part: np.ndarray) -> np.ndarray:

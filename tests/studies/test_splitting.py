@@ -7,6 +7,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from command_line import STRUCTURES, Call, call, json_of
 
@@ -121,6 +122,10 @@ def test_the_commands(structures, call: Call):
     assert json_of(call("leakage", "train.xyz", "train.xyz", "--json"))["verdict"] == "leaks"
     by_label = json_of(call("split", "runs.xyz", "--fractions", "0.5,0.5", "--group", "run", "--json"))
     assert by_label["blocks"] == 10
+    with_atoms = [*structures, Atoms("Cu", cell=[20, 20, 20], pbc=True)]  # has no run, and needs none
+    ase.io.write("with_atoms.xyz", with_atoms, format="extxyz")
+    parts = json_of(call("split", "with_atoms.xyz", "--group", "run", "--json"))["parts"]
+    assert len(structures) in parts["train"]
     outcome = call("split", "runs.xyz", "--group", "phase")
     assert (outcome.code, "no phase" in outcome.err) == (2, True)
     assert call("split", "runs.xyz", "--fractions", "0.5").code == 2
