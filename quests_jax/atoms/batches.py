@@ -18,6 +18,7 @@ from quests_jax.atoms.descriptors import (
     unsorted_terms,
 )
 from quests_jax.base.precision import follows_dtype
+from quests_jax.base.programs import jit
 
 ROWS = 512  # environments per call
 IN_CACHE = 16  # environments whose terms wait for the sort; divides ROWS
@@ -43,14 +44,14 @@ def describe_rows(program: Callable, k: int, cutoff: float, *rows: np.ndarray) -
     return x
 
 
-@partial(jax.jit, static_argnames=("k", "cutoff"))
+@partial(jit, static_argnames=("k", "cutoff"))
 def plain_program(count: ArrayLike, vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
     """`quests_descriptor` of the first `count` of [ROWS, k, 3]."""
     del k
     return from_terms(partial(unsorted_terms, cutoff=cutoff), count, vectors)
 
 
-@partial(jax.jit, static_argnames=("k", "cutoff"))
+@partial(jit, static_argnames=("k", "cutoff"))
 def shared_program(
     count: ArrayLike, vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff: float
 ) -> jax.Array:
@@ -59,14 +60,14 @@ def shared_program(
     return _on_platform(partial(_by_blocks, describe, SHARED), describe, count, vectors, occupation)
 
 
-@partial(jax.jit, static_argnames=("k", "cutoff"))
+@partial(jit, static_argnames=("k", "cutoff"))
 def weighted_program(count: ArrayLike, rows: jax.Array, *, k: int, cutoff: float) -> jax.Array:
     """`quests_descriptor` of the first `count` of [ROWS, k, 4], vectors and weights of neighbors."""
     del k
     return from_terms(lambda row: unsorted_terms(row[:, :3], cutoff=cutoff, weights=row[:, 3]), count, rows)
 
 
-@partial(jax.jit, static_argnames=("k", "cutoff"))
+@partial(jit, static_argnames=("k", "cutoff"))
 def weighted_shared_program(
     count: ArrayLike, rows: jax.Array, occupation: jax.Array, *, k: int, cutoff: float
 ) -> jax.Array:

@@ -5,6 +5,7 @@ Values can be checked outside of `jax.jit` only; what is traced is checked for i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -164,6 +165,13 @@ def known(x: Any) -> bool:
 def host(x: Rows) -> np.ndarray:
     """The array in the memory of the host."""
     return np.asarray(x)
+
+
+def uncompiled(f: Callable[[Any], Any], x: jax.Array) -> jax.Array:
+    """f(x) of indexing and the like; on the only CPU by NumPy, so that no program is made for each shape."""
+    if isinstance(x, Tracer) or jax.device_count() > 1 or jax.default_backend() != "cpu":
+        return f(x)
+    return jax.device_put(f(host(x)))
 
 
 def not_finite(x: Rows) -> np.ndarray:

@@ -11,7 +11,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,8 +108,7 @@ def command(
                 writing = writing._replace(outputs=(*writing.outputs, path))
             run = Run(typed, parameters, writing=writing)
             run.check()
-            _use_compilation_cache()
-            with _work_in(**sharing) as work, show_progress(quiet):
+            with _kept_programs(), _work_in(**sharing) as work, show_progress(quiet):
                 report = body(dataclasses.replace(run, work=work), **given)
             deliver(run, report, outputs, table=not (quiet or as_json), as_json=as_json)
             return FOUND if report.failed else 0
@@ -212,17 +211,20 @@ def _without_log() -> Iterator[None]:
         jax.config.update("jax_logging_level", before)
 
 
-def _use_compilation_cache() -> None:
+def _kept_programs() -> AbstractContextManager[None]:
     """Keep compiled programs from run to run, in $QUESTS_JAX_CACHE (empty: nowhere) or the user's cache."""
     import jax
 
+    from quests_jax.base.programs import kept_in
+
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = os.environ.get("QUESTS_JAX_CACHE", os.path.join(home, "quests_jax", "jit"))
+    folder = os.environ.get("QUESTS_JAX_CACHE", os.path.join(home, "quests_jax", "programs"))
     try:
         os.makedirs(folder, exist_ok=True)  # an empty name fails too
         tempfile.TemporaryFile(dir=folder).close()
     except OSError:
-        return
+        return nullcontext()
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    return kept_in(folder)

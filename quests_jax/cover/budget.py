@@ -97,7 +97,8 @@ def budget_of_choice(
     if (size is None) == (budget is None):
         raise InputError("give either size or budget, and not both.")
     if budget is None:
-        return Budget(jnp.ones(n_structures), jnp.asarray(float(check_size(size, n_structures))))
+        limit = float(check_size(size, n_structures))
+        return Budget(*jax.device_put((np.ones(n_structures), np.float64(limit))))
     cost = check_cost(budget.cost, n_structures)
     limit = check_positive("limit of the budget", budget.limit)
     if limit * (1 + COST_ROUNDING) < cost.min():

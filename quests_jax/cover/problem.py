@@ -17,12 +17,13 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from quests_jax.base.arrays import Rows, as_floats, check_rows, check_weights, host, known
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.precision import follows_dtype
+from quests_jax.base.programs import jit
 from quests_jax.cover.budget import check_cost
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.masses.stored import all_masses
@@ -104,11 +105,11 @@ def cover_problem(
     return CoverProblem(
         masses=masses,
         reference_mass=reference_mass(wanted, there, bandwidth),
-        weights=jnp.asarray(u, np.float64),
-        cost=jnp.asarray(costs),
-        counts=jnp.asarray(envs.counts),
-        dropped=jnp.asarray(dropped),
-        bandwidth=jnp.asarray(bandwidth),
+        weights=_placed(u, np.float64),
+        cost=_placed(costs),
+        counts=_placed(envs.counts),
+        dropped=_placed(dropped),
+        bandwidth=_placed(bandwidth),
     )
 
 
@@ -125,7 +126,7 @@ def distinct_weights(envs: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH
 
 
 @follows_dtype
-@jax.jit
+@jit
 def mass(problem: CoverProblem, w: jax.Array) -> jax.Array:
     """m_i = r_i + Σ_s w_s M_si, shape [n].
 
@@ -140,7 +141,7 @@ def mass(problem: CoverProblem, w: jax.Array) -> jax.Array:
 
 
 @follows_dtype
-@jax.jit
+@jit
 def coverage(problem: CoverProblem, w: jax.Array) -> jax.Array:
     """Saturated coverage f(w) = Σ_i u_i min(1, m_i(w)) / Σ_i u_i of a choice w, shape [S] in [0, 1].
 
@@ -167,7 +168,9 @@ def is_covered(mass: jax.Array) -> jax.Array:
 @follows_dtype
 def indicator(problem: CoverProblem, selected: Sequence[int] | np.ndarray) -> jax.Array:
     """w with 1 for each selected structure, shape [S]."""
-    return jnp.zeros(problem.n_structures).at[np.asarray(selected, int)].set(1.0)
+    chosen = np.zeros(problem.n_structures)
+    chosen[np.asarray(selected, int)] = 1.0
+    return _placed(chosen)
 
 
 def check_target_weights(weights: ArrayLike, n: int) -> Rows:
@@ -176,6 +179,11 @@ def check_target_weights(weights: ArrayLike, n: int) -> Rows:
     if known(weights) and not np.any(host(weights)):
         raise InputError("weights: all are 0; at least one environment must count.")
     return weights
+
+
+def _placed(values: ArrayLike, dtype: DTypeLike | None = None) -> jax.Array:
+    """Values on the device, without a program of their shape."""
+    return jax.device_put(values if isinstance(values, jax.Array) else np.asarray(values, dtype))
 
 
 def _targets(targets: ArrayLike | Environments) -> Environments | np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
@@ -34,5 +33,5 @@ def known_environments(reference: ArrayLike | Environments | None, envs: Environ
 def reference_mass(targets: Rows, known: Environments, bandwidth: float) -> jax.Array:
     """r_i = Σ_j K(t_i, k_j), shape [n]; 0 without a reference."""
     if not len(known):
-        return jnp.zeros(np.shape(rows_of(targets))[0])
+        return jax.device_put(np.zeros(np.shape(rows_of(targets))[0]))
     return kernel_sum(targets, known, bandwidth=bandwidth)

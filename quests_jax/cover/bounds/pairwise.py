@@ -26,7 +26,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from quests_jax.base.programs import jit
 from quests_jax.base.progress import advance
 from quests_jax.cover.bounds.relaxation import Data, Relaxation, best_weights
 
@@ -58,7 +60,8 @@ def pair_bound(data: Data, owner: jax.Array, relaxation: Relaxation, *, until: f
       relaxation: whose multipliers and weights are tried first.
       until: time of `time.monotonic` after which no further multipliers are tried.
     """
-    now = Trial(relaxation.weights, relaxation.multipliers, jnp.ones_like(relaxation.weights))
+    ones = jax.device_put(np.ones(relaxation.weights.shape))
+    now = Trial(relaxation.weights, relaxation.multipliers, ones)
     best, idle = math.inf, 0
     for number in range(ROUNDS):
         if time.monotonic() > until:
@@ -72,7 +75,7 @@ def pair_bound(data: Data, owner: jax.Array, relaxation: Relaxation, *, until: f
     return best
 
 
-@jax.jit
+@jit
 def _bound(data: Data, owner: jax.Array, now: Trial) -> tuple[jax.Array, Trial]:
     """The bound by these multipliers and scales, and what to try next."""
     w, theta, scale = now

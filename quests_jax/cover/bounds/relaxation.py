@@ -20,6 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from quests_jax.base.programs import jit
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.measures import Measure
@@ -63,7 +64,7 @@ class Iterate(NamedTuple):
     mass: jax.Array  # [n], M w
 
 
-@partial(jax.jit, static_argnames="measure")
+@partial(jit, static_argnames="measure")
 def begin(data: Data, w: jax.Array, *, measure: Measure) -> tuple[Relaxation, Iterate]:
     """Value, multipliers φ'(m) and bound at the first w."""
     mass = data.masses.total(w)
@@ -72,7 +73,7 @@ def begin(data: Data, w: jax.Array, *, measure: Measure) -> tuple[Relaxation, It
     return best, Iterate(w, theta, mass)
 
 
-@partial(jax.jit, static_argnames="measure")
+@partial(jit, static_argnames="measure")
 def improve(data: Data, best: Relaxation, start: Iterate, *, measure: Measure) -> tuple[Relaxation, Iterate]:
     """STEPS steps T of the primal-dual method, reflected and drawn back to the start [lu:24]; then bounds.
 

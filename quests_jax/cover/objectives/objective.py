@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quests_jax.base.programs import jit
 from quests_jax.cover.bounds.relaxation import best_fill
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.measures import SATURATED, Measure
@@ -70,7 +71,7 @@ def as_objective(measure: Measure | Objective) -> Objective:
     return of_measure(measure) if isinstance(measure, Measure) else measure
 
 
-@partial(jax.jit, static_argnames="measure")
+@partial(jit, static_argnames="measure")
 def mean_value(problem: CoverProblem, w: jax.Array, *, measure: Measure) -> jax.Array:
     """F(w) = Σ_i u_i φ(m_i(w)) / Σ_i u_i, also of fractional choices w, shape [S]."""
     return _mean(problem, measure.value(mass(problem, w)))
@@ -91,7 +92,7 @@ def submodular_bound(
     return float(objective.value(problem, level)), best
 
 
-@partial(jax.jit, static_argnames="objective")
+@partial(jit, static_argnames="objective")
 def _gains(problem: CoverProblem, level: Level, *, objective: Objective) -> jax.Array:
     """What each structure would add, [S]."""
     numbers = jnp.arange(problem.n_structures, dtype=jnp.int32)

@@ -23,6 +23,7 @@ from quests_jax.base.checks import check_positive
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
+from quests_jax.base.programs import jit
 from quests_jax.base.progress import advance
 from quests_jax.base.shapes import padded_size
 from quests_jax.base.sizes import Size
@@ -138,17 +139,17 @@ def _search(
         own = np.where(np.isneginf(own), foreign, own)  # of an element that the reference lacks
         log_mass[: len(own)] = own
     most = min(_most_picks(budget), int(np.count_nonzero(envs.counts)))
-    left = jnp.asarray(spending_limit(budget))
-    state = _initial(rows, jnp.asarray(log_mass), left, longest=longest, first=not len(known))
+    log_mass, left = jax.device_put((log_mass, np.float64(spending_limit(budget))))
+    state = _initial(rows, log_mass, left, longest=longest, first=not len(known))
     open_ = True
     while open_ and int(state.count) < most:
         groups = _grouped(rows, state)
         stop = min((int(state.count) // SEGMENT + 1) * SEGMENT, most)
-        state = _advance(rows, state, groups, jnp.int32(stop), longest=longest)
+        state = _advance(rows, state, groups, np.int32(stop), longest=longest)
         open_ = bool(state.open)
         advance("selection", int(state.count), most)
     count = int(state.count)
-    selected, scores = np.asarray(state.selected[:count], int), np.asarray(state.scores[:count])
+    selected, scores = np.asarray(state.selected, int)[:count], np.asarray(state.scores)[:count]
     novelty = scores - np.asarray(rows.entropy)[selected]
     if not len(known):
         novelty[:1] = np.inf
@@ -169,13 +170,13 @@ def _grouped(rows: Rows, state: State) -> Groups:
     row = np.lexsort((-score, seen)).astype(np.int32)
     row = np.pad(row, (0, -len(row) % GROUP), mode="edge").reshape(-1, GROUP)
     bound, zero = np.round(score[row].max(axis=1) / TIE) * TIE, np.zeros(len(row), np.int32)
-    return Groups(*map(jnp.asarray, (row, bound, seen[row].min(axis=1), zero - 1, zero)))
+    return Groups(*jax.device_put((row, bound, seen[row].min(axis=1), zero - 1, zero)))
 
 
 # --- on the device: the search ---------------------------------------------------------------------------
 
 
-@partial(jax.jit, static_argnames=("longest", "first"))
+@partial(jit, static_argnames=("longest", "first"))
 def _initial(rows: Rows, log_mass: jax.Array, left: jax.Array, *, longest: int, first: bool) -> State:
     state = State(
         log_mass=log_mass,
@@ -196,7 +197,7 @@ def _initial(rows: Rows, log_mass: jax.Array, left: jax.Array, *, longest: int, 
     return _pick(rows, state, best, rows.entropy[best], longest, entropy[best] > -jnp.inf)
 
 
-@partial(jax.jit, static_argnames="longest", donate_argnames="state")
+@partial(jit, static_argnames="longest", donate_argnames="state")
 def _advance(rows: Rows, state: State, groups: Groups, stop: jax.Array, *, longest: int) -> State:
     """Pick until `stop` structures are chosen, none is open, or groups should be made anew."""
 

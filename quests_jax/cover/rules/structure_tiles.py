@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.environments import APART, Environments, apart
 from quests_jax.base.numerics import sum_last
+from quests_jax.base.programs import jit
 from quests_jax.base.shapes import padded_size
 from quests_jax.information import entropy_from
 from quests_jax.information.sums.exponents import exponents as careful_or_plain
@@ -61,9 +62,10 @@ def tiles_of(envs: Environments, bandwidth: float, cost: ArrayLike) -> Rows:
     start[: len(counts) + 1] = np.concatenate([[0], np.cumsum(counts)])
     costs = np.zeros(total + 1)
     costs[: len(counts)] = np.asarray(cost)
-    tiles, structure = jnp.asarray(tiles.reshape(n_tiles, TILE, -1)), jnp.asarray(structure.reshape(-1, TILE))
-    entropy = _entropies(_centered(x, envs, n_tiles) / bandwidth, structure, jnp.asarray(start))
-    return Rows(tiles, structure, jnp.asarray(start), entropy, jnp.asarray(costs))
+    tiles, structure = tiles.reshape(n_tiles, TILE, -1), structure.reshape(-1, TILE)
+    tiles, structure, start, costs = jax.device_put((tiles, structure, start, costs))
+    entropy = _entropies(_centered(x, envs, n_tiles) / bandwidth, structure, start)
+    return Rows(tiles, structure, start, entropy, costs)
 
 
 def _centered(x: np.ndarray, envs: Environments, n_tiles: int) -> np.ndarray:
@@ -76,7 +78,7 @@ def _centered(x: np.ndarray, envs: Environments, n_tiles: int) -> np.ndarray:
     return centered.reshape(n_tiles, TILE, -1)
 
 
-@jax.jit
+@jit
 def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Array:
     """H_S = ln n_S − (1/n_S) Σ_i ln Σ_{j in S} K(x_i, x_j); a tile meets only the tiles of its structures."""
     origin, unit = jnp.zeros((1, 1, x.shape[2]), x.dtype), jnp.ones((), x.dtype)

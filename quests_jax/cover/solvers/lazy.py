@@ -19,6 +19,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from quests_jax.base.programs import jit
 from quests_jax.cover.objectives.objective import Objective
 from quests_jax.cover.problem import COVERED, CoverProblem, is_covered, saturated
 from quests_jax.cover.quota import Quota, completable, needs
@@ -56,7 +57,7 @@ LAST = -1e300  # score of a structure that is near to nothing that is to be cove
 Score = Callable[[State, jax.Array], jax.Array]  # of a structure, [], never growing
 
 
-@partial(jax.jit, static_argnames="objective")
+@partial(jit, static_argnames="objective")
 def start(
     problem: CoverProblem,
     objective: Objective,
@@ -89,7 +90,7 @@ def start(
     return state._replace(bound=objective.most(problem, state.level) / limits.price)
 
 
-@partial(jax.jit, static_argnames="objective", donate_argnames="state")
+@partial(jit, static_argnames="objective", donate_argnames="state")
 def choose(
     problem: CoverProblem, objective: Objective, limits: Limits, state: State, stop: jax.Array
 ) -> State:
@@ -110,7 +111,7 @@ def choose(
     return jax.lax.while_loop(lambda state: (state.count < stop) & ~state.done, step, state)
 
 
-@partial(jax.jit, static_argnames="objective", donate_argnames="state")
+@partial(jit, static_argnames="objective", donate_argnames="state")
 def fill(
     problem: CoverProblem,
     objective: Objective,

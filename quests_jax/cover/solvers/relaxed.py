@@ -19,6 +19,7 @@ import numpy as np
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.defaults import key_or_default
 from quests_jax.base.precision import follows_dtype
+from quests_jax.base.programs import jit
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import Size, check_size
 from quests_jax.cover.bounds import relaxation as saddle
@@ -121,7 +122,8 @@ def certify(
     """
     selected = check_structures("selection", selection.selected, problem.n_structures)
     w = indicator(problem, selected)
-    budget = Budget(problem.cost, jnp.sum(problem.cost * w) * (1 + COST_ROUNDING))
+    spent = np.sum(np.asarray(problem.cost)[selected])
+    budget = Budget(problem.cost, jax.device_put(spent * (1 + COST_ROUNDING)))
     if isinstance(measure, Objective):
         value, bound = submodular_bound(problem, budget, measure, selected)
         return selection._replace(coverage=value, upper_bound=bound)
@@ -191,19 +193,21 @@ def relax(
     """
     check_measure(measure)
     data = _data(problem, budget, measure)
-    even = jnp.full_like(problem.cost, jnp.minimum(budget.limit / jnp.sum(budget.cost), 1.0))
-    best, iterate = saddle.begin(data, even if start is None else start, measure=measure)
+    if start is None:
+        start = jnp.full_like(problem.cost, jnp.minimum(budget.limit / jnp.sum(budget.cost), 1.0))
+    best, iterate = saddle.begin(data, start, measure=measure)
     for done in range(0, max_steps, saddle.STEPS):
         best, iterate = saddle.improve(data, best, iterate, measure=measure)
         advance("relaxation", done + saddle.STEPS, max_steps)
-        close = best.upper_bound - best.value <= TOLERANCE * abs(best.upper_bound)
-        if close or time.monotonic() > until:
+        bound = float(best.upper_bound)
+        if bound - float(best.value) <= TOLERANCE * abs(bound) or time.monotonic() > until:
             break
-    rounding = len(problem.weights) * jnp.finfo(problem.weights.dtype).eps * jnp.abs(best.upper_bound)
-    return best._replace(upper_bound=best.upper_bound + rounding)
+    bound = np.asarray(best.upper_bound)
+    rounding = len(problem.weights) * np.finfo(problem.weights.dtype).eps * np.abs(bound)
+    return best._replace(upper_bound=jax.device_put(bound + rounding))
 
 
-@jax.jit
+@jit
 def cap(problem: CoverProblem) -> Masses:
     """Masses min(M_si, 1 − r_i), with which every choice in {0, 1} covers the same."""
     return problem.masses.capped(jnp.maximum(1.0 - problem.reference_mass, 0.0))
@@ -211,7 +215,8 @@ def cap(problem: CoverProblem) -> Masses:
 
 def _data(problem: CoverProblem, budget: Budget, measure: Measure) -> Data:
     masses = cap(problem) if measure.capped else problem.masses
-    return Data(masses, problem.weights / jnp.sum(problem.weights), problem.reference_mass, budget)
+    u = np.asarray(problem.weights)
+    return Data(masses, jax.device_put(u / u.sum()), problem.reference_mass, budget)
 
 
 def _bound(
@@ -229,7 +234,7 @@ def _bound(
         and len(owner) == len(problem.weights)
     ):
         data = _data(problem, budget, SATURATED)
-        bound = min(bound, pair_bound(data, jnp.asarray(owner), relaxation, until=until))
+        bound = min(bound, pair_bound(data, jax.device_put(owner), relaxation, until=until))
     return min(1.0, bound + float(problem.dropped))
 
 

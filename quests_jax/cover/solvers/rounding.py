@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quests_jax.base.programs import jit
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.problem import CoverProblem, indicator, mass
 from quests_jax.cover.quota import Quota, may_replace
@@ -56,7 +57,7 @@ def swap(
     return np.asarray(_swap(problem, budget, quota, w, jnp.asarray(order), count))[: len(selected)]
 
 
-@jax.jit
+@jit
 def _swap(
     problem: CoverProblem,
     budget: Budget,

@@ -96,4 +96,4 @@ def _joined(parts: Sequence[ArrayLike], places: Sequence[np.ndarray], axis: int)
     if any(isinstance(part, Tracer) for part in parts):
         return jnp.take(jnp.concatenate(parts, axis=axis), back, axis=axis)
     together = np.concatenate([np.asarray(part) for part in parts], axis=axis)
-    return jnp.asarray(np.take(together, back, axis=axis))
+    return jax.device_put(np.take(together, back, axis=axis))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from quests_jax.base.arrays import (
@@ -27,10 +28,12 @@ from quests_jax.base.arrays import (
     check_values,
     check_weights,
     common_dtype,
+    uncompiled,
 )
 from quests_jax.base.checks import check_count
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.numerics import finite_rows
+from quests_jax.base.programs import jit
 from quests_jax.base.shapes import padded_size
 from quests_jax.information.sums import masses, primitives, streaming
 from quests_jax.information.sums.sharding import refuse_varying
@@ -151,7 +154,7 @@ def structure_masses(
     refuse_varying("structure_masses", given.y, given.x)
     number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
     total = _masses(n_structures, streaming.SKIPPED, *given.sides, number, given.h)
-    return total[: given.m].T.astype(given.dtype)
+    return uncompiled(lambda total: total[: given.m].T.astype(given.dtype), total)
 
 
 def tiles_of_masses(
@@ -201,7 +204,7 @@ class _Given(NamedTuple):
 
     def rows_of_y(self, sums: jax.Array) -> jax.Array:
         """Sums [..., padded] without the padding, in the dtype of the result."""
-        return sums[..., : self.m].astype(self.dtype)
+        return uncompiled(lambda sums: sums[..., : self.m].astype(self.dtype), sums)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -234,14 +237,14 @@ def _guarded_others(counts, y, x, h, groups):
     return jnp.where(bad_y | jnp.any(bad_x) | ~(h[..., None] > 0), jnp.nan, sums)
 
 
-_masses = jax.jit(_guarded_masses, static_argnums=(0, 1))
-_make_sides = jax.jit(masses.make_sides, static_argnames="n_structures")
-_of_tile = jax.jit(masses.of_tile, static_argnames=("n_structures", "roundings"))
-_cross = jax.jit(_guarded_cross)
-_log_sum = jax.jit(primitives.log_sum)
-_log_sum_of_others = jax.jit(_guarded_others)
-_self_sum = jax.jit(primitives.self_sum)
-_product = jax.jit(primitives.product)
+_masses = jit(_guarded_masses, static_argnames=("n_structures", "error"))
+_make_sides = jit(masses.make_sides, static_argnames="n_structures")
+_of_tile = jit(masses.of_tile, static_argnames=("n_structures", "roundings"))
+_cross = jit(_guarded_cross)
+_log_sum = jit(primitives.log_sum)
+_log_sum_of_others = jit(_guarded_others)
+_self_sum = jit(primitives.self_sum)
+_product = jit(primitives.product)
 
 
 def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike, *, several: bool = True) -> _Given:
@@ -283,7 +286,7 @@ def _origin(x: Rows) -> Rows:
 
 def _weights(weights: ArrayLike | None, given: _Given) -> jax.Array:
     if weights is None:
-        return jnp.ones(len(given.x), given.x.dtype)
+        return jax.device_put((jnp if isinstance(given.x, Tracer) else np).ones(len(given.x), given.x.dtype))
     return _padded(check_weights("weights", weights, given.n).astype(given.x.dtype))
 
 
@@ -293,5 +296,5 @@ def _padded(rows: Rows) -> jax.Array:
     few = 1 << (tiles - 1).bit_length() if tiles <= COARSE else padded_size(tiles)
     added = (TILE * few - len(rows), *rows.shape[1:])
     if isinstance(rows, np.ndarray):
-        return jnp.asarray(np.concatenate([rows, np.zeros(added, rows.dtype)]))
+        return jax.device_put(np.concatenate([rows, np.zeros(added, rows.dtype)]))
     return jnp.concatenate([rows, jnp.zeros(added, rows.dtype)])
