@@ -8,6 +8,8 @@ import numpy as np
 from compression import BASELINES
 from sources import EXPERIMENTS, Values, results, verdict
 
+from quests_jax.base.plain import as_rows
+
 SIZE, BUDGET, MODELS = 0.1, "structures", ("ridge", "neural")
 Errors = dict[tuple[str, str, str], list[float]]  # by task, model and method: ln of the error, seed by seed
 
@@ -45,7 +47,7 @@ def _logs(records: dict[str, Any], measure: str) -> Errors:
     found: Errors = {}
     for key, record in sorted(records.items()):
         task, model, _ = key.split(" / ")
-        for row in record["rows"]:
+        for row in as_rows(record["rows"]):
             out = [np.log(test[measure]) for name, test in row["tests"].items() if name != "in"]
             if out and row["budget"] == BUDGET and row["size"] == SIZE:
                 found.setdefault((task, model, row["method"]), []).append(float(np.mean(out)))
@@ -64,7 +66,7 @@ def _correlation(records: dict[str, Any]) -> Values:
     found = [
         test["correlation"]
         for record in records.values()
-        for row in record["rows"]
+        for row in as_rows(record["rows"])
         if row["method"] == "full"
         for name, test in row["tests"].items()
         if name != "in" and test.get("correlation") is not None

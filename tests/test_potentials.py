@@ -19,6 +19,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from smoke import Smoke, run_smoke
 
 import quests_jax as qj
+from quests_jax.base.plain import as_columns
 
 FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "potentials"
 MODULES = (
@@ -331,7 +332,7 @@ def test_ratios_to_another_method_are_paired_by_seed(lab):
         return {"budget": "structures", "method": method, "size": 0.1, "tests": {"in": {"force_rmse": error}}}
 
     records = {
-        f"a / ridge / {seed}": {"rows": [row("random", 2.0**seed), row("msc", 0.5 * 2.0**seed)]}
+        f"a / ridge / {seed}": {"rows": as_columns([row("random", 2.0**seed), row("msc", 0.5 * 2.0**seed)])}
         for seed in range(3)
     }
     found = lab.summary.collect(records)

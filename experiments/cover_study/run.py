@@ -19,7 +19,7 @@ from summary import text
 
 import quests_jax as qj
 from quests_jax.base.checks import InputError
-from quests_jax.base.plain import plain, rounded
+from quests_jax.base.plain import as_columns, plain, rounded
 from quests_jax.base.versions import versions
 from quests_jax.cover import minimum_cover_bound
 from quests_jax.cover.rules.registry import RULES
@@ -104,7 +104,7 @@ def _study(structures: list[Atoms], options: argparse.Namespace) -> dict[str, An
         rows = compare_environments(
             envs, sizes=sizes, methods=names, tail=force_tail(structures), labels=labels
         )
-        found |= {"rows": rows, "full_cover": _full_cover(envs)}
+        found |= {"rows": as_columns(rows), "full_cover": _full_cover(envs)}
     except InputError as reason:
         found["left_out"] = str(reason)
     return found | {"seconds": round(time.perf_counter() - start, 1)}
@@ -140,7 +140,7 @@ def _header(options: argparse.Namespace) -> dict[str, Any]:
 def _write(path: Path, results: dict[str, Any]) -> None:
     unfinished = path.with_suffix(".tmp")
     as_json = json.dumps(rounded(plain(results), digits=6))  # more than the tables show
-    unfinished.write_text(as_json.replace('{"method"', '\n{"method"') + "\n", encoding="utf-8")
+    unfinished.write_text(as_json.replace('{"n_structures"', '\n{"n_structures"') + "\n", encoding="utf-8")
     unfinished.replace(path)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from quests_jax.base.plain import as_rows
+
 Records = dict[str, dict[str, Any]]
 Row = dict[str, Any]
 
@@ -23,8 +25,12 @@ OURS = ("cover", "relaxed", "diversity", "pareto")
 
 
 def studied(records: Records) -> Records:
-    """Files that were not left out and have more than one structure."""
-    return {name: r for name, r in records.items() if "rows" in r and r["n_structures"] > 1}
+    """Files that were not left out and have more than one structure, with their columns as rows."""
+    return {
+        name: record | {"rows": as_rows(record["rows"])}
+        for name, record in records.items()
+        if "rows" in record and record["n_structures"] > 1
+    }
 
 
 def by_rule(record: dict[str, Any]) -> dict[tuple[float, str], Row]:

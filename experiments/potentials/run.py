@@ -22,7 +22,7 @@ from tables import text
 from toy import draw_toy
 
 import quests_jax as qj
-from quests_jax.base.plain import plain
+from quests_jax.base.plain import as_columns, plain
 from quests_jax.base.versions import versions
 from quests_jax.output.files import write_json
 from quests_jax.output.terminal import show_progress
@@ -85,7 +85,10 @@ def _cases(
                 rows = list(study(task, few, networks(few, seed, options.output.parent)))
             else:
                 rows = list(learned_rows(made, linear, steps=protocol.learning_steps))
-            yield _key(data, model, seed), {"rows": rows, "seconds": round(time.perf_counter() - start, 1)}
+            yield (
+                _key(data, model, seed),
+                {"rows": as_columns(rows), "seconds": round(time.perf_counter() - start, 1)},
+            )
             start = time.perf_counter()
 
 

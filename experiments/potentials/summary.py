@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
+from quests_jax.base.plain import as_rows
+
 Records = dict[str, dict[str, Any]]
 LEVEL = 0.95  # of confidence
 WHERE = {"in": "in distribution", "out": "out of distribution"}
@@ -40,7 +42,7 @@ def collect(records: Records) -> Found:
     found: Found = {}
     for key, record in records.items():
         task, model, seed = key.split(" / ")
-        for row in record["rows"]:
+        for row in as_rows(record["rows"]):
             case = Case(task, model, row["budget"], row["method"], row["size"])
             found.setdefault(case, {})[int(seed)] = row["tests"]
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -28,3 +29,26 @@ def rounded(value: Any, *, digits: int) -> Any:
     if isinstance(value, list):
         return [rounded(item, digits=digits) for item in value]
     return float(f"{value:.{digits}g}") if isinstance(value, float) else value
+
+
+def as_columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Rows with the same keys as one list for each key: JSON then holds every key once.
+
+    >>> as_columns([{"rule": "msc", "error": {"in": 1.0}}, {"rule": "cover", "error": {"in": 2.0}}])
+    {'rule': ['msc', 'cover'], 'error': {'in': [1.0, 2.0]}}
+    """
+    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+    return {
+        name: as_columns(values) if isinstance(values[0], dict) else values
+        for name, values in columns.items()
+    }
+
+
+def as_rows(columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of which `as_columns` made columns.
+
+    >>> as_rows({"rule": ["msc", "cover"], "error": {"in": [1.0, 2.0]}})
+    [{'rule': 'msc', 'error': {'in': 1.0}}, {'rule': 'cover', 'error': {'in': 2.0}}]
+    """
+    whole = {name: as_rows(part) if isinstance(part, dict) else part for name, part in columns.items()}
+    return [dict(zip(whole, values, strict=True)) for values in zip(*whole.values(), strict=True)]
