@@ -69,7 +69,7 @@ def environments(
     Args:
       structures: any cells and any periodicity, mixed freely.
       k: number of neighbors.
-      cutoff: in Å.
+      cutoff: cutoff radius, in Å.
       elements: "ignore" them, as QUESTS does; tell environments apart by the element of their "center"; or by
         that and by the properties of the elements of the "neighbors" too. "ignore" where not given, "center"
         with species.

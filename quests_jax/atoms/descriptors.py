@@ -114,7 +114,7 @@ def descriptors(
     Args:
       positions: shape [n, 3], in Å.
       cell: lattice vectors as rows, shape [3, 3], in Å.
-      neighbors: from `find_neighbors`, found once and held fixed under differentiation.
+      neighbors: the result of `find_neighbors`, found once and held fixed under differentiation.
       cutoff: in Å, that of the search for neighbors where not given, and no larger.
       weights: how much each atom counts as a neighbor in each of c channels, such as `channel_weights`, shape
         [n, c].

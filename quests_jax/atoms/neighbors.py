@@ -188,7 +188,7 @@ def displacements(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors) -
     Args:
       positions: shape [n, 3], Å.
       cell: rows are lattice vectors (ASE), shape [3, 3], Å.
-      neighbors: from `find_neighbors`.
+      neighbors: the result of `find_neighbors`.
 
     Returns:
       Shape [n, K, 3]; exactly zero where the occupation is 0.

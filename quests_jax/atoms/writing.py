@@ -85,8 +85,8 @@ def refuse_unsupported(path: Path, structures: Sequence[ase.Atoms], *, chosen: b
     Call it before long work: it looks at what the structures hold and writes nothing.
 
     Args:
-      path: to be written.
-      structures: to be written there.
+      path: the file to write.
+      structures: the structures to write.
       chosen: whether they will not be changed, so that originals can be copied.
     """
     known = format_of_name(path.name)

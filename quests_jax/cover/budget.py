@@ -38,8 +38,8 @@ def cost_budget(cost: ArrayLike, limit: float) -> Budget:
     """Budget of any costs: Σ_s cost_s w_s ≤ limit.
 
     Args:
-      cost: of each structure, shape [S], positive.
-      limit: of their sum.
+      cost: cost of each structure, shape [S], positive.
+      limit: largest sum of the costs.
 
     Raises:
       InputError: a cost or a limit that is not a positive number.

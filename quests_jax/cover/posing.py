@@ -63,7 +63,7 @@ def pose(
       targets: environments in the sample, one of each structure at least, for data sets of more than twice as
         many; where not given, `TARGETS` of more than `ALL`.
       seed: random seed for the sample.
-      options: of `cover_problem`: bandwidth, cost, reference.
+      options: those of `cover_problem`: bandwidth, cost, reference.
     """
     number, most = (TARGETS, ALL) if targets is None else (targets, 2 * targets)
     if fits(envs) or len(envs) <= most:

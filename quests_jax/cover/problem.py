@@ -78,7 +78,7 @@ def cover_problem(
     Args:
       envs: environments of S structures, n in all.
       bandwidth: h in Å⁻¹.
-      cost: of each structure, shape [S], positive; 1 where not given. See `budget.atom_costs`.
+      cost: cost of each structure, shape [S], positive; 1 where not given. See `budget.atom_costs`.
       weights: u of each environment, shape [n], not negative; 1 where not given. See `distinct_weights`.
       reference: environments that are known already, shape [r, d], Å⁻¹.
       targets: environments that are to be covered, shape [n, d], Å⁻¹; those of the structures themselves

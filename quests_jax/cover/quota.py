@@ -51,8 +51,8 @@ def make_quota(
     """Quota by label: so many of each label that occurs, or of those that are named.
 
     Args:
-      labels: of each structure, S of them.
-      cost: of each structure, shape [S]; that of the problem.
+      labels: one label per structure, S in all.
+      cost: cost of each structure, shape [S]; that of the problem.
       at_least: structures of each label, or of each label that is a key; no more than occur.
 
     Raises:

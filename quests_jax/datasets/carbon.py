@@ -38,7 +38,7 @@ def tersoff(vectors: jax.Array, present: jax.Array) -> jax.Array:
     with f from 1 to 0 between 1.8 and 2.1 Å as half a wave of a sine.
 
     Args:
-        vectors: from each atom to its neighbors, shape [atoms, K, 3], in Å.
+        vectors: vectors from each atom to its neighbors, shape [atoms, K, 3], in Å.
         present: which of them there are, shape [atoms, K].
     """
     r = jnp.sqrt(jnp.where(present, (vectors**2).sum(axis=-1), CUTOFF**2))

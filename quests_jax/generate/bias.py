@@ -93,7 +93,7 @@ def delta_entropies(positions: ArrayLike, cell: ArrayLike, neighbors: Neighbors,
     Args:
       positions: shape [n, 3], in Å.
       cell: lattice vectors as rows, shape [3, 3], in Å.
-      neighbors: from `find_neighbors`; if smooth, candidates as `smooth_descriptors` takes them.
+      neighbors: the result of `find_neighbors`; if smooth, candidates as `smooth_descriptors` takes them.
       known: reference environments.
 
     Returns:

@@ -154,7 +154,7 @@ def sampled_entropy(
 
     Args:
       x: environments, shape [n, d], Å⁻¹.
-      rows: in the sample, drawn without replacement; n at most.
+      rows: number of rows in the sample, drawn without replacement; n at most.
       bandwidth: h in Å⁻¹.
       key: random key for the sample; default `jax.random.key(0)`.
 

@@ -55,7 +55,7 @@ def show(
     Args:
       data: structures; or environments, without a view in 3D; or what `compress` returned: the chosen ones.
       k: neighbors of an environment.
-      cutoff: in Å.
+      cutoff: cutoff radius, in Å.
       bandwidth: width of the kernel, in Å⁻¹.
       title: heading of the page.
 

@@ -81,7 +81,7 @@ def recommended_bandwidth(
 
     Args:
       envs: environments of two structures at least.
-      volume: in Å³ per atom (see `typical_volume`), for the rules by volume of QUESTS descriptors.
+      volume: volume per atom in Å³ (see `typical_volume`), for the rules by volume of QUESTS descriptors.
       sample: environments to look at, at most.
       seed: random seed for the halves.
       likelihood: whether to maximize the likelihood too, which takes longer.
@@ -142,7 +142,7 @@ def bandwidth_fit(
     Args:
       envs: the data set.
       bandwidth: h in Å⁻¹.
-      recommend: what gives the value to use instead.
+      recommend: the function that gives the value to use instead.
       seed: random seed for the draw of structures.
     """
     fit = Fit(bandwidth, *share_like_another(envs, bandwidth=bandwidth, seed=seed), None)

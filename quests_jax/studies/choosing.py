@@ -148,7 +148,7 @@ def choose(
       limits: where to end.
       bandwidth: h in Å⁻¹.
       groups: quotas.
-      seed: of rules that are random.
+      seed: random seed, for rules that draw.
       posed: the cover problem of `data`, if it is there already.
 
     Raises:

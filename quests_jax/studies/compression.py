@@ -82,12 +82,12 @@ def compress(
 
     Args:
       structures: the data set, or its environments if they are known already.
-      environments: of these structures, if they are known already.
+      environments: the environments of these structures, if they are known already.
       size: a fraction in (0, 1] as a float, or a number of structures as an int; a tenth where there is no
         other limit.
-      atoms: the same for the atoms of the choice.
-      budget: the same for the sum of the costs of the choice.
-      cost: of each structure, shape [S], positive; 1 where not given.
+      atoms: fraction or number of the atoms to keep.
+      budget: fraction or amount of the total cost to spend.
+      cost: cost of each structure, shape [S], positive; 1 where not given.
       coverage: share of the environments in (0, 1] to cover, with as few structures as possible.
       min_gain: coverage that a structure must add to be chosen.
       method: the name of a rule, see `cover.rules.registry`, or stratified; msc where not given, cover with a
@@ -103,7 +103,7 @@ def compress(
       cutoff: cutoff radius of the descriptor, in Å.
       species: chemical symbols to be told apart by the descriptor.
       bandwidth: width of the kernel, in Å⁻¹.
-      seed: of rules that are random.
+      seed: random seed, for rules that draw.
       certify: how hard to look for a bound of what any choice of this size could cover: "quick" takes about
         as long as everything before it at most, "full" as long as it needs, "none" leaves it out.
       exact: whether the entropy of a large data set is computed rather than estimated from a sample.

@@ -62,7 +62,7 @@ def find_leakage(
       train: environments of the training set.
       structures: those of the test set and of the training set, to look for copies.
       bandwidth: h in Å⁻¹.
-      seed: of the random halves.
+      seed: random seed for the halves.
 
     >>> from quests_jax.base.environments import make_environments
     >>> rows = np.array([[0.0], [0.0], [1.0], [1.0]])

@@ -55,7 +55,7 @@ def find_outliers(
     Args:
       envs: the data set.
       reference: what counts as known; the data set itself where not given.
-      quantile: in (0, 1).
+      quantile: a number in (0, 1).
       bandwidth: h in Å⁻¹.
 
     Raises:

@@ -75,10 +75,10 @@ def split(
 
     Args:
       envs: environments of S structures.
-      fractions: of the structures, in the order of the parts; they add up to 1.
+      fractions: shares of the structures, in the order of the parts; they add up to 1.
       groups: a label per structure that makes the blocks instead, shape [S].
       bandwidth: h in Å⁻¹.
-      seed: of the order of blocks of equal size.
+      seed: random seed for the order of blocks of equal size.
 
     Raises:
       InputError: fractions that do not add up, fewer blocks than parts, or labels that do not fit.

@@ -62,9 +62,9 @@ def balanced_problem(
     Args:
       envs: environments of S structures, n in all.
       bandwidth: h in Å⁻¹.
-      cost: of each structure, shape [S]; 1 where not given.
+      cost: cost of each structure, shape [S]; 1 where not given.
       reference: environments that are there already; `Environments` bring the means of their structures.
-      seed: of the sample of environments that stands for all of a large data set; its means are all there.
+      seed: random seed for the sample of environments that stands for a large data set.
 
     Raises:
       InputError: what `cover_problem` refuses.

@@ -70,8 +70,8 @@ def stratified(
       envs: environments of S structures.
       key: random key for the order; default `jax.random.key(0)`.
       size: fraction of the structures, or a number of structures; or else
-      budget: of costs, see `quests_jax.cover.budget`.
-      labels: of each structure, S of them.
+      budget: a budget of costs, see `quests_jax.cover.budget`.
+      labels: one label per structure, S in all.
       bandwidth: not used.
       reference: not used.
 
@@ -108,7 +108,7 @@ def farthest_point(
     Args:
       envs: environments of S structures.
       size: fraction of the structures, or a number of structures; or else
-      budget: of costs, see `quests_jax.cover.budget`.
+      budget: a budget of costs, see `quests_jax.cover.budget`.
       bandwidth: h of the entropies H_S, in Å⁻¹.
       reference: environments that are known already, shape [r, d], Å⁻¹.
     """

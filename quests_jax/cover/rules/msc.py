@@ -84,7 +84,7 @@ def msc(
       envs: environments of S structures.
       bandwidth: h in Å⁻¹.
       size: fraction of the structures (a tenth where nothing is given), or a number of structures; or else
-      budget: of costs, see `quests_jax.cover.budget`.
+      budget: a budget of costs, see `quests_jax.cover.budget`.
       reference: environments that are known already, shape [r, d]; C_0 in the rule.
 
     Returns:

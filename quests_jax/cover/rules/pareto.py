@@ -81,7 +81,7 @@ def pareto_msc(
     Args:
       envs: environments of S structures, n in all.
       size: fraction of the structures, or a number of structures; or else
-      budget: of costs, see `quests_jax.cover.budget`.
+      budget: a budget of costs, see `quests_jax.cover.budget`.
       bandwidth: h in Å⁻¹.
       reference: environments that are known already, shape [r, d], Å⁻¹.
 

@@ -54,7 +54,7 @@ def exact_cover(
         max f(w)  s.t.  c·w ≤ B        or        min c·w  s.t.  f(w) ≥ coverage,        w in {0, 1}^S
 
     Args:
-      problem: from `cover_problem`.
+      problem: the cover problem, from `cover_problem`.
       size: number or fraction of structures; or else
       cost_budget: largest sum of costs; or else
       coverage: fraction of the weighted environments; 1 means that every environment has mass 1.
@@ -90,7 +90,7 @@ def minimum_cover_bound(problem: CoverProblem, *, capped: bool = True) -> float:
     D(y) is such a cost for any y ≥ 0; it is evaluated here at the multipliers that the solver reports.
 
     Args:
-      problem: from `cover_problem`.
+      problem: the cover problem, from `cover_problem`.
       capped: whether masses are capped at 1 − r_i first, which makes the bound tighter.
 
     >>> import quests_jax as qj

@@ -47,15 +47,15 @@ def greedy_cover(
     ones fill it up (see `lazy`), with gain 0.
 
     Args:
-      problem: from `cover_problem`.
+      problem: the cover problem, from `cover_problem`.
       size: fraction or number of structures; exactly as many are returned, unless another limit is met.
       coverage: fraction of the weighted environments; 1 means that every environment has mass 1.
       cost_budget: largest sum of costs.
       min_gain: coverage below which (or at which) a structure is not worth choosing.
       include: structures that are chosen first, in this order.
       exclude: structures that are never chosen.
-      quota: from `make_quota`: at least so many of each group, whatever they add.
-      measure: what is made large in place of the coverage; a `Measure` or an `Objective`.
+      quota: numbers of each group to choose at least, from `make_quota`, whatever they add.
+      measure: the objective, instead of the coverage; a `Measure` or an `Objective`.
 
     Returns:
       `Selection` whose gains are what each structure added to the coverage, and whose `saturated` says how

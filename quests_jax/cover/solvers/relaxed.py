@@ -56,12 +56,12 @@ def relaxed_cover(
     answer never covers less than greedy.
 
     Args:
-      problem: from `cover_problem`.
+      problem: the cover problem, from `cover_problem`.
       size: fraction or number of structures; or else
       cost_budget: largest sum of costs.
       key: random key for the roundings; default `jax.random.key(0)`.
-      quota: from `make_quota`: at least so many of each group. The relaxed cover and its bound know nothing
-        of them, which keeps the bound valid: quotas only restrict the choice.
+      quota: numbers of each group to choose at least, from `make_quota`. The relaxed cover and its bound
+        ignore them, and the bound stays valid: quotas only restrict the choice.
 
     Returns:
       `Selection` in greedy order, with upper_bound, certified_ratio and the relaxed weights [S].
@@ -104,9 +104,9 @@ def certify(
     choices that must meet quotas: those are some of all choices.
 
     Args:
-      problem: from `cover_problem`; its costs say what "the same cost" means.
-      selection: of structures of this problem.
-      measure: what is bounded in place of the coverage; a `Measure` or an `Objective`.
+      problem: the cover problem, from `cover_problem`; its costs say what "the same cost" means.
+      selection: a choice of structures of this problem.
+      measure: the objective to bound, instead of the coverage; a `Measure` or an `Objective`.
       max_steps: iteration limit of the solver; more steps bring the bound closer to that of the relaxation.
       seconds: after which no further step is begun; what was found by then holds all the same.
 
@@ -177,8 +177,8 @@ def relax(
     Matrix-free: one product with M and one with its transpose per step.
 
     Args:
-      problem: from `cover_problem`.
-      budget: from `make_budget`.
+      problem: the cover problem, from `cover_problem`.
+      budget: the limit of the costs, from `make_budget`.
       measure: SATURATED (whose masses are capped), LOG_MASS or another one.
       max_steps: after which the best bound so far is returned; it holds all the same.
       start: first w, shape [S]; the even choice where not given.

@@ -36,7 +36,7 @@ def careful_exponents(
     Args:
       y: rows, shape [batch, t, d].
       x: rows, shape [batch, s, d].
-      center: of the rows of one side, shape [batch, 1, d].
+      center: center of the rows of one side, shape [batch, 1, d].
       radius: largest distance of a row of that side from its center, in units of h.
       h: bandwidth.
     """
