@@ -143,9 +143,9 @@ def _false_alarms(share: float | None) -> str:
 
 
 def about_trajectory(
-    found: Trajectory, places: Sequence[Place], symbols: Sequence[Sequence[str]]
+    found: Trajectory, places: Sequence[Place], symbols: Sequence[Sequence[str]], *, written: bool
 ) -> list[str]:
-    """Which frame leaves the domain of the reference first, and which is the worst."""
+    """Which frame leaves the domain of the reference first, which is the worst, and how to get them."""
     novelty = found.novelty
     if novelty is None:
         return ["Add -r TRAINING.xyz to see where these frames leave what a training set knows."]
@@ -156,10 +156,15 @@ def about_trajectory(
     worst, first = novelty.worst, int(above[0])
     atom = int(novelty.atom[worst])
     element = f" ({symbols[worst][atom]})" if len(symbols) else ""
-    return [
+    sentences = [
         f"Frame {first} of {total:,} is the first that leaves the domain of the reference; {len(above):,} "
         f"frames ({percent(len(above) / total)}) lie above {threshold}.{_false_alarms(novelty.alarms)}",
         f"Worst: frame {places[worst][1]} of {places[worst][0]}, atom {atom}{element}, "
         f"{novelty.largest[worst]:.3g} nats.",
-        "To label and add them: -o novel.xyz writes the frames above the threshold (--above T for another).",
     ]
+    if not written:
+        sentences.append(
+            "To label and add them: -o novel.xyz writes the frames above the threshold (--above T for "
+            "another)."
+        )
+    return sentences

@@ -140,7 +140,9 @@ def _verdict(faults: Cleaning, found: Redundancy | None, name: str) -> list[str]
 
 
 def _span(found: Range, digits: str) -> str:
-    smallest, median, largest = (format(value, digits) for value in found)
+    smallest, median, largest = (
+        f"{value:,.0f}" if abs(value) >= 1000 else format(value, digits) for value in found
+    )
     return smallest if smallest == largest else f"{smallest} to {largest} (median {median})"
 
 

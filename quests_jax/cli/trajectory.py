@@ -7,6 +7,7 @@ from functools import partial
 import click
 import numpy as np
 
+from quests_jax.atoms.formats import structure_suffix
 from quests_jax.cli.findings import about_trajectory
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE
@@ -77,13 +78,14 @@ def trajectory(
         failed = fail_above is not None and bool((novelty.largest > fail_above).any())
     names = list(frames[0])
     symbols = [list(atoms.symbols) for atoms in given.structures]
+    written = any(structure_suffix(path) is not None for path in run.writing.outputs)
     return Report(
         data,
         [[frames[i][name] for name in names] for i in order],
         [name.replace("_", " ").replace("max delta entropy", "largest δH") for name in names],
         sets=[structures],
         draw=partial(draw, trajectory_charts(frames, threshold), title=run.title(given.name)),
-        advice=about_trajectory(found, given.places, symbols),
+        advice=about_trajectory(found, given.places, symbols, written=written),
         failed=failed,
     )
 

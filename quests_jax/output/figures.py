@@ -102,7 +102,7 @@ def draw_overlaps(
 ) -> None:
     """Shares [r, t] of part t that part r covers, in percent, and the entropy of each part beside ln n."""
     count = len(names)
-    shown = [_plain(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…") for name in names]
+    shown = [_plain(_short(name)) for name in names]
     room = 0.08 * max(len(name) for name in shown)  # inches, for names
     size = (3.0 + room + 0.62 * count, 1.5 + room + 0.45 * count)
     figure = _figure((min(size[0], LARGEST), min(size[1], LARGEST)))
@@ -125,6 +125,12 @@ def draw_overlaps(
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=2, frameon=False)
     figure.suptitle(_folded(title), fontsize=10)
     _save(figure, path)
+
+
+def _short(name: str) -> str:
+    """Both ends of a long name: names of one data set often begin alike."""
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[1 - half :]}"
 
 
 def _plain(text: str) -> str:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from quests_jax.base.progress import report_progress
+from quests_jax.base.text import spelled
 from quests_jax.base.versions import versions
 
 FRAME = 3  # letters that the frame of a table adds to a column
@@ -45,7 +46,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: s
     folder that all paths in the table share stands below it instead.
     """
     console = Console(file=sys.stdout)
-    cells = [[_cell(value) for value in row] for row in rows]
+    header = [spelled(name, sys.stdout) for name in header]
+    cells = [[spelled(_cell(value), sys.stdout) for value in row] for row in rows]
     cells, folder = without_shared_folder(cells)
     words = [all(_is_word(row[number]) for row in rows) for number in range(len(header))]
     notes = f"{caption}\npaths are in {folder}" if folder else caption
