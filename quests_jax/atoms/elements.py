@@ -1,7 +1,11 @@
 """Elements as continuous properties, so that similar elements are near and any number of them fits.
 
-A channel of a descriptor weighs each neighbor by one property p(Z) in [0, 1], as in the alchemical kernels
+A channel of a descriptor weighs each neighbor by one property p(Z) in [0, 2], as in the alchemical kernels
 of [willatt:18]: with four properties an environment has 1 + 4 blocks of columns for any number of elements.
+
+What heat does to a channel grows with p itself, what an exchange of elements does with differences of p. So
+properties are squared, which spreads them more than it raises them, and count twice as much as distances:
+experiments/elements compares these weights with others.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from quests_jax.base.environments import HEAVIEST
 IGNORE, CENTER, NEIGHBORS = "ignore", "center", "neighbors"
 MODES = (IGNORE, CENTER, NEIGHBORS)  # what `elements` may be
 N_CHANNELS = 4  # properties of `channel_weights`
+STRENGTH = 2.0  # largest p, where that of a distance alone is 1
 
 NOBLE = np.array([0, 2, 10, 18, 36, 54, 86, 118])  # atomic numbers that close a period
 F_BLOCK = ((57, 71), (89, 103))  # first and last element: between groups 3 and 4
@@ -35,15 +40,17 @@ UNKNOWN_ELECTRONEGATIVITY = 1.30  # of elements beyond Lr, for which nobody has 
 
 
 def channel_weights(numbers: np.ndarray) -> np.ndarray:
-    """Properties p_a(Z) in [0, 1] of atoms with these atomic numbers [n], shape [n, 4].
+    """Properties p_a(Z) in [0, 2] of atoms with these atomic numbers [n], shape [n, 4].
 
-    Period, group, electronegativity and covalent radius, each scaled to its range over all elements. The
-    elements of the f block lie between groups 3 and 4.
+        p_a = 2 t_a²
+
+    with t_a in [0, 1] the period, group, electronegativity or covalent radius, each scaled to its range over
+    all elements. The elements of the f block lie between groups 3 and 4.
 
     Raises `InputError` for a number that is no element.
 
     >>> channel_weights(np.array([1, 8])).round(2).tolist()
-    [[0.0, 0.0, 0.35, 0.01], [0.17, 0.88, 0.66, 0.16]]
+    [[0.0, 0.0, 0.25, 0.0], [0.06, 1.56, 0.88, 0.05]]
     """
     numbers = np.asarray(numbers)
     wrong = numbers[(numbers < 1) | (numbers > HEAVIEST)].reshape(-1)
@@ -105,4 +112,5 @@ def _table() -> np.ndarray:
     columns = [places[:, 0], places[:, 1], (*ELECTRONEGATIVITY, *missing), covalent_radii[1 : HEAVIEST + 1]]
     values = np.stack(columns, axis=1)
     low, high = values.min(axis=0), values.max(axis=0)
-    return np.concatenate([np.zeros((1, len(columns))), (values - low) / (high - low)])
+    scaled = (values - low) / (high - low)
+    return np.concatenate([np.zeros((1, len(columns))), STRENGTH * scaled**2])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from ase.data import chemical_symbols
 
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments
@@ -21,7 +22,7 @@ from quests_jax.cli.shell import command
 from quests_jax.output.charts import bandwidth_chart, histogram, learning_chart
 from quests_jax.output.figures import draw, draw_overlaps
 from quests_jax.output.viewer import write_viewer
-from quests_jax.studies.bandwidths import recommended_bandwidth, typical_volume
+from quests_jax.studies.bandwidths import bandwidths_by_element, recommended_bandwidth, typical_volume
 from quests_jax.studies.learning_curves import saturation
 from quests_jax.studies.outliers import QUANTILE, find_outliers
 from quests_jax.studies.overlaps import overlaps_of_parts
@@ -104,20 +105,25 @@ def bandwidth(run: Run, files: Inputs, sample: int, seed: int) -> Report:
 
     Two rules use the volume per atom only. The others use the environments: the elbow of H(h)/ln n, the
     bandwidth at which 1 % of held-out structures' environments are novel, and the largest likelihood of one
-    half of the structures under the other.
+    half of the structures under the other. Where elements are told apart, the recommended rule is also given
+    for each element alone.
     """
     given = run.load(files)
+    volume = None if run.is_learned else typical_volume(given.structures)
     with located(given.name), run.stage("bandwidths"):
-        found = recommended_bandwidth(
-            given.envs, volume=typical_volume(given.structures), sample=sample, seed=seed, likelihood=True
-        )
+        found = recommended_bandwidth(given.envs, volume=volume, sample=sample, seed=seed, likelihood=True)
+        each = bandwidths_by_element(given.envs, sample=sample, seed=seed)
+    by_element = {chemical_symbols[Z]: value for Z, value in each.items()}
     rules = {found.rule: found.value} | found.others
     data = {"n_environments": min(sample, len(given.envs)), "seed": seed, "rules": rules}
     data |= {"recommended": found.value, "disagreement": found.disagreement, "failed": found.failed}
     data |= {"bandwidths": found.bandwidths, "entropy_over_ln_n": found.entropy_over_ln_n}
+    data["by_element"] = by_element
     rows = [(f"{name} (Å⁻¹)", value) for name, value in rules.items()]
     rows += [(f"{name} (Å⁻¹)", "none") for name in found.failed]
     rows.append((f"recommended ({found.rule} rule)", found.value))
+    if len(by_element) > 1:
+        rows += [(f"recommended for {symbol} alone", value) for symbol, value in by_element.items()]
     chart = bandwidth_chart(found.bandwidths, found.entropy_over_ln_n, rules)
     drawn = partial(draw, [chart], title=run.title(given.name))
     return Report(data, rows, draw=drawn, advice=about_bandwidth(found, typed(files)))

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from quests_jax.cli.inputs import Inputs
+from quests_jax.studies.bandwidths import DISAGREEMENT
 
 if TYPE_CHECKING:
     from quests_jax.studies.bandwidths import Recommendation
@@ -23,7 +24,6 @@ Place = tuple[str, int]  # file, and number of the structure in it
 AGAIN = ("k", "cutoff", "elements", "species", "descriptor", "scale", "bandwidth")  # what next commands need
 FEW = 3  # files that are typed again
 SATURATED = 0.1  # nats of information gap below which more data of the same kind add little
-APART = 3.0  # ratio of the largest to the smallest recommended bandwidth that is worth a word
 COVERED = 0.95  # overlap from which one part makes another superfluous
 
 
@@ -81,7 +81,7 @@ def about_bandwidth(found: Recommendation, name: str) -> list[str]:
     sentences = [
         f"Use --bandwidth {found.value:.3g}, or --bandwidth auto:\n  quests-jax inspect {name} -b auto"
     ]
-    if found.disagreement > APART:
+    if found.disagreement > DISAGREEMENT:
         sentences.append(
             f"The rules differ by a factor of {found.disagreement:.1f}: compare results at both ends before "
             "you rely on one."

@@ -41,6 +41,7 @@ from quests_jax.output.files import (
     read_descriptors,
 )
 from quests_jax.studies.bandwidths import (
+    DISAGREEMENT,
     SAMPLE,
     Fit,
     Recommendation,
@@ -161,7 +162,7 @@ class Run:
         self._check_width(given.name, envs)
         note_elements(given.name, given.structures, self.parameters)
         if self.parameters.get("bandwidth") == AUTO:
-            self._settle_bandwidth(envs, typical_volume(given.structures))
+            self._settle_bandwidth(envs, None if self.is_learned else typical_volume(given.structures))
         return Data(given.name, given.structures, given.places, envs)
 
     def _read(self, file: Input, check: bool) -> Given:
@@ -198,6 +199,9 @@ class Run:
             with self.stage("bandwidth"):
                 found = recommended_bandwidth(envs, volume=volume)
             self.automatic.append(found)
+            if found.disagreement > DISAGREEMENT:
+                text = f"the rules for the bandwidth are {found.disagreement:.1f} times apart"
+                warnings.warn(f"{text}: compare results at both ends before you rely on one.", stacklevel=2)
             self.parameters["bandwidth"] = float(f"{found.value:.3g}")
 
     def judge_bandwidth(self, envs: Environments) -> Fit:
@@ -253,6 +257,11 @@ class Run:
         """Add the seconds that a study took to those of this run."""
         for name, value in seconds.items():
             self.seconds[name] = round(self.seconds.get(name, 0.0) + value, 3)
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the descriptor is another than that of QUESTS, whose rules by volume mean nothing then."""
+        return self.parameters.get("descriptor") is not None
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Time the block under this name."""

@@ -6,14 +6,15 @@ structure covers another's environments, no rule of choice can gain anything ove
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import ase
 import numpy as np
 
-from quests_jax.base.checks import InputError, check_count
-from quests_jax.base.environments import Environments, joined
+from quests_jax.base.checks import InputError, check_count, check_positive
+from quests_jax.base.environments import HEAVIEST, Environments, joined
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.information import (
@@ -28,6 +29,7 @@ from quests_jax.studies.baselines import share_like_another
 RECOMMENDED = "novelty"  # the rule that `recommended_bandwidth` follows
 NOVEL = 0.01  # share of held-out environments that may be novel at the recommended bandwidth
 SAMPLE = 4000  # environments that a recommendation looks at
+DISAGREEMENT = 3.0  # ratio of the largest to the smallest recommended bandwidth that is worth a warning
 LEVEL = 0.1  # share of environments that another structure must cover for a bandwidth to fit
 CURVE = 24  # bandwidths at which H(h)/ln n is measured
 REACH = 25.0  # that these bandwidths span above and below the recommended one
@@ -112,6 +114,63 @@ def recommended_bandwidth(
             failed["likelihood"] = str(reason)
     advance("bandwidths", 3, 3)
     return Recommendation(value, RECOMMENDED, others, failed, grid, share)
+
+
+@follows_dtype
+def bandwidths_by_element(envs: Environments, *, sample: int = SAMPLE, seed: int = 0) -> dict[int, float]:
+    """The bandwidth in Å⁻¹ that the recommended rule gives the environments of each element alone.
+
+    An element has none where fewer than two structures hold it twice, or where its environments are copies.
+    Empty where elements are not told apart. `with_bandwidths` puts them to use.
+
+    Args:
+      envs: environments with the elements of their centers.
+      sample: environments of each element to look at, at most.
+      seed: random seed for the halves.
+
+    Returns:
+      By atomic number, ascending.
+    """
+    found: dict[int, float] = {}
+    if envs.elements is None:
+        return found
+    Z = np.asarray(envs.elements)
+    for element in np.unique(Z).tolist():
+        try:
+            y, x = _halves(envs.take(element == Z), check_count("sample", sample, minimum=4), seed)
+            found[element] = novelty_bandwidth(y, x, novel=NOVEL)
+        except InputError:
+            continue
+    return found
+
+
+def with_bandwidths(envs: Environments, bandwidths: dict[int, float], *, bandwidth: float) -> Environments:
+    """Environments scaled so that at one `bandwidth` each element is seen at its own.
+
+        K_ij = δ(Z_i, Z_j) exp(−|x_i − x_j|²/2h_Z²) = δ(Z_i, Z_j) exp(−|x_i' − x_j'|²/2h²),    x' = x h/h_Z
+
+    Rows of different elements never meet, so every measure, mass, rule and certificate holds. Give sets that
+    are compared the same bandwidths.
+
+    Args:
+      envs: environments with the elements of their centers.
+      bandwidths: h_Z in Å⁻¹ by atomic number; elements without one are left at `bandwidth`.
+      bandwidth: h in Å⁻¹.
+
+    Raises:
+      InputError: elements that are not told apart, or a bandwidth that is not positive.
+
+    >>> from quests_jax.base.environments import make_environments
+    >>> envs = make_environments([[1.0], [1.0]], [0, 1], elements=[1, 8])
+    >>> with_bandwidths(envs, {8: 0.02}, bandwidth=0.01).x.tolist()
+    [[1.0], [0.5]]
+    """
+    if envs.elements is None:
+        raise InputError("elements are not told apart, so they have one bandwidth; use elements center.")
+    h, scale = check_positive("bandwidth", bandwidth), np.ones(HEAVIEST + 1)
+    for element, own in bandwidths.items():
+        scale[element] = h / check_positive(f"bandwidth of element {element}", own)
+    return dataclasses.replace(envs, x=envs.x * scale[np.asarray(envs.elements)][:, None])
 
 
 def recommendation_text(found: Recommendation) -> str:

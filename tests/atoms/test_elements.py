@@ -114,7 +114,7 @@ def test_places_in_the_periodic_table():
     assert [period_and_group(Z)[1] for Z in (5, 13, 31, 49, 81)] == [13] * 5
     assert [period_and_group(Z)[1] for Z in (21, 22, 40, 72, 104, 80)] == [3, 4, 4, 4, 4, 12]
     p = channel_weights(np.arange(1, 119))
-    assert (p.min(), p.max()) == (0, 1)
+    assert (p.min(), p.max()) == (0, 2)
     assert len(np.unique(p, axis=0)) == 118
     with pytest.raises(InputError, match="no element"):
         channel_weights(np.array([0]))

@@ -9,6 +9,7 @@ import pytest
 from ase.build import bulk
 
 import quests_jax as qj
+from quests_jax import information
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.information import delta_entropy_of_others, likelihood_bandwidth, novelty_bandwidth
@@ -16,8 +17,10 @@ from quests_jax.studies.bandwidths import (
     LEVEL,
     bandwidth_fit,
     bandwidth_warning,
+    bandwidths_by_element,
     recommended_bandwidth,
     typical_volume,
+    with_bandwidths,
 )
 
 
@@ -118,3 +121,27 @@ def test_one_structure_is_not_judged():
     fit = bandwidth_fit(make_environments(np.eye(3), np.zeros(3, int)), bandwidth=1.0)
     assert fit.fits
     assert bandwidth_warning(fit) is None
+
+
+def test_each_element_may_have_a_bandwidth_of_its_own():
+    """The kernel of two atoms of one element has the bandwidth of that element."""
+    envs = cloud()
+    elements = np.tile([1, 8, 8, 8, 1], 40)
+    wider = np.asarray(envs.x) * np.where(elements == 8, 5.0, 1.0)[:, None]
+    told = make_environments(wider, envs.structure_id, elements=elements)
+    found = bandwidths_by_element(told)
+    assert list(found) == [1, 8]
+    assert found[8] == pytest.approx(novelty_of(told, 8), rel=1e-12)
+    assert 3 < found[8] / found[1] < 8
+    scaled = with_bandwidths(told, found, bandwidth=0.5)
+    p = np.asarray(information.self_kernel_sum(scaled, bandwidth=0.5))
+    for Z, h in found.items():
+        own = elements == Z
+        np.testing.assert_allclose(p[own], information.self_kernel_sum(wider[own], bandwidth=h), rtol=1e-12)
+    assert bandwidths_by_element(envs) == {}
+    with pytest.raises(InputError, match="not told apart"):
+        with_bandwidths(envs, found, bandwidth=0.5)
+
+
+def novelty_of(envs: Environments, Z: int) -> float:
+    return recommended_bandwidth(envs.take(envs.elements == Z)).value

@@ -15,7 +15,7 @@ import numpy as np
 from quests_jax.base.checks import InputError
 from quests_jax.base.progress import advance
 
-BATCH = 512  # atoms that are described together, at least one structure
+BATCH = 128  # atoms that are described together, at least one structure
 
 
 class Describe(Protocol):
