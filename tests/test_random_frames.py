@@ -18,8 +18,8 @@ import quests_jax as qj
 from quests_jax.atoms.contents import differences
 from quests_jax.atoms.writing import add_labels, refuse_unsupported
 from quests_jax.base.checks import InputError
-from quests_jax.disk import Work, digest
-from quests_jax.disk.frames import open_frames
+from quests_jax.disk import Work
+from quests_jax.disk.structures import open_structures
 
 __all__ = ["call"]  # the fixture
 pytestmark = pytest.mark.filterwarnings("ignore:at the bandwidth", "ignore:.*the stress is not symmetric")
@@ -83,10 +83,10 @@ def test_frames_on_disk_are_those_in_memory(tmp_path: Path) -> None:
     for seed in range(40):
         _, structures, rng = read_random(tmp_path, seed)
         path = tmp_path / "in.xyz"
-        frames = open_frames(Work(tmp_path / str(seed)), path, digest(path))
+        on_disk = open_structures(Work(tmp_path / str(seed)), [(path, None)])
         chosen = rng.permutation(len(structures))
-        found = frames.read(chosen)
-        assert frames.counts.tolist() == [len(atoms) for atoms in structures]
+        found = on_disk.read(chosen)
+        assert on_disk.counts.tolist() == [len(atoms) for atoms in structures]
         for number, atoms in zip(chosen, found, strict=True):
             assert differences(atoms, structures[number]) == [], seed
         qj.write(tmp_path / "out.xyz", found)

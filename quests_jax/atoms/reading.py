@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import ase
 
 from quests_jax.atoms.formats import format_of_content
 from quests_jax.atoms.packing import pieces, plain_name, unpacked
-from quests_jax.atoms.sources import source_of
+from quests_jax.atoms.sources import EVERY, source_of
 from quests_jax.atoms.validation import validate
 from quests_jax.base.checks import InputError, located
 
@@ -41,12 +42,7 @@ def read(path: str | os.PathLike[str], *, check: bool = True) -> list[ase.Atoms]
     181
     """
     path = Path(path)
-    check_input(path)
-    with located(path), unpacked(path) as plain:
-        head = next(pieces(plain), b"")[:HEAD]
-        structures = format_of_content(head, plain_name(path)).read(plain, str(path))
-    if not structures:
-        raise InputError(f"{path}: holds no structures; check the file.")
+    structures = list(stream(path))
     if check:
         with located(path):
             validate(structures)
@@ -60,6 +56,26 @@ def read(path: str | os.PathLike[str], *, check: bool = True) -> list[ase.Atoms]
     if (first := next(notes, None)) is not None:
         warnings.warn(first, stacklevel=2)
     return structures
+
+
+def stream(path: Path, only: Container[int] = EVERY) -> Iterator[ase.Atoms]:
+    """The structures of a file with these numbers, one in memory at a time where the format allows.
+
+    They are not checked; else as `read`.
+
+    >>> from quests_jax.datasets import bundled
+    >>> [source_of(atoms).index for atoms in stream(bundled(), range(5, 8))]
+    [5, 6, 7]
+    """
+    check_input(path)
+    with located(path), unpacked(path) as plain:
+        head = next(pieces(plain), b"")[:HEAD]
+        read, empty = format_of_content(head, plain_name(path)).stream, True
+        for atoms in read(plain, str(path), only):
+            empty = False
+            yield atoms
+    if empty and only is EVERY:
+        raise InputError(f"{path}: holds no structures; check the file.")
 
 
 def check_input(path: Path) -> None:

@@ -6,11 +6,13 @@ is lost where a new object is made (`atoms.copy()`). A writer asks for it to cop
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NamedTuple
 
 from ase import Atoms
 
 ATTRIBUTE = "_quests_jax_source"
+EVERY = range(sys.maxsize)  # holds the number of every structure of a file
 
 
 class Source(NamedTuple):

@@ -21,7 +21,7 @@ import numpy as np
 from quests_jax.atoms.contents import differences, without
 from quests_jax.atoms.formats import STRUCTURE_SUFFIXES, WRITTEN, Format, format_of_name
 from quests_jax.atoms.packing import unpacked
-from quests_jax.atoms.sources import source_of, with_source
+from quests_jax.atoms.sources import EVERY, source_of, with_source
 from quests_jax.atoms.validation import check_structures
 from quests_jax.base import signals
 from quests_jax.base.checks import InputError, located
@@ -180,7 +180,7 @@ def _attempt(
 def _differing(known: Format, path: Path, structures: Sequence[ase.Atoms]) -> dict[int, list[str]]:
     """Structures that do not read back as they are, and what differs."""
     with unpacked(path) as plain:
-        found = known.read(plain, path.name)
+        found = list(known.stream(plain, path.name, EVERY))
     if len(found) != len(structures):
         raise InputError(f"{len(found)} of {len(structures)} structures read back; check the disk.")
     compared = (differences(one, other) for one, other in zip(found, structures, strict=True))

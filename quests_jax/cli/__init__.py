@@ -2,7 +2,7 @@
 
 # isort: off
 from quests_jax.cli import inspect, compress, compare, replay, clean, split, measures, trajectory, diagnostics  # noqa: F401
-from quests_jax.cli import report, generation  # noqa: F401  (modules join the group when they are imported)
+from quests_jax.cli import report, generation, work  # noqa: F401  (modules join the group when they are imported)
 
 # isort: on
 from quests_jax.cli.shell import NAME, cli, main

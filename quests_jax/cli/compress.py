@@ -161,7 +161,7 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
         run, summary, typed(files, reference=reference), describe_kept(given.structures, division)
     )
     report = report._replace(
-        sheet=_picks(data, given, division, summary), structures=_written(given, selected, asked)
+        sheet=_sheet(summary, _atoms_of(data, division, summary)), structures=_written(given, selected, asked)
     )
     if asked.rest is not None:
         rest = np.setdiff1d(np.arange(len(given.structures)), selected)
@@ -205,20 +205,19 @@ def _ordered(selected: np.ndarray, n_structures: int, asked: Asked) -> np.ndarra
     return np.sort(selected) if (asked.order or usual) == "original" else selected
 
 
-def _picks(data: Data, given: Given, division: Candidates, summary: dict[str, Any]) -> list[dict[str, Any]]:
+def _atoms_of(data: Data, division: Candidates, summary: dict[str, Any]) -> list[int]:
+    """Atoms of each pick."""
+    return data.envs.counts[np.searchsorted(division.remaining, summary["selected"])].tolist()
+
+
+def _sheet(summary: dict[str, Any], atoms: Sequence[int]) -> list[dict[str, Any]]:
     """One row for each pick, in order of choice."""
     covered = summary.get("prefixes", {}).get("overlap", [None] * summary["size"])
-    counts = data.envs.counts
-    rows = []
-    for order, (number, gain, share) in enumerate(
-        zip(summary["selected"], summary["gains"], covered, strict=True)
-    ):
-        file, index = given.places[number]
-        atoms = int(counts[np.searchsorted(division.remaining, number)])
-        rows.append(
-            {"order": order, "file": file, "index": index, "atoms": atoms, "gain": gain, "coverage": share}
-        )
-    return rows
+    columns = zip(summary["places"], atoms, summary["gains"], covered, strict=True)
+    return [
+        {"order": order, "file": file, "index": index, "atoms": count, "gain": gain, "coverage": share}
+        for order, ((file, index), count, gain, share) in enumerate(columns)
+    ]
 
 
 def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | None, asked: Asked) -> Report:
@@ -233,21 +232,23 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
     if asked.method is None:
         raise InputError("with --work, use -m cover; other rules need the data in memory.")
 
-    def choose_from_disk() -> tuple[dict[str, Any], Sequence[Atoms]]:
+    def choose_from_disk() -> tuple[dict[str, Any], list[dict[str, Any]], Sequence[Atoms]]:
         shards = run.shards(files, work)
         with located(files.name):
-            isolated = isolated_atoms(shards.frames)
+            isolated = isolated_atoms(shards.structures)
             count = (asked.size or Size(0.1, is_fraction=True)).of(len(shards.counts) - len(isolated))
         known = None if reference is None else run.known(reference, work)
         asked_for = {"count": count, "bandwidth": run.bandwidth, "kept": isolated}
         summary = compress_shards(shards, reference=known, **asked_for)
-        numbers = _ordered(np.asarray(summary["selected"]), len(shards.counts), asked)
-        return summary, shards.frames.read(numbers)
+        selected = np.asarray(summary["selected"])
+        summary["places"] = [shards.structures.place(number) for number in selected]
+        counts = shards.counts[selected].tolist()
+        chosen = shards.structures.read(_ordered(selected, len(shards.counts), asked))
+        return summary, _sheet(summary, counts), chosen
 
-    summary, chosen = rerun_after_repairs(choose_from_disk)
-    return _report(run, summary, typed(files, reference=reference), _kept_on_disk(summary))._replace(
-        structures=chosen
-    )
+    summary, sheet, chosen = rerun_after_repairs(choose_from_disk)
+    report = _report(run, summary, typed(files, reference=reference), _kept_on_disk(summary))
+    return report._replace(structures=chosen, sheet=sheet)
 
 
 def _kept_on_disk(summary: dict[str, Any]) -> str:

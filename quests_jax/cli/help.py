@@ -22,6 +22,7 @@ JOBS = {  # commands by job, the usual one first
     "Compare data sets": ("overlap", "leakage", "trajectory", "delta-entropy", "overlap-matrix"),
     "Make structures and descriptors": ("augment", "generate", "descriptors"),
     "Single measures": ("entropy", "diversity"),
+    "Data past memory": ("work",),
 }
 ABOUT = {  # names of options by what they are about; the others come first
     "Descriptor and kernel": ("k", "cutoff", "species", "elements", "descriptor", "bandwidth"),

@@ -51,13 +51,6 @@ class Inputs(NamedTuple):
         """One `Inputs` per file."""
         return (Inputs(file.path, (file,), (file.path,)) for file in self.files)
 
-    @property
-    def only(self) -> Input:
-        """The one whole file that a command takes which works on disk."""
-        if len(self.files) > 1 or self.files[0].part is not None:
-            raise InputError(f"{self.name}: with --work, give one whole file.")
-        return self.files[0]
-
 
 def parse_inputs(
     context: click.Context, parameter: click.Parameter, typed: str | Sequence[str] | None

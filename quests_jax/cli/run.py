@@ -16,7 +16,7 @@ from ase import Atoms
 from quests_jax.atoms.elements import IGNORE
 from quests_jax.atoms.formats import XYZ_SUFFIXES, structure_suffix
 from quests_jax.atoms.learned import Scaling
-from quests_jax.atoms.reading import read
+from quests_jax.atoms.reading import read, stream
 from quests_jax.atoms.writing import refuse_unsupported
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, from_arrays, joined
@@ -34,8 +34,7 @@ from quests_jax.cli.given import Data, Given, part_of
 from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
 from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
-from quests_jax.disk import Shards, Work, describe_file, digest, drawn_structures
-from quests_jax.disk.frames import open_frames
+from quests_jax.disk import Shards, Work, describe_files, digest, drawn_structures
 from quests_jax.output.files import (
     DESCRIPTOR_SUFFIXES,
     read_descriptors,
@@ -58,7 +57,6 @@ COPYING = (
     "atoms",
     "diagnosis",
 )  # outputs of structures as they were read, see `add_labels`
-PIECE = 512  # structures on disk that are looked at together
 LOOKED_AT = 4 * SAMPLE  # environments on disk from which --bandwidth auto draws
 
 
@@ -215,21 +213,18 @@ class Run:
 
     def shards(self, inputs: Inputs, work: Work) -> Shards:
         """Environments on disk, for data past memory."""
-        file = inputs.only
         if self.parameters.get("descriptor") is not None:
             raise InputError("--descriptor needs the data in memory; leave out --work.")
-        if not file.is_file and file.path != BUNDLED:
-            raise InputError(f"{file.path}: data past memory must be a file; load and write it first.")
+        files = [(_path_of(file), file.part) for file in inputs.files]
         with self.stage("descriptors"):
-            path = Path(bundled() if file.path == BUNDLED else file.path)
             if inputs is self.writing.inputs and self.writing.converts:
-                frames = open_frames(work, path, digest(path))
-                for first in range(0, len(frames.counts), PIECE):
-                    self.writing.check(frames.read(range(first, min(first + PIECE, len(frames.counts)))))
-            shards = describe_file(work, path, **{name: self.parameters[name] for name in OF_QUESTS})
+                for path in dict.fromkeys(path for path, _ in files):
+                    for atoms in stream(path):
+                        self.writing.check([atoms])
+            shards = describe_files(work, files, **{name: self.parameters[name] for name in OF_QUESTS})
         if self.parameters.get("bandwidth") == AUTO:
             some, numbers = drawn_structures(shards, LOOKED_AT)
-            self._settle_bandwidth(some, typical_volume(shards.frames.read(numbers)))
+            self._settle_bandwidth(some, typical_volume(shards.structures.bare(numbers)))
         return shards
 
     def known(self, inputs: Inputs, work: Work) -> Environments:
@@ -286,3 +281,12 @@ class Run:
     def stated(self) -> dict[str, Any]:
         """The parameters as far as they are known to hold for all the data."""
         return self.parameters | (dict.fromkeys(OF_DESCRIPTORS) if self.anonymous else {})
+
+
+def _path_of(file: Input) -> Path:
+    """The file of structures that an input is, for work on disk."""
+    if file.path.endswith(DESCRIPTOR_SUFFIXES):
+        raise InputError(f"{file.path}: holds descriptors; with --work, give structures.")
+    if not file.is_file and file.path != BUNDLED:
+        raise InputError(f"{file.path}: data past memory must be files; load and write them first.")
+    return Path(bundled() if file.path == BUNDLED else file.path)

@@ -2,7 +2,7 @@
 
 from quests_jax.disk.compression import compress_shards
 from quests_jax.disk.covers import large_cover
-from quests_jax.disk.shards import Shards, describe_file, drawn_structures
+from quests_jax.disk.shards import Shards, describe_files, drawn_structures
 from quests_jax.disk.sums import estimate, self_sums
 from quests_jax.disk.tasks import on_cluster
 from quests_jax.disk.work import Work, digest, rerun_after_repairs
@@ -11,7 +11,7 @@ __all__ = [
     "Shards",
     "Work",
     "compress_shards",
-    "describe_file",
+    "describe_files",
     "digest",
     "drawn_structures",
     "estimate",

@@ -16,8 +16,8 @@ from quests_jax.base.versions import versions
 from quests_jax.cover.bounds.sampling import FAILURE
 from quests_jax.cover.selection import Selection
 from quests_jax.disk.covers import TARGETS, large_cover
-from quests_jax.disk.frames import Frames
 from quests_jax.disk.shards import Shards
+from quests_jax.disk.structures import Structures
 from quests_jax.disk.sums import estimate
 from quests_jax.information import Rows
 from quests_jax.studies.candidates import are_isolated
@@ -78,12 +78,12 @@ def compress_shards(
     return plain(summary | {"seconds": seconds, "versions": versions()})
 
 
-def isolated_atoms(frames: Frames) -> np.ndarray:
+def isolated_atoms(structures: Structures) -> np.ndarray:
     """Numbers of the isolated atoms of a data set on disk; none where it holds nothing larger."""
-    if not (frames.counts > 1).any():
+    if not (structures.counts > 1).any():
         return np.zeros(0, int)
-    single = np.flatnonzero(frames.counts == 1)
-    return single[are_isolated(frames.read(single))]
+    single = np.flatnonzero(structures.counts == 1)
+    return single[are_isolated(structures.bare(single))]
 
 
 def _with_kept(shards: Shards, selection: Selection, kept: np.ndarray) -> Selection:

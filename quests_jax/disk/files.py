@@ -119,4 +119,4 @@ def _pieces(array: np.ndarray) -> Iterator[memoryview]:
 
 def _bytes(array: np.ndarray) -> memoryview:
     """The bytes of a contiguous array, not a copy."""
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data

@@ -1,4 +1,4 @@
-"""A file becomes environments on disk, shard by shard; a shard is a run of whole structures."""
+"""Files become environments on disk, shard by shard; a shard is a run of whole structures."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 
 from quests_jax.atoms.describe import descriptor_width, get_descriptors
 from quests_jax.atoms.elements import IGNORE, check_mode, numbers_of
-from quests_jax.base.checks import InputError, located
+from quests_jax.base.checks import FlawedStructure, InputError
 from quests_jax.base.environments import Environments, from_arrays, joined, of_structures
 from quests_jax.base.precision import follows_dtype
-from quests_jax.disk.frames import Frames, open_frames, shards_of
-from quests_jax.disk.work import Stage, Work, digest
+from quests_jax.disk.structures import Part, Structures, open_structures, shards_of
+from quests_jax.disk.work import Stage, Work
 
 SHARD_ROWS = 32_768  # environments in a shard, at most: 17 MB of descriptors for k = 32
 SHARD_STRUCTURES = 512
 
 
 class Shards(NamedTuple):
-    """Environments of a data set in the order of its file."""
+    """Environments of a data set in the order of its files."""
 
-    frames: Frames
+    structures: Structures
     runs: list[range]  # structures of each shard
     stage: Stage
     parameters: dict[str, Any]  # what the descriptors depend on
@@ -32,7 +32,7 @@ class Shards(NamedTuple):
     @property
     def counts(self) -> np.ndarray:
         """Environments of each structure, shape [S]."""
-        return self.frames.counts
+        return self.structures.counts
 
     @property
     def n_environments(self) -> int:
@@ -107,37 +107,38 @@ def drawn_structures(shards: Shards, most: int, *, seed: int = 0) -> tuple[Envir
 
 
 @follows_dtype
-def describe_file(
+def describe_files(
     work: Work,
-    file: Path,
+    files: Sequence[Path | tuple[Path, Part]],
     *,
     k: int,
     cutoff: float,
     elements: str = IGNORE,
     species: Sequence[str] | None = None,
 ) -> Shards:
-    """Descriptors of an extended xyz file, stored in `work`; existing ones are used again.
+    """Descriptors of files in the order given, stored in `work`; existing ones are used again.
+
+    A file may stand with a part of its structures, a slice or a number.
 
     Raises:
-      InputError: what `open_frames` and `get_descriptors` refuse; the message names file, structure, atom.
+      InputError: what `open_structures` and `get_descriptors` refuse, naming file, structure and atom.
 
     >>> from pathlib import Path
     >>> from quests_jax.datasets import bundled
-    >>> shards = describe_file(Work(Path("work")), bundled(), k=8, cutoff=4.0)
+    >>> shards = describe_files(Work(Path("work")), [bundled()], k=8, cutoff=4.0)
     >>> sum(len(run) for run in shards.runs)  # structures
     181
     """
-    identity = digest(file)
-    frames = open_frames(work, file, identity)
-    if not frames.counts.sum():
-        raise InputError(f"{file}: holds no atoms; give structures with at least one.")
-    runs = shards_of(frames.counts, rows=SHARD_ROWS, structures=SHARD_STRUCTURES)
+    structures = open_structures(work, [file if isinstance(file, tuple) else (file, None) for file in files])
+    if not structures.counts.sum():
+        raise InputError(f"{structures.files[0].path}: holds no atoms; give structures with at least one.")
+    runs = shards_of(structures.counts, rows=SHARD_ROWS, structures=SHARD_STRUCTURES)
     made_with = {"k": k, "cutoff": cutoff, "elements": check_mode(elements)}
     made_with |= {"species": None if species is None else list(species)}
     limits = {"shard_rows": SHARD_ROWS, "shard_structures": SHARD_STRUCTURES}
-    parameters = {"file": identity} | limits | made_with
+    parameters = {"data": structures.data.folder.name} | limits | made_with
     stage = work.stage("descriptors", parameters)
-    shards = Shards(frames, runs, stage, parameters)
+    shards = Shards(structures, runs, stage, parameters)
     stage.complete(len(runs), partial(_describe, shards))
     return shards
 
@@ -145,12 +146,15 @@ def describe_file(
 def _describe(shards: Shards, shard: int) -> dict[str, np.ndarray]:
     """Environments of a shard."""
     run = shards.runs[shard]
-    structures = shards.frames.read(run)
+    structures = shards.structures.bare(run)
     if not any(map(len, structures)):
         return shards.nothing.arrays()
     options = {name: shards.parameters[name] for name in ("k", "cutoff", "elements", "species")}
-    with located(shards.frames.file):
-        x = get_descriptors(structures, **options, first=run.start)
+    try:
+        x = get_descriptors(structures, **options)
+    except FlawedStructure as error:
+        file, index = shards.structures.place(run.start + error.number)
+        raise InputError(f"{file}: structure {index}{error.flaw}") from None
     return {"x": x} | ({} if options["elements"] == IGNORE else {"elements": numbers_of(structures)})
 
 

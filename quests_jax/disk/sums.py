@@ -139,14 +139,13 @@ def _gather(shards: Shards, order: Stage, blocks: Blocks, group: int) -> dict[st
 
 def _order(shards: Shards, _: int) -> dict[str, np.ndarray]:
     """Principal frame of all rows, and their order by recursive splits along its first axes."""
-    n, d = shards.n_environments, shards.x(0).shape[1]
+    n, d = shards.n_environments, shards.width
     sums, products = np.zeros(d), np.zeros((d, d))
     for shard in range(len(shards.runs)):
         x = shards.x(shard)
         sums, products = sums + x.sum(axis=0), products + x.T @ x
     origin = sums / n
-    _, axes = np.linalg.eigh(products / n - np.outer(origin, origin))
-    axes = axes[:, ::-1]
+    axes = np.linalg.eigh(products / n - np.outer(origin, origin))[1][:, ::-1]
     leading = [(shards.x(shard) - origin) @ axes[:, :BOX_AXES] for shard in range(len(shards.runs))]
     padding = -n % TILE
     rows = np.concatenate([*leading, np.zeros((padding, leading[0].shape[1]))])

@@ -42,9 +42,13 @@ class Work:
         """A worker of a cluster works for itself."""
         return Work, (self.folder,)
 
-    def stage(self, name: str, parameters: dict[str, Any]) -> Stage:
-        """The stage of that name with these parameters, which it writes down in its manifest."""
+    def stage(self, name: str, parameters: dict[str, Any], *, noted: dict[str, Any] | None = None) -> Stage:
+        """The stage of that name with these parameters.
+
+        They are written down in its manifest, with what is `noted` and changes nothing.
+        """
         about = {"stage": name, "parameters": parameters, "versions": versions(), "layout": LAYOUT}
+        about |= {"noted": noted or {}}
         folder = self.folder / f"{name}-{key_of(about)}"
         with _space(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -65,8 +69,8 @@ def manifest_of(folder: Path) -> dict[str, Any] | None:
 
 
 def key_of(about: dict[str, Any]) -> str:
-    """Digest of what the results of a stage depend on: all of its manifest but versions of other packages."""
-    about = about | {"versions": about["versions"]["quests_jax"]}
+    """Digest of what the results of a stage depend on: the manifest without notes and other packages."""
+    about = about | {"versions": about["versions"]["quests_jax"], "noted": None}
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
 
 

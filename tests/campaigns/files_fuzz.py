@@ -251,14 +251,16 @@ def rewritten(path: Path, kind: str, found: list[Atoms]) -> str:
 
 def on_disk(path: Path) -> bool:
     """Whether extended xyz can be read piece by piece from disk; raises what it should not."""
+    from quests_jax.atoms.validation import validate
     from quests_jax.base.checks import InputError
-    from quests_jax.disk import Work, digest
-    from quests_jax.disk.frames import open_frames
+    from quests_jax.disk import Work
+    from quests_jax.disk.structures import open_structures
 
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         try:
-            frames = open_frames(Work(Path(folder)), path, digest(path))
-            frames.read(range(len(frames.counts)))
+            found = open_structures(Work(Path(folder)), [(path, None)])
+            validate(found.bare(range(len(found.counts))))
+            found.read(range(len(found.counts)))
         except InputError:
             return False
     return True
@@ -309,7 +311,7 @@ def all_lines(path: Path, found: Any) -> bool:
 def work(orders: Any) -> None:
     """Read the file of every seed that arrives."""
     warnings.simplefilter("ignore")
-    import quests_jax.disk.frames
+    import quests_jax.disk.structures
     import quests_jax.output.files  # noqa: F401  (everything is imported before memory is limited)
 
     resource.setrlimit(resource.RLIMIT_AS, (in_use("VmSize") + GUARD_BYTES, resource.RLIM_INFINITY))

@@ -21,7 +21,7 @@ from quests_jax.disk import (
     Shards,
     Work,
     compress_shards,
-    describe_file,
+    describe_files,
     estimate,
     large_cover,
     self_sums,
@@ -51,11 +51,11 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def shards(tmp_path: Path) -> Shards:
     qj.write(tmp_path / "data.xyz", crystals(90, atoms=8))
-    return describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+    return describe_files(Work(tmp_path / "work"), [tmp_path / "data.xyz"], k=32, cutoff=5.0)
 
 
 def envs_of(shards: Shards) -> qj.Environments:
-    return qj.environments(qj.read(shards.frames.file))
+    return qj.environments(qj.read(Path(shards.structures.files[0].path)))
 
 
 def test_descriptors_are_those_of_the_file(shards: Shards) -> None:
@@ -106,7 +106,7 @@ def test_a_cover_of_all_targets_is_certified_like_one_in_memory(shards: Shards) 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_bound_of_a_sample_holds_for_every_choice(tmp_path: Path, seed: int) -> None:
     qj.write(tmp_path / "data.xyz", crystals(9, atoms=40))
-    shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+    shards = describe_files(Work(tmp_path / "work"), [tmp_path / "data.xyz"], k=32, cutoff=5.0)
     problem = qj.cover_problem(envs_of(shards), bandwidth=H)
     best = max(float(coverage(problem, indicator(problem, chosen))) for chosen in combinations(range(9), 2))
     selection, _ = large_cover(shards, count=2, bandwidth=H, targets=90, seed=seed)
@@ -132,7 +132,7 @@ def test_a_reference_is_complemented_as_in_memory(shards: Shards) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_bound_of_a_sample_holds_beside_a_reference(tmp_path: Path, seed: int) -> None:
     qj.write(tmp_path / "data.xyz", crystals(9, atoms=40))
-    shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+    shards = describe_files(Work(tmp_path / "work"), [tmp_path / "data.xyz"], k=32, cutoff=5.0)
     known = np.asarray(envs_of(shards).x)[:60]
     problem = qj.cover_problem(envs_of(shards), bandwidth=NARROW, reference=known)
     best = max(float(coverage(problem, indicator(problem, chosen))) for chosen in combinations(range(9), 2))
@@ -147,7 +147,7 @@ def test_the_bound_of_a_sample_holds_beside_a_reference(tmp_path: Path, seed: in
 def test_a_reference_that_covers_everything_leaves_nothing_to_gain(tmp_path: Path, empty_first: bool) -> None:
     structures = [Atoms()] * empty_first + crystals(20)
     qj.write(tmp_path / "data.xyz", structures)
-    shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+    shards = describe_files(Work(tmp_path / "work"), [tmp_path / "data.xyz"], k=32, cutoff=5.0)
     x = np.asarray(envs_of(shards).x)
     summary = compress_shards(shards, count=3, bandwidth=H, reference=x)
     assert summary["coverage"] == summary["overlap"] == summary["upper_bound"] == 1
@@ -168,11 +168,13 @@ def test_targets_represent_every_structure(shards: Shards) -> None:
 
 
 def test_the_summary_has_the_keys_and_numbers_of_compress(shards: Shards) -> None:
-    inside = qj.compress(qj.read(shards.frames.file), size=15, method="cover").summary
+    inside = qj.compress(qj.read(Path(shards.structures.files[0].path)), size=15, method="cover").summary
     found = compress_shards(shards, count=15, bandwidth=H)
     of_conditions = {"kept", "dropped", "limits", "saturated", "overlap_before"}  # for data in memory only
     assert inside.keys() - of_conditions <= found.keys()
-    kept = qj.environments([qj.read(shards.frames.file)[number] for number in found["selected"]]).x
+    kept = qj.environments(
+        [qj.read(Path(shards.structures.files[0].path))[number] for number in found["selected"]]
+    ).x
     assert found["entropy"] == pytest.approx(float(qj.entropy(kept)))
     assert found["overlap"] == pytest.approx(float(qj.overlap(envs_of(shards).x, kept)))
     assert found["entropy_full"] == pytest.approx(inside["entropy_full"], abs=1e-9)
@@ -183,7 +185,7 @@ def test_empty_structures_are_kept_in_count_and_never_chosen(tmp_path: Path) -> 
     structures.insert(3, Atoms())
     (tmp_path / "data.xyz").write_text("")
     qj.write(tmp_path / "data.xyz", structures)
-    shards = describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+    shards = describe_files(Work(tmp_path / "work"), [tmp_path / "data.xyz"], k=32, cutoff=5.0)
     selection, _ = large_cover(shards, count=6, bandwidth=H)
     assert len(shards.counts) == 21
     assert 3 not in selection.selected
@@ -193,7 +195,7 @@ def test_atoms_at_one_place_are_named_by_the_number_in_the_file(tmp_path: Path) 
     text = "2\n\nCu 0 0 0\nCu 0 0 2\n" * 30 + "2\n\nCu 0 0 0\nCu 0 0 0\n"
     (tmp_path / "data.xyz").write_text(text)
     with pytest.raises(InputError, match=r"data.xyz: structure 30"):
-        describe_file(Work(tmp_path / "work"), tmp_path / "data.xyz", k=32, cutoff=5.0)
+        describe_files(Work(tmp_path / "work"), [tmp_path / "data.xyz"], k=32, cutoff=5.0)
 
 
 SHARES = """
@@ -207,12 +209,12 @@ from jax.sharding import Mesh
 from quests_jax.cover.masses.sharded import AXIS
 from quests_jax.cover.masses.sparse import SparseMasses
 from quests_jax.cover.masses.stored import DenseMasses
-from quests_jax.disk import Work, covers, describe_file
+from quests_jax.disk import Work, covers, describe_files
 from quests_jax.disk.targets import draw_targets, pose_on_disk
 folder, h, candidates = Path(sys.argv[1]), 0.0005, np.array([3, 11, 12, 23])
 small_shards()
 qj.write(folder / "data.xyz", crystals(24, atoms=8))
-shards = describe_file(Work(folder / "work"), folder / "data.xyz", k=32, cutoff=5.0)
+shards = describe_files(Work(folder / "work"), [folder / "data.xyz"], k=32, cutoff=5.0)
 task = pose_on_disk(shards, 3, h, 300, 0, None)
 wanted = draw_targets(task)
 task.stage("masses").complete(len(shards.runs), partial(covers._masses_of, task))
@@ -243,7 +245,9 @@ def test_elements_are_told_apart_on_disk(tmp_path: Path) -> None:
         structures.append(atoms)
     structures[5].symbols[2] = "Cu"
     qj.write(tmp_path / "salt.xyz", structures)
-    shards = describe_file(Work(tmp_path / "work"), tmp_path / "salt.xyz", k=8, cutoff=4.0, elements="center")
+    shards = describe_files(
+        Work(tmp_path / "work"), [tmp_path / "salt.xyz"], k=8, cutoff=4.0, elements="center"
+    )
     envs = qj.environments(structures, k=8, cutoff=4.0, elements="center")
     np.testing.assert_array_equal(shards.environments(0).elements, envs.elements)
     expected = np.asarray(qj.information.self_kernel_sum(envs, bandwidth=H))

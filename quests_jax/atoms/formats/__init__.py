@@ -7,7 +7,7 @@ takes structures whose source is of the same format from their originals. `other
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +40,9 @@ class Format(NamedTuple):
     name: str
     title: str  # in messages
     recognises: Callable[[bytes], bool]  # of the first bytes of a file, unpacked
-    read: Callable[[Path, str], list[Atoms]]  # of an unpacked file, and how it was named
+    stream: Callable[
+        [Path, str, Container[int]], Iterator[Atoms]
+    ]  # of an unpacked file, how it was named, and the numbers of the structures to read
     suffixes: tuple[str, ...] = ()  # of files that are written
     write: Callable[[Path, Sequence[Atoms], Sequence[bool]], None] = (
         _not_written  # which to copy as they were
@@ -57,7 +59,7 @@ EXTXYZ = Format(
     extxyz.NAME,
     "extended xyz",
     extxyz.recognises,
-    extxyz.read,
+    extxyz.stream,
     (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz"),
     extxyz_writer.write,
     extxyz_writer.lost,
@@ -68,7 +70,7 @@ FORMATS = (
         trajectory.NAME,
         "a trajectory",
         trajectory.recognises,
-        trajectory.read,
+        trajectory.stream,
         (".traj",),
         trajectory.write,
         trajectory.lost,
@@ -78,20 +80,20 @@ FORMATS = (
         database.NAME,
         "a database",
         database.recognises,
-        database.read,
+        database.stream,
         (".db",),
         database.write,
         database.lost,
         database.amended,
     ),
-    Format(aselmdb.NAME, "a database in LMDB", aselmdb.recognises, aselmdb.read),
-    Format(parquet.NAME, "a table in Parquet", parquet.recognises, parquet.read),
-    Format(hdf5.NAME, "an HDF5 file", hdf5.recognises, hdf5.read),
-    Format(molecules_npz.NAME, "molecules in .npz", molecules_npz.recognises, molecules_npz.read),
-    Format(materials_json.NAME, "structures in JSON", materials_json.recognises, materials_json.read),
+    Format(aselmdb.NAME, "a database in LMDB", aselmdb.recognises, aselmdb.stream),
+    Format(parquet.NAME, "a table in Parquet", parquet.recognises, parquet.stream),
+    Format(hdf5.NAME, "an HDF5 file", hdf5.recognises, hdf5.stream),
+    Format(molecules_npz.NAME, "molecules in .npz", molecules_npz.recognises, molecules_npz.stream),
+    Format(materials_json.NAME, "structures in JSON", materials_json.recognises, materials_json.stream),
     EXTXYZ,
 )
-OTHERS = Format(others.NAME, "another format", lambda _: True, others.read)
+OTHERS = Format(others.NAME, "another format", lambda _: True, others.stream)
 WRITTEN = {suffix: known for known in (EXTXYZ, *FORMATS) for suffix in known.suffixes}
 STRUCTURE_SUFFIXES = tuple(WRITTEN)
 XYZ_SUFFIXES = EXTXYZ.suffixes  # these keep every array

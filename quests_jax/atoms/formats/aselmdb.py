@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ase.constraints import dict2constraint
 
 from quests_jax.atoms.formats import lmdb_pages
 from quests_jax.atoms.formats.entries import Entry, structure
-from quests_jax.atoms.sources import Source
+from quests_jax.atoms.sources import EVERY, Source
 from quests_jax.base.checks import InputError
 
 NAME = "aselmdb"
@@ -32,10 +33,14 @@ UNUSED = {"id", "unique_id", "ctime", "mtime", "user", "calculator", "calculator
 recognises = lmdb_pages.recognises
 
 
-def read(path: Path, file: str) -> list[Atoms]:
-    """The structure of every row, in the order of their numbers; `file` is how it was named."""
-    rows = {int(key): row for key, row in lmdb_pages.items(path) if _is_number(key)}
-    return [_structure(rows[key], Source(file, index, NAME)) for index, key in enumerate(sorted(rows))]
+def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atoms]:
+    """The structures of some rows, in the order of the keys of all rows; `file` is how it was named."""
+    with lmdb_pages.opened(path) as (content, entries):
+        rows = {int(entry.key): entry for entry in entries if _is_number(entry.key)}
+        for index, key in enumerate(sorted(rows)):
+            if index in only:
+                row = content[rows[key].start : rows[key].start + rows[key].size]
+                yield _structure(row, Source(file, index, NAME))
 
 
 def _is_number(key: bytes) -> bool:

@@ -9,7 +9,7 @@ import copy
 import sqlite3
 import uuid
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ase import Atoms
 from ase.db.core import check
 
 from quests_jax.atoms.contents import Part, named_parts
-from quests_jax.atoms.sources import Source, source_of, with_source
+from quests_jax.atoms.sources import EVERY, Source, source_of, with_source
 from quests_jax.base.checks import InputError
 
 NAME = "db"
@@ -35,24 +35,25 @@ def recognises(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def read(path: Path, file: str) -> list[Atoms]:
-    """The structure of every row of an unpacked file; `file` is how it was named."""
-    total, structures = _check(path), []
+def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atoms]:
+    """The structures of the rows of an unpacked file with these numbers; `file` is how it was named."""
+    total, number = _check(path), 0
     try:
         with _opened(path) as rows:
-            for number, row in enumerate(rows.select()):
-                source = Source(file, number, NAME, original=row, notes=("data",) * bool(row.data))
-                atoms = row.toatoms()
-                atoms.info |= row.key_value_pairs
-                structures.append(with_source(atoms, source))
+            for row in rows.select():
+                if number in only:
+                    source = Source(file, number, NAME, original=row, notes=("data",) * bool(row.data))
+                    atoms = row.toatoms()
+                    atoms.info |= row.key_value_pairs
+                    yield with_source(atoms, source)
+                number += 1
     except Exception as error:  # ASE's readers raise whatever their parsers do
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"structure {len(structures)} cannot be read ({reason[:200]}); the database may be damaged."
+            f"structure {number} cannot be read ({reason[:200]}); the database may be damaged."
         ) from None
-    if len(structures) != total:
-        raise InputError(f"{len(structures)} of {total} rows can be read; the database is damaged.")
-    return structures
+    if number != total:
+        raise InputError(f"{number} of {total} rows can be read; the database is damaged.")
 
 
 def write(path: Path, structures: Sequence[Atoms], copied: Sequence[bool]) -> None:

@@ -7,8 +7,8 @@ with its line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from io import BytesIO, StringIO
+from collections.abc import Callable, Container, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -18,7 +18,7 @@ from ase.data import atomic_numbers
 from ase.io.extxyz import REV_PROPERTY_NAME_MAP, read_xyz, set_calc_and_arrays
 
 from quests_jax.atoms.formats.headers import Header, parse_header
-from quests_jax.atoms.sources import Source, with_source
+from quests_jax.atoms.sources import EVERY, Source, with_source
 from quests_jax.base.checks import InputError
 
 NAME = "extxyz"
@@ -84,17 +84,16 @@ def recognises(head: bytes) -> bool:
     return len(words) >= 4 and not _is_number(words[0]) and all(map(_is_number, words[1:4]))
 
 
-def read(path: Path, file: str) -> list[Atoms]:
-    """Every structure of an unpacked file; `file` is how it was named."""
-    return read_frames(path.read_bytes(), file)
+def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atoms]:
+    """The structures of an unpacked file with these numbers; `file` is how it was named.
 
-
-def read_frames(content: bytes, file: str) -> list[Atoms]:
-    """Every structure of a decompressed file; raises `InputError` that names structure and line."""
-    return [
-        read_frame(content[frame.start : frame.stop], file, number, frame)
-        for number, frame in enumerate(scan(BytesIO(content), len(content)))
-    ]
+    Raises `InputError` that names structure and line.
+    """
+    with open(path, "rb") as ahead, open(path, "rb") as text:
+        for number, frame in enumerate(scan(ahead, path.stat().st_size)):
+            if number in only:
+                text.seek(frame.start)
+                yield read_frame(text.read(frame.stop - frame.start), file, number, frame)
 
 
 def read_frame(text: bytes, file: str, number: int, frame: Frame) -> Atoms:

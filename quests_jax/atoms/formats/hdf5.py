@@ -8,6 +8,7 @@ dft_total_gradient [M, A, 3] in hartree/bohr. ANI-1x [smith:20]: atomic_numbers 
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 from ase import Atoms, units
 
 from quests_jax.atoms.formats.entries import Entry, package, structure
-from quests_jax.atoms.sources import Source
+from quests_jax.atoms.sources import EVERY, Source
 from quests_jax.base.checks import InputError
 
 NAME = "hdf5"
@@ -50,23 +51,32 @@ def recognises(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def read(path: Path, file: str) -> list[Atoms]:
-    """Every conformation of every molecule, in the order of the file; `file` is how it was named."""
+def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atoms]:
+    """The conformations with these numbers, molecule after molecule; `file` is how it was named."""
     h5py = package("h5py", "hdf5", "an HDF5 file")
-    structures: list[Atoms] = []
+    number, atoms, size = 0, 0, path.stat().st_size
     try:
         with h5py.File(path, "r") as content:
             for name in content:
-                _read_group(content[name], str(name), file, structures, path.stat().st_size)
+                layout, numbers, shape = _shape(content[name], str(name))
+                rows, held = shape[0], shape[0] * shape[1]
+                if held + atoms > MOST or held > 40 * size:
+                    raise InputError(
+                        f"group {str(name)[:60]}: claims {held:,} atoms, more than its file can hold."
+                    )
+                own = [row for row in range(rows) if number + row in only]
+                for row, entry in _entries(content[name], str(name), layout, numbers, own):
+                    yield structure(entry, Source(file, number + row, NAME))
+                number, atoms = number + rows, atoms + held
     except (OSError, KeyError, RuntimeError, ValueError, MemoryError) as error:
         if isinstance(error, InputError):
             raise
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"the HDF5 file is damaged or cut short ({reason}); copy it again.") from None
-    return structures
 
 
-def _read_group(group: Any, name: str, file: str, structures: list[Atoms], size: int) -> None:
+def _shape(group: Any, name: str) -> tuple[Layout, np.ndarray, tuple[int, int, int]]:
+    """Layout of a group, the atomic numbers of its molecule, and the shape of its positions."""
     layout = next((each for each in (SPICE, ANI) if _has(group, each)), None)
     if layout is None:
         held = ", ".join(map(str, list(group)[:10])) if hasattr(group, "keys") else "data"
@@ -75,22 +85,30 @@ def _read_group(group: Any, name: str, file: str, structures: list[Atoms], size:
     shape = group[layout.positions].shape
     if len(shape) != 3 or shape[1:] != (numbers.size, 3):
         raise InputError(f"group {name[:60]}: positions of shape {shape} for {numbers.size} atoms.")
-    if shape[0] * shape[1] + sum(map(len, structures)) > MOST or shape[0] * shape[1] > 40 * size:
-        raise InputError(
-            f"group {name[:60]}: claims {shape[0] * shape[1]:,} atoms, more than its file can hold."
-        )
+    return layout, numbers, shape
+
+
+def _entries(
+    group: Any, name: str, layout: Layout, numbers: np.ndarray, rows: Sequence[int]
+) -> Iterator[tuple[int, Entry]]:
+    """Some conformations of a molecule."""
+    if not rows:
+        return
+    shape = group[layout.positions].shape
     positions = np.asarray(group[layout.positions], float) * layout.length
     energies = _values(group, layout.energy, units.Hartree, shape[:1])
     forces = _values(group, layout.forces, layout.force, shape)
-    for row in range(shape[0]):
-        entry = Entry(
-            numbers,
-            positions[row],
-            energy=None if energies is None or np.isnan(energies[row]) else energies[row],
-            forces=None if forces is None or np.isnan(forces[row]).any() else forces[row],
-            labels={"molecule": name},
+    for row in rows:
+        yield (
+            row,
+            Entry(
+                numbers,
+                positions[row],
+                energy=None if energies is None or np.isnan(energies[row]) else energies[row],
+                forces=None if forces is None or np.isnan(forces[row]).any() else forces[row],
+                labels={"molecule": name},
+            ),
         )
-        structures.append(structure(entry, Source(file, len(structures), NAME)))
 
 
 def _has(group: Any, layout: Layout) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,8 +34,17 @@ class Node(NamedTuple):
 
     key: bytes
     child: int  # page number, of a branch
-    value: bytes | int  # of a leaf, or the number of the first page of a long value
+    place: int  # of a leaf, first byte of the value within the page
     size: int  # bytes of the value
+    long: int  # number of the first page of a long value; 0 if the value is within the page
+
+
+class Value(NamedTuple):
+    """Where the value of a key is in the file."""
+
+    key: bytes
+    start: int
+    size: int
 
 
 def recognises(head: bytes) -> bool:
@@ -42,21 +52,26 @@ def recognises(head: bytes) -> bool:
     return len(head) >= 20 and struct.unpack_from("<I", head, HEADER.size)[0] == MAGIC
 
 
-def items(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Every key and value in the order of the keys.
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[mmap.mmap, Iterator[Value]]]:
+    """The content of a file, and where its values are, in the order of the keys.
 
     Raises `InputError` for a file that is cut short or damaged.
     """
     with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        size, entries, root, last = _meta(content)
-        if (last + 1) * size > len(content):
-            raise InputError("the database is cut short; copy it again.")
-        found = 0
-        for item in _walk(content, size, root, DEEPEST, set()) if root != NOTHING else ():
-            found += 1
-            yield item
-        if found != entries:
-            raise InputError(f"the database is damaged: {found} of {entries} entries; copy it again.")
+        yield content, _values(content)
+
+
+def _values(content: mmap.mmap) -> Iterator[Value]:
+    size, entries, root, last = _meta(content)
+    if (last + 1) * size > len(content):
+        raise InputError("the database is cut short; copy it again.")
+    found = 0
+    for value in _walk(content, size, root, DEEPEST, set()) if root != NOTHING else ():
+        found += 1
+        yield value
+    if found != entries:
+        raise InputError(f"the database is damaged: {found} of {entries} entries; copy it again.")
 
 
 def _meta(content: mmap.mmap) -> tuple[int, int, int, int]:
@@ -79,9 +94,7 @@ def _read_meta(page: bytes) -> tuple[int, ...]:
     return meta
 
 
-def _walk(
-    content: mmap.mmap, size: int, number: int, depth: int, seen: set[int]
-) -> Iterator[tuple[bytes, bytes]]:
+def _walk(content: mmap.mmap, size: int, number: int, depth: int, seen: set[int]) -> Iterator[Value]:
     if depth == 0 or number in seen:
         raise _damaged(number)
     seen.add(number)
@@ -90,10 +103,10 @@ def _walk(
     for node in _nodes(page, end, number):
         if flags & BRANCH:
             yield from _walk(content, size, node.child, depth - 1, seen)
-        elif flags & LEAF and isinstance(node.value, bytes):
-            yield node.key, node.value
-        elif flags & LEAF and isinstance(node.value, int):
-            yield node.key, _long_value(content, size, node)
+        elif flags & LEAF and node.long:
+            yield _long_value(content, size, node)
+        elif flags & LEAF:
+            yield Value(node.key, number * size + node.place, node.size)
         else:
             raise _damaged(number)
 
@@ -106,7 +119,7 @@ def _page(content: mmap.mmap, size: int, number: int) -> bytes:
 
 
 def _nodes(page: bytes, end: int, number: int) -> Iterator[Node]:
-    """Nodes of a page; of a leaf with the value, or the number of its first page where it is long."""
+    """Nodes of a page; of a leaf with the place of the value, or the first page of a long one."""
     if not HEADER.size <= end <= len(page):
         raise _damaged(number)
     is_branch = HEADER.unpack_from(page)[2] & BRANCH
@@ -117,23 +130,23 @@ def _nodes(page: bytes, end: int, number: int) -> Iterator[Node]:
         start = place + NODE.size + key_size
         key, count = page[place + NODE.size : start], low | high << 16
         if is_branch:
-            yield Node(key, count | flags << 32, b"", 0)
+            yield Node(key, count | flags << 32, 0, 0, 0)
             continue
         is_long = bool(flags & LONG)
-        value = page[start : start + (8 if is_long else count)]
-        if len(value) < (8 if is_long else count):
+        if start + (8 if is_long else count) > len(page):
             raise _damaged(number)
-        yield Node(key, 0, int.from_bytes(value, "little") if is_long else value, count)
+        first = int.from_bytes(page[start : start + 8], "little") if is_long else 0
+        if is_long and not first:  # page 0 holds no value
+            raise _damaged(number)
+        yield Node(key, 0, start, count, first)
 
 
-def _long_value(content: mmap.mmap, size: int, node: Node) -> bytes:
-    number = int(node.value)
-    _, _, flags, *_ = HEADER.unpack_from(_page(content, size, number))
-    start = number * size + HEADER.size
-    value = content[start : start + node.size]
-    if not flags & OVERFLOW or len(value) < node.size:
-        raise _damaged(number)
-    return value
+def _long_value(content: mmap.mmap, size: int, node: Node) -> Value:
+    _, _, flags, *_ = HEADER.unpack_from(_page(content, size, node.long))
+    start = node.long * size + HEADER.size
+    if not flags & OVERFLOW or start + node.size > len(content):
+        raise _damaged(node.long)
+    return Value(node.key, start, node.size)
 
 
 def _damaged(number: int) -> InputError:

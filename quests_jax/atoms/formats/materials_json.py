@@ -9,8 +9,7 @@ in eV, forces in eV/Å. Stresses stay labels as they stand: their units and sign
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,15 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from quests_jax.atoms.formats.entries import Entry, structure
-from quests_jax.atoms.sources import Source
+from quests_jax.atoms.formats.json_stream import values_at, way_to_first
+from quests_jax.atoms.sources import EVERY, Source
 from quests_jax.base.checks import InputError
 
 NAME = "materials-json"
 ENERGIES = ("energy", "uncorrected_total_energy", "corrected_total_energy")
 FORCES = ("forces", "force")
+ENTRY = {"structure": "{", "lattice": "{", "sites": "["}  # names in an entry, and how their values begin
+LIST = "entries"  # beside it nothing is read
 DEEPEST = 6  # levels of names and lists above an entry
 
 
@@ -36,34 +38,30 @@ def recognises(head: bytes) -> bool:
     )
 
 
-def read(path: Path, file: str) -> list[Atoms]:
-    """Every structure in the order of the file; `file` is how it was named."""
+def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atoms]:
+    """The structures with these numbers, one entry in memory at a time; `file` is how it was named."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            content = json.load(stream)
+        with open(path, encoding="utf-8") as text:
+            way = way_to_first(text, ENTRY)
+        if way is None or len(way) > DEEPEST:
+            raise InputError("JSON without structures of pymatgen at its top.")
+        with open(path, encoding="utf-8") as text:
+            for index, (names, entry) in enumerate(values_at(text, way, LIST)):
+                if index in only:
+                    yield _structure(_entry(entry, names), names, Source(file, index, NAME))
     except (ValueError, RecursionError, MemoryError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"not complete JSON ({error}); copy it again.") from None
-    return [
-        _structure(entry, names, Source(file, index, NAME))
-        for index, (entry, names) in enumerate(_entries(content, ()))
-    ]
 
 
-def _entries(content: Any, names: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
-    """Entries with a structure, and the names that lead to them."""
-    if isinstance(content, dict) and "structure" in content:
-        yield content, names
-        return
-    if isinstance(content, dict) and {"lattice", "sites"} <= content.keys():
-        yield {"structure": content}, names
-        return
-    if len(names) >= DEEPEST or not isinstance(content, (dict, list)):
-        raise InputError(f"JSON without structures of pymatgen at {'/'.join(names) or 'its top'}.")
-    inner = content.items() if isinstance(content, dict) else enumerate(content)
-    if isinstance(content, dict) and "entries" in content:
-        inner = [("entries", content["entries"])]
-    for name, value in inner:
-        yield from _entries(value, (*names, str(name)))
+def _entry(value: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """An entry with its structure, which may be all that there is."""
+    if isinstance(value, dict) and "structure" in value:
+        return value
+    if isinstance(value, dict) and {"lattice", "sites"} <= value.keys():
+        return {"structure": value}
+    raise InputError(f"JSON without structures of pymatgen at {'/'.join(names) or 'its top'}.")
 
 
 def _structure(entry: dict[str, Any], names: tuple[str, ...], source: Source) -> Atoms:

@@ -6,13 +6,14 @@ Arrays: nuclear_charges [A], coords [M, A, 3] in Å, energies [M] in kcal/mol, f
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
 
 from quests_jax.atoms.formats.entries import Entry, structure
-from quests_jax.atoms.sources import Source
+from quests_jax.atoms.sources import EVERY, Source
 from quests_jax.base.checks import InputError
 
 NAME = "molecules-npz"
@@ -29,8 +30,8 @@ def recognises(head: bytes) -> bool:
     )
 
 
-def read(path: Path, file: str) -> list[Atoms]:
-    """Every conformation in the order of the file; `file` is how it was named."""
+def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atoms]:
+    """The conformations with these numbers; `file` is how it was named."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MOST * path.stat().st_size:
@@ -51,15 +52,12 @@ def read(path: Path, file: str) -> list[Atoms]:
     for name, values in (("energies", energies), ("forces", forces)):
         if values is not None and len(values) != len(positions):
             raise InputError(f"{len(positions)} structures, but {len(values)} {name}.")
-    return [
-        structure(
-            Entry(
+    for row in range(len(positions)):
+        if row in only:
+            entry = Entry(
                 numbers,
                 positions[row],
                 energy=None if energies is None else energies[row],
                 forces=None if forces is None else forces[row],
-            ),
-            Source(file, row, NAME),
-        )
-        for row in range(len(positions))
-    ]
+            )
+            yield structure(entry, Source(file, row, NAME))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import ase.io
@@ -10,7 +11,7 @@ from ase import Atoms
 from ase.io.formats import UnknownFileTypeError, filetype
 
 from quests_jax.atoms.formats.whole import check_steps, check_whole
-from quests_jax.atoms.sources import Source, with_source
+from quests_jax.atoms.sources import EVERY, Source, with_source
 from quests_jax.base.checks import InputError
 
 NAME = "other"
@@ -38,30 +39,31 @@ def known_content(head: bytes) -> bool:
     return head.lstrip().startswith((*CONTENTS, *FOREIGN))
 
 
-def read(path: Path, file: str) -> list[Atoms]:
-    """Every structure of an unpacked file; `file` is how it was named."""
-    with open(path, "rb") as stream:
-        head = stream.read(4096)
+def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atoms]:
+    """The structures of an unpacked file with these numbers; `file` is how it was named."""
+    with open(path, "rb") as start:
+        head = start.read(4096)
     what = next((what for magic, what in FOREIGN.items() if head.startswith(magic)), None)
     if what is not None:
         raise InputError(f"is {what}, not a file of structures; check the name.")
     kind = _kind(path, head)
     check_whole(path, kind)
     notes = (TYPES,) if _without_elements(path, kind, head) else ()
-    structures: list[Atoms] = []
+    number = 0
     try:
         for atoms in ase.io.iread(str(path.absolute()), ":", kind, do_not_split_by_at_sign=True):
             if not len(atoms):
                 raise InputError("it holds no atoms")
-            structures.append(with_source(atoms, Source(file, len(structures), kind, notes=notes)))
+            if number in only:
+                yield with_source(atoms, Source(file, number, kind, notes=notes))
+            number += 1
     except Exception as error:  # ASE's readers raise whatever their parsers do
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"structure {len(structures)} cannot be read as {kind} ({reason[:200]}); the file may be cut "
+            f"structure {number} cannot be read as {kind} ({reason[:200]}); the file may be cut "
             "short or in another format."
         ) from None
-    check_steps(path, kind, len(structures))
-    return structures
+    check_steps(path, kind, number)
 
 
 def _without_elements(path: Path, kind: str, head: bytes) -> bool:

@@ -8,6 +8,7 @@ package `pyarrow` reads the table, row group by row group: `pip install 'quests_
 from __future__ import annotations
 
 import json
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from quests_jax.atoms.formats.entries import Entry, package, structure
-from quests_jax.atoms.sources import Source
+from quests_jax.atoms.sources import EVERY, Source
 from quests_jax.base.checks import InputError
 
 NAME = "parquet"
@@ -37,23 +38,25 @@ def recognises(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def read(path: Path, file: str) -> list[Atoms]:
-    """The structure of every row; `file` is how it was named."""
+def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atoms]:
+    """The structures of the rows with these numbers; `file` is how it was named."""
     tables = package("pyarrow.parquet", "parquet", "a table in Parquet")
     arrow = package("pyarrow", "parquet", "a table in Parquet")
-    structures: list[Atoms] = []
+    number = 0
     try:
         with tables.ParquetFile(path) as table:
             columns = _columns(table.schema_arrow.names)
             for batch in table.iter_batches(ROWS):
-                for row in batch.to_pylist():
-                    structures.append(_structure(row, columns, Source(file, len(structures), NAME)))
+                own = [row for row in range(len(batch)) if number + row in only]
+                for row in own:
+                    fields = batch.slice(row, 1).to_pylist()[0]
+                    yield _structure(fields, columns, Source(file, number + row, NAME))
+                number += len(batch)
     except (arrow.ArrowException, OSError, MemoryError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"the table is damaged or cut short ({reason}); copy it again.") from None
-    return structures
 
 
 def _columns(names: list[str]) -> dict[str, str]:

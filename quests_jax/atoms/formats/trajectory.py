@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from ase.io.jsonio import encode
 from ase.io.trajectory import TrajectoryReader, TrajectoryWriter
 
 from quests_jax.atoms.contents import Part, named_parts
-from quests_jax.atoms.sources import Source, source_of, with_source
+from quests_jax.atoms.sources import EVERY, Source, source_of, with_source
 from quests_jax.base.checks import InputError
 
 NAME = "traj"
@@ -29,11 +29,11 @@ def recognises(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def read(path: Path, file: str) -> list[Atoms]:
-    """Every structure of an unpacked file; `file` is how it was named."""
-    size, structures = path.stat().st_size, []
-    with open(path, "rb") as stream:
-        begin = stream.read(BEGIN)
+def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atoms]:
+    """The structures of an unpacked file with these numbers; `file` is how it was named."""
+    size = path.stat().st_size
+    with open(path, "rb") as start:
+        begin = start.read(BEGIN)
     if len(begin) < BEGIN or not 0 <= np.frombuffer(begin[ITEMS], np.int64)[0] <= size // 8:
         raise InputError("the trajectory is cut short or damaged; copy it again.")
     number = 0
@@ -45,12 +45,14 @@ def read(path: Path, file: str) -> list[Atoms]:
                 _check_bounds(image, size)
                 original = _original(image)
                 shared = shared or {key: original[key] for key in HEADER if key in original}
+                if number not in only:
+                    continue
                 atoms = trajectory[number]
                 assert isinstance(atoms, Atoms)
                 source = Source(
                     file, number, NAME, original=original if "numbers" in original else shared | original
                 )
-                structures.append(with_source(atoms, source))
+                yield with_source(atoms, source)
     except InputError as error:
         raise InputError(f"structure {number}: {error}") from None
     except Exception as error:  # ASE's readers raise whatever their parsers do
@@ -58,7 +60,6 @@ def read(path: Path, file: str) -> list[Atoms]:
         raise InputError(
             f"structure {number} cannot be read ({reason[:200]}); the file may be cut short."
         ) from None
-    return structures
 
 
 def write(path: Path, structures: Sequence[Atoms], copied: Sequence[bool]) -> None:

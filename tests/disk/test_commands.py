@@ -1,0 +1,61 @@
+"""Commands on data past memory: many files in, provenance out."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from command_line import Call, call, json_of
+from driver import crystals
+
+import quests_jax as qj
+from quests_jax.base.precision import double_precision
+
+__all__ = ["call"]  # the fixture
+
+
+def write_pool() -> list[tuple[str, int]]:
+    """Files of three formats in the order in which they are named below; the place of every structure."""
+    structures = crystals(24)
+    Path("folder").mkdir()
+    qj.write("folder/a.xyz", structures[:6])
+    qj.write("folder/b.traj", structures[6:12])
+    qj.write("one.xyz", structures[12:18])
+    qj.write("other.xyz.gz", structures[18:])
+    places = [("one.xyz", i) for i in range(6)] + [("folder/a.xyz", i) for i in range(6)]
+    return places + [("folder/b.traj", i) for i in range(6)] + [("other.xyz.gz", i) for i in (0, 2, 4)]
+
+
+def test_a_choice_from_many_files_is_that_in_memory(call: Call) -> None:
+    places = write_pool()
+    words = ("compress", "one.xyz", "folder", "oth*.gz@::2", "-s", "5", "-m", "cover", "--overwrite")
+    with double_precision():
+        memory = json_of(call(*words, "--json", "-o", "memory.xyz"))
+        disk = json_of(call(*words, "--json", "--work", "w", "-o", "disk.xyz", "-o", "picks.csv"))
+    assert disk["n_structures"] == len(places)
+    assert disk["selected"] == memory["selected"]
+    assert disk["places"] == memory["places"] == [list(places[number]) for number in disk["selected"]]
+    assert Path("disk.xyz").read_bytes() == Path("memory.xyz").read_bytes()
+    rows = list(csv.DictReader(Path("picks.csv").read_text().splitlines()))
+    assert [[row["file"], int(row["index"])] for row in rows] == disk["places"]
+    for row, atoms in zip(rows, ase.io.read("disk.xyz", ":"), strict=True):
+        original = ase.io.read(row["file"], int(row["index"]))
+        np.testing.assert_array_equal(original.positions, atoms.positions)
+
+
+def test_what_is_known_may_be_many_files_too(call: Call) -> None:
+    write_pool()
+    words = ("compress", "one.xyz", "-r", "folder", "-s", "2", "-m", "cover", "--json")
+    memory, disk = (json_of(call(*words, *more)) for more in ((), ("--work", "w")))
+    assert sorted(disk["selected"]) == sorted(memory["selected"])  # two add the same
+    assert disk["reference_environments"] == 48
+
+
+def test_other_inputs_are_refused_in_words(call: Call) -> None:
+    write_pool()
+    call("descriptors", "one.xyz", "-o", "one.npz")
+    for name, message in (("one.npz", "holds descriptors"), ("rmd17:ethanol", "must be files")):
+        outcome = call("metrics", name, "--work", "w")
+        assert (outcome.code, message in outcome.err) == (2, True)
