@@ -50,7 +50,9 @@ def closest_contacts(structures: Sequence[ase.Atoms]) -> Contacts:
         if len(lengths):
             ratios = lengths / radii[pairs.astype(int)].sum(axis=1)
             best = int(ratios.argmin())
-            ratio[number], distance[number], pair[number] = ratios[best], lengths[best], np.sort(pairs[best])
+            ratio[number] = ratios[best]
+            distance[number] = lengths[best]
+            pair[number] = np.sort(pairs[best])
     return Contacts(ratio, distance, pair)
 
 

@@ -106,7 +106,8 @@ def in_voigt_order(stress: Any) -> Any:
 
 def _fixed(atoms: Atoms) -> Any:
     """Constraints as a mask where that is what they are, else what they say of themselves."""
-    mask, others = np.zeros((len(atoms), 3), bool), []
+    mask = np.zeros((len(atoms), 3), bool)
+    others = []
     for constraint in atoms.constraints:
         if isinstance(constraint, FixAtoms):
             mask[constraint.index] = True

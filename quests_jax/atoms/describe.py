@@ -134,7 +134,8 @@ def get_descriptors(
         raise InputError("neighbors are told apart by species or by properties, not both; leave one out.")
     validate(structures, first=first)
     symbols = [None, *(atomic_number(symbol) for symbol in check_species(species))]
-    total, start = sum(map(len, structures)), 0
+    total = sum(map(len, structures))
+    start = 0
     x = np.empty((total, descriptor_width(k, elements, species)))
     for number, element in enumerate(symbols):
         describe = partial(_describe, k=k, cutoff=cutoff, element=element, weigh=elements == NEIGHBORS)

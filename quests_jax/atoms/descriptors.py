@@ -160,7 +160,8 @@ def sort_descending(values: jax.Array) -> jax.Array:
 def _compare(values: jax.Array, width: int, *, flip: bool) -> jax.Array:
     """One stage: in each run of `width` rows, order row a of the upper half and its partner below."""
     halves = values.reshape(-1, 2, width // 2, values.shape[1])
-    upper, lower = halves[:, 0], halves[:, 1, ::-1] if flip else halves[:, 1]
+    upper = halves[:, 0]
+    lower = halves[:, 1, ::-1] if flip else halves[:, 1]
     ordered = jnp.stack([jnp.maximum(upper, lower), jnp.minimum(upper, lower)], 1)
     return ordered.reshape(values.shape)
 

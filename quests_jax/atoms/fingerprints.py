@@ -34,7 +34,8 @@ def fingerprints(structures: Sequence[ase.Atoms]) -> list[np.ndarray]:
     >>> np.allclose(one, other[::-1])
     True
     """
-    search, found = Search(), []
+    search = Search()
+    found = []
     for atoms in structures:
         pair, _, _, distance = search.pairs(atoms, CUTOFF)
         pair, radial = pair.astype(int).reshape(-1, 2), _radial(distance)

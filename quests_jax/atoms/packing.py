@@ -46,7 +46,9 @@ def pieces(path: Path) -> Iterator[bytes]:
                 packed = stream.read(PIECE)
             return
         name, make = unpacker
-        limit, total, machine = max(FREE, MOST * path.stat().st_size), 0, make()
+        limit = max(FREE, MOST * path.stat().st_size)
+        total = 0
+        machine = make()
         try:
             while True:
                 piece, packed = _next(machine, packed)

@@ -110,7 +110,8 @@ def get_smooth_descriptors(
     """
     k, cutoff = check_count("k", k, minimum=2), check_positive("cutoff", cutoff)
     validate(structures)
-    x, done = np.empty((sum(map(len, structures)), 2 * k - 1)), 0
+    x = np.empty((sum(map(len, structures)), 2 * k - 1))
+    done = 0
 
     def describe(structures: Sequence[ase.Atoms], first: int) -> np.ndarray:
         return describe_rows(_program, k, cutoff, _nearest_vectors(structures, first, k + 1, cutoff))

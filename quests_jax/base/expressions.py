@@ -71,7 +71,8 @@ def parse_condition(text: str) -> Condition:
 
 
 def _tokens(text: str) -> list[Token]:
-    tokens, place = [], 0
+    tokens = []
+    place = 0
     while place < len(text.rstrip()):
         match = TOKEN.match(text, place)
         if match is None:

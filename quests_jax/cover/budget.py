@@ -115,7 +115,9 @@ def spending_limit(budget: Budget) -> float:
 
 def first_affordable(order: np.ndarray, budget: Budget) -> np.ndarray:
     """Structures in this order, without those that the rest of the budget does not pay for."""
-    cost, left, chosen = np.asarray(budget.cost), spending_limit(budget), []
+    cost = np.asarray(budget.cost)
+    left = spending_limit(budget)
+    chosen = []
     for s in order:
         if cost[s] <= left:
             chosen.append(int(s))

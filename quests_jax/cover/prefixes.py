@@ -66,9 +66,12 @@ def prefix_metrics(
     order = np.asarray(selected, int)
     if len(np.unique(order)) < len(order) or np.any((order < 0) | (order >= envs.n_structures)):
         raise InputError(f"selected: expected different numbers from 0 to {envs.n_structures - 1}.")
-    number, dtype = np.asarray(envs.structure_id), np.asarray(envs.x).dtype
+    number = np.asarray(envs.structure_id)
+    dtype = np.asarray(envs.x).dtype
     known = 0.0 if reference is None else np.asarray(kernel_sum(envs, reference, bandwidth=bandwidth))
-    tolerance, chosen, rows = overlap_tolerance(dtype), np.zeros(len(envs), bool), []
+    tolerance = overlap_tolerance(dtype)
+    chosen = np.zeros(len(envs), bool)
+    rows = []
     mass = np.zeros(len(envs), dtype)
     for done, (structure, own) in enumerate(_masses(envs, order, bandwidth), start=1):
         mass, chosen = mass + own, chosen | (number == structure)

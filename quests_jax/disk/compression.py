@@ -88,7 +88,8 @@ def isolated_atoms(structures: Structures) -> np.ndarray:
 
 def _with_kept(shards: Shards, selection: Selection, kept: np.ndarray) -> Selection:
     """The selection after what stays besides, with the coverage and bound of the other environments."""
-    n, staying = shards.n_environments, int(shards.counts[kept].sum())
+    n = shards.n_environments
+    staying = int(shards.counts[kept].sum())
     if not staying:
         return selection
     coverage, bound = selection.coverage, selection.upper_bound

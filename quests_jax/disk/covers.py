@@ -77,7 +77,8 @@ def large_cover(
       against the choice and the reference, shape [n], in nats.
     """
     task = pose_on_disk(shards, count, bandwidth, targets, seed, reference, kept)
-    wanted, n_shards = draw_targets(task), len(shards.runs)
+    wanted = draw_targets(task)
+    n_shards = len(shards.runs)
     masses = task.stage("masses")
     masses.complete(n_shards, partial(_masses_of, task))
     dropped = sum(masses.load(shard, "dropped")["dropped"] for shard in range(n_shards))
@@ -87,7 +88,8 @@ def large_cover(
         choice.complete(1, partial(_choose, task, number))
         prices.complete(n_shards, partial(_prices_of, task, number))
         choices.append(choice.load(0))
-        multipliers, pull = choices[-1]["multipliers"], _price(task, number)
+        multipliers = choices[-1]["multipliers"]
+        pull = _price(task, number)
         bounds.append(_bound(task, wanted, float(np.max(dropped)), multipliers, pull))
     chosen = max(choices, key=lambda choice: choice["gains"].sum())
     dH = covered(task, chosen["selected"])
@@ -98,22 +100,28 @@ def large_cover(
 
 def covered(task: DiskCover, selected: np.ndarray) -> np.ndarray:
     """δH of every environment against the selected structures and the known ones, shape [n], nats."""
-    shards, stage, chosen = task.shards, task.stage("covered"), task.stage("chosen")
+    shards = task.shards
+    stage = task.stage("covered")
+    chosen = task.stage("chosen")
     chosen.keep(joined([task.known, shards.of(selected)]).arrays())
     stage.complete(len(shards.runs), partial(_covered, shards, chosen, task.bandwidth))
     return np.concatenate([stage.load(shard)["delta_entropy"] for shard in range(len(shards.runs))])
 
 
 def _covered(shards: Shards, chosen: Stage, bandwidth: float, shard: int) -> dict[str, np.ndarray]:
-    y, x = shards.environments(shard), kept_environments(chosen)
+    y = shards.environments(shard)
+    x = kept_environments(chosen)
     dH = np.asarray(delta_entropy(y, x, bandwidth=bandwidth)) if len(y) else np.zeros(0)
     return {"delta_entropy": dH}
 
 
 def _masses_of(task: DiskCover, shard: int) -> dict[str, np.ndarray]:
     """Capped masses of the structures of a shard at the targets, sparse, and their greedy order."""
-    shards, wanted = task.shards, drawn_targets(task)
-    x, number, n_structures = shards.environments(shard), shards.structure_id(shard), len(shards.runs[shard])
+    shards = task.shards
+    wanted = drawn_targets(task)
+    x = shards.environments(shard)
+    number = shards.structure_id(shard)
+    n_structures = len(shards.runs[shard])
     mass = structure_masses(wanted.envs, x, number, shards.most, bandwidth=task.bandwidth)
     mass = jnp.minimum(mass, wanted.room[None])  # one shape for every shard, so that all share their programs
     problem = _problem(DenseMasses(mass), wanted)
@@ -135,7 +143,8 @@ def _choose(task: DiskCover, number: int, _: int) -> dict[str, np.ndarray]:
 
     Masses of the candidates are divided over all devices of the process.
     """
-    wanted, candidates = drawn_targets(task), _candidates(task, number)
+    wanted = drawn_targets(task)
+    candidates = _candidates(task, number)
     mesh = Mesh(np.asarray(jax.local_devices()), (AXIS,))
     masses = _divided_masses(task, len(wanted.weights), candidates, mesh)
     problem = _problem(masses, wanted)
@@ -176,13 +185,15 @@ def _price(task: DiskCover, number: int) -> np.ndarray:
 
 def _divided_masses(task: DiskCover, n_targets: int, candidates: np.ndarray, mesh: Mesh) -> DividedMasses:
     """Masses of ascending candidates: sparse where dense would take more than that and than DENSE entries."""
-    masses, shards = task.stage("masses"), range(len(task.shards.runs))
+    masses = task.stage("masses")
+    shards = range(len(task.shards.runs))
     lengths = np.concatenate([masses.load(shard, "lengths")["lengths"] for shard in shards])
     each = -(-len(candidates) // mesh.size)
     shares = [candidates[first * each : (first + 1) * each] for first in range(mesh.size)]
     most = max(int(lengths[share].sum()) for share in shares)
     sparse = each * n_targets > max(DENSE // mesh.size, 2 * most)
-    make, parts = partial(sparse_masses, room=most) if sparse else dense_masses, []
+    make = partial(sparse_masses, room=most) if sparse else dense_masses
+    parts = []
     for device, share in zip(mesh.devices.flat, shares, strict=True):
         own = np.pad(lengths[share], (0, each - len(share)))
         with jax.default_device(device):

@@ -46,7 +46,8 @@ def write_arrays(path: Path, arrays: Arrays, what: str) -> None:
     {'square': array([0, 1, 4, 9])}
     """
     whole = {name: np.ascontiguousarray(array).reshape(np.shape(array)) for name, array in arrays.items()}
-    held, start = {}, 0
+    held = {}
+    start = 0
     for name, array in whole.items():
         if array.dtype.kind not in PLAIN:
             raise TypeError(f"{name}: arrays of {array.dtype} are not kept")
@@ -84,7 +85,8 @@ def verify(path: Path) -> str:
 
 
 def _content(stream: BinaryIO, path: Path) -> dict[str, Any]:
-    checksum, header = stream.read(LENGTH + 1), stream.readline(LONGEST)
+    checksum = stream.read(LENGTH + 1)
+    header = stream.readline(LONGEST)
     if hashlib.sha256(header).hexdigest().encode() + b"\n" != checksum:
         raise Damaged(str(path))
     content = json.loads(header)
@@ -103,7 +105,8 @@ def _header(stream: BinaryIO, path: Path, what: str) -> dict[str, Held]:
 def _read(stream: BinaryIO, path: Path, first: int, held: Held) -> np.ndarray:
     array = np.empty(held.shape, held.dtype)
     stream.seek(first + held.start)
-    content, whole = hashlib.sha256(), True
+    content = hashlib.sha256()
+    whole = True
     for piece in _pieces(array):
         whole &= stream.readinto(piece) == len(piece)  # pyright: ignore[reportAttributeAccessIssue]
         content.update(piece)

@@ -61,7 +61,8 @@ class Shards(NamedTuple):
 
     def environments(self, shard: int) -> Environments:
         """Environments of a shard; structures are counted from its first."""
-        arrays, number = self.stage.load(shard), self.structure_id(shard)
+        arrays = self.stage.load(shard)
+        number = self.structure_id(shard)
         return Environments(arrays["x"], number, len(self.runs[shard]), arrays.get("elements"))
 
     def first_row(self, shard: int) -> int:
@@ -87,7 +88,8 @@ class Shards(NamedTuple):
         """Environments with ascending numbers; structures are not told apart."""
         parts = [self.nothing]
         for shard, run in enumerate(self.runs):
-            start, size = self.first_row(shard), int(self.counts[run.start : run.stop].sum())
+            start = self.first_row(shard)
+            size = int(self.counts[run.start : run.stop].sum())
             own = wanted[(wanted >= start) & (wanted < start + size)] - start
             if len(own):
                 parts.append(self.environments(shard).take(own))

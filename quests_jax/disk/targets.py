@@ -95,13 +95,15 @@ def _drawn(stage: Stage, n_shards: int) -> tuple[Environments, np.ndarray, np.nd
 def _draw(task: DiskCover, shard: int) -> dict[str, np.ndarray]:
     """Targets of a shard, with the weight of each and what the known environments leave to cover of it."""
     shards, known = task.shards, task.known
-    run, number = shards.runs[shard], shards.structure_id(shard)
+    run = shards.runs[shard]
+    number = shards.structure_id(shard)
     own = sample_sizes(shards.counts, task.targets)[run.start : run.stop]
     random = np.random.default_rng([task.seed, shard]).random(len(number))
     order = np.lexsort((random, number))
     first = np.searchsorted(number, number)  # number of the first row of the same structure
     picked = np.sort(order[np.arange(len(number)) - first < own[number]])
-    atoms, envs = shards.counts[run.start : run.stop], shards.environments(shard).take(picked)
+    atoms = shards.counts[run.start : run.stop]
+    envs = shards.environments(shard).take(picked)
     room = np.ones(len(envs))
     if len(known) and len(envs):
         room = np.maximum(1.0 - np.asarray(kernel_sum(envs, known, bandwidth=task.bandwidth)), 0.0)

@@ -30,7 +30,8 @@ AGAIN = "what is finished is kept, run the same command again to go on."
 
 def in_threads(name: str, task: Task, numbers: Sequence[int]) -> None:
     """Run tasks in this process, one after the other on every device."""
-    devices, done = jax.local_devices(), []
+    devices = jax.local_devices()
+    done = []
 
     def share(first: int) -> None:
         with jax.default_device(devices[first]), double_precision():

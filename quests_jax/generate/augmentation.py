@@ -125,7 +125,8 @@ def _measure(
     atoms: ase.Atoms, known: Known, goal: Goal, energy: Energy | None
 ) -> Callable[[np.ndarray], _Point]:
     """Function of positions to the pooled δH and its slope, with neighbors found anew."""
-    reference, cell = known.padded(), jnp.asarray(atoms.cell.array)
+    reference = known.padded()
+    cell = jnp.asarray(atoms.cell.array)
     force = None if energy is None else jax.jit(jax.grad(energy))
 
     def measure(positions: np.ndarray) -> _Point:
@@ -149,7 +150,11 @@ def _climb(
         optax.normalize_by_update_norm(),
         optax.scale_by_learning_rate(RATE * math.sqrt(start.size)),
     )
-    state, move, length, side, shortened = optimizer.init(jnp.asarray(start)), 0.0, 1.0, 0.0, 0
+    state = optimizer.init(jnp.asarray(start))
+    move = 0.0
+    length = 1.0
+    side = 0.0
+    shortened = 0
     base = point = measure(start)
     yield point
     for _ in range(goal.max_steps - 1):
@@ -162,7 +167,9 @@ def _climb(
         else:
             better = _missing(point, goal) <= _missing(base, goal)
             length = min(1.0, GROWTH * length) if better else SHRINKING * length
-            base, side, shortened = point, math.copysign(1, missing), 0
+            base = point
+            side = math.copysign(1, missing)
+            shortened = 0
             with jax.numpy_dtype_promotion("standard"):  # optax mixes float64 with int32
                 update, state = optimizer.update(jnp.asarray(point.penalty - side * point.slope), state)
             move = _bounded(length * np.asarray(update), LONGEST * closest)

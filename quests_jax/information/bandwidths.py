@@ -108,7 +108,8 @@ def novelty_bandwidth(y: Rows, x: Rows, *, novel: float = 0.01) -> float:
     if not 0 < novel < 1:
         raise InputError(f"novel must be between 0 and 1, got {novel}.")
     unit, y, x = _in_units(y, x)
-    low, high = 10.0**-DECADES, 1.0
+    low = 10.0**-DECADES
+    high = 1.0
     for number in range(PASSES):
         h = np.geomspace(low, high, GRID)
         dH = np.asarray(delta_entropy(y, x, bandwidth=h))

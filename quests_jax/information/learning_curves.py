@@ -111,7 +111,8 @@ def largest_entropy(curve: LearningCurve) -> float:
     """
     if len(curve.sizes) < 4:
         raise InputError(f"a fit of three numbers needs four sizes, got {len(curve.sizes)}.")
-    z, H = np.log(curve.sizes) ** 2, curve.mean
+    z = np.log(curve.sizes) ** 2
+    H = curve.mean
     if not np.all(np.isfinite(H)):
         raise InputError(f"the entropy of {curve.sizes[~np.isfinite(H)][0]} environments is not finite.")
     start = (H.max(), np.ptp(H) + 1e-6, 1 / max(np.median(z), 1e-6))

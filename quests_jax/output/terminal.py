@@ -66,7 +66,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: s
 def folded(widths: Sequence[int], width: int) -> list[list[int]]:
     """Columns of the tables that a table of these columns becomes on a terminal of this width."""
     first = 1 + widths[0] + FRAME
-    parts, used = [[0]], first
+    parts = [[0]]
+    used = first
     for column in range(1, len(widths)):
         needed = widths[column] + FRAME
         if used + needed > width and len(parts[-1]) > 1:

@@ -52,7 +52,8 @@ class Baseline(NamedTuple):
         largest = np.full(envs.n_structures, -np.inf)
         np.maximum.at(largest, number, self.delta_entropy)
         known = np.sort(largest[counted & np.isfinite(largest)])
-        tolerance, n = overlap_tolerance(largest.dtype), len(known)
+        tolerance = overlap_tolerance(largest.dtype)
+        n = len(known)
         if not n:
             return Threshold(tolerance, 1.0)
         place = min(n, int(np.ceil((n + 1) * quantile - 1e-9)))

@@ -148,7 +148,8 @@ def _cells(structures: Sequence[ase.Atoms], sound: Sequence[int]) -> Iterator[Fi
             continue
         share = bonded_across(atoms)
         if share.max() >= ACROSS:
-            axis, words = "abc"[int(share.argmax())], f"{share.max():.0%} of the atoms"
+            axis = "abc"[int(share.argmax())]
+            words = f"{share.max():.0%} of the atoms"
             yield Finding(
                 number, "cell", f"not periodic along {axis}, but {words} are bonded across the border"
             )

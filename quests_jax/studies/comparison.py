@@ -147,7 +147,8 @@ def _row(name: str, limit: int, total: int, found: Sequence[dict[str, Any]]) -> 
     means = {key: float(np.mean([row[key] for row in found])) for key in known}
     spread = {key: float(np.std([row[key] for row in found], ddof=1)) for key in known if len(found) > 1}
     row: dict[str, Any] = dict.fromkeys(found[0]) | means | {"spread": spread or None, "repeats": len(found)}
-    size, bound = round(row.pop("chosen")), row["upper_bound"]
+    size = round(row.pop("chosen"))
+    bound = row["upper_bound"]
     row["environments"] = round(row["environments"])
     ratio = None if bound is None else min(1.0, row["coverage"] / bound)
     head = {"method": name, "asked": limit, "size": size, "fraction": limit / total}
@@ -178,7 +179,8 @@ def measure(problem: CoverProblem, envs: Environments, selected: np.ndarray) -> 
 
     with δH_i = −ln Σ_{s in C} M_si. A problem with a reference is not meant here.
     """
-    x, chosen = apart(envs, float(problem.bandwidth)), np.isin(envs.structure_id, selected)
+    x = apart(envs, float(problem.bandwidth))
+    chosen = np.isin(envs.structure_id, selected)
     w = indicator(problem, selected)
     mass = np.array(problem.masses.total(w))
     far = mass < TRUSTED * (CUTOFF + float(problem.dropped))
@@ -267,7 +269,8 @@ def _bounds(problem: CoverProblem, limits: Sequence[int], equal: str) -> dict[in
 def _delta_entropy(y: np.ndarray, x: np.ndarray, bandwidth: float) -> np.ndarray:
     """δH(y|x) on the host: the numbers of rows vary too much for compiled programs."""
     y, x = ((rows - x.mean(axis=0)) / bandwidth for rows in (y, x))
-    half, dH = 0.5 * (x**2).sum(axis=1), np.empty(len(y))
+    half = 0.5 * (x**2).sum(axis=1)
+    dH = np.empty(len(y))
     for first in range(0, len(y), ROWS):
         block = slice(first, first + ROWS)
         exponent = y[block] @ x.T - half - 0.5 * (y[block] ** 2).sum(axis=1, keepdims=True)

@@ -67,5 +67,6 @@ def tail_bins(values: np.ndarray) -> np.ndarray:
     positive = values[values > 0]
     if not len(positive):
         return np.linspace(0, 1, BINS + 1)
-    low, high = np.quantile(positive, 0.01), positive.max()
+    low = np.quantile(positive, 0.01)
+    high = positive.max()
     return np.geomspace(low, high * (1 + 1e-9) if high > low else 2 * low, BINS + 1)

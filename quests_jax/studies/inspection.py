@@ -127,7 +127,8 @@ def redundancy(
     else:
         rows = np.sort(np.random.default_rng(seed).permutation(n)[:SAMPLE])
         sums = np.asarray(kernel_sum(envs.take(rows), envs, bandwidth=bandwidth), float)
-        H, D = estimated_entropy(sums, n), estimated_diversity(sums, n)
+        H = estimated_entropy(sums, n)
+        D = estimated_diversity(sums, n)
     return Redundancy(H, D, float(np.log(n)), bandwidth_fit(envs, bandwidth=bandwidth))
 
 

@@ -30,5 +30,6 @@ class Pool(NamedTuple):
 
     def coverage_of(self, data: Data, of_all: float) -> float:
         """Coverage of the environments open to choice; those of what stays are covered by themselves."""
-        n, staying = len(data.envs), len(self.envs) - len(data.envs)
+        n = len(data.envs)
+        staying = len(self.envs) - len(data.envs)
         return (of_all * len(self.envs) - staying) / n if staying else of_all

@@ -121,7 +121,8 @@ def _blocks(alike: np.ndarray, most: int, parts: int) -> tuple[np.ndarray, float
         return np.zeros(len(alike), int), 0.0
     tree = linkage(squareform(1.0 - alike, checks=False), "single")
     heights = np.unique(np.concatenate([[1.0 - FINEST], tree[:, 2]]))[::-1]
-    low, high = 0, len(heights)  # blocks shrink as the height falls
+    low = 0
+    high = len(heights)  # blocks shrink as the height falls
     while low < high:
         middle = (low + high) // 2
         blocks = fcluster(tree, heights[middle], "distance")
@@ -144,7 +145,8 @@ def _shared_out(
     names, sizes = np.unique(blocks, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(names))
     order = order[np.argsort(-sizes[order], kind="stable")]
-    left, part_of = wanted.astype(float), {}
+    left = wanted.astype(float)
+    part_of = {}
     for place in order:
         fits = np.flatnonzero(left >= sizes[place] - 0.5)
         part = int(fits[(left[fits] / wanted[fits]).argmax()]) if len(fits) else int(left.argmax())

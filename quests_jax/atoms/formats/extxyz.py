@@ -54,7 +54,8 @@ def scan(stream: BinaryIO, size: int) -> Iterator[Frame]:
         if not text.strip():
             line += 1
             continue
-        start, count = stream.tell() - len(text), _count(text, number, line)
+        start = stream.tell() - len(text)
+        count = _count(text, number, line)
         if count > (size - stream.tell()) // SHORTEST_LINE + 1:
             raise InputError(
                 f"structure {number}, line {line}: says {count} atoms, more than the rest of the file can "
@@ -67,7 +68,8 @@ def scan(stream: BinaryIO, size: int) -> Iterator[Frame]:
                     f"structure {number}, line {line}: says {count} atoms, but the file ends after "
                     f"{max(row - 1, 0)}; it is cut short, copy it again."
                 )
-        stop, next_line = stream.tell(), line + count + 2
+        stop = stream.tell()
+        next_line = line + count + 2
         while stream.readline().lstrip().startswith(b"VEC"):
             stop, next_line = stream.tell(), next_line + 1
         stream.seek(stop)
@@ -157,7 +159,8 @@ def _count(text: bytes, number: int, line: int) -> int:
 def _check_rows(rows: list[list[str]], lengths: set[int], header: Header, number: int, frame: Frame) -> None:
     """Refuse atom lines that do not hold the declared columns."""
     short = min(lengths, default=header.width) < header.width
-    logical, first = [], 0
+    logical = []
+    first = 0
     for column in header.columns:
         logical += range(first, first + column.width) if column.kind == "L" and not short else ()
         first += column.width
@@ -184,7 +187,8 @@ def _check_elements(rows: list[list[str]], header: Header, number: int, frame: F
     found = {row[symbols] for row in rows}
     odd = {symbol for symbol in found if symbol.capitalize() not in atomic_numbers}
     for row, own in enumerate(rows) if odd or numbers is not None else ():
-        where, symbol = f"structure {number}, atom {row}, line {frame.line + 2 + row}", own[symbols]
+        where = f"structure {number}, atom {row}, line {frame.line + 2 + row}"
+        symbol = own[symbols]
         if symbol in odd:
             advice = "declare Z:I:1 for atomic numbers" if symbol.isdigit() else "write the element alone"
             raise InputError(f"{where}: {symbol[:20]!r} is no chemical symbol; {advice}.")

@@ -68,7 +68,8 @@ def amended(original: bytes, arrays: dict[str, np.ndarray], labels: dict[str, An
     A frame that has columns or labels of these names, or lattice vectors behind its atoms, is unchanged.
     """
     count, comment, *lines = original.split(b"\n")
-    number, header = int(count), parse_header(decoded(comment))
+    number = int(count)
+    header = parse_header(decoded(comment))
     vectors = any(line.strip() for line in lines[number:])
     if vectors or header.names & (arrays.keys() | labels.keys()):
         return original

@@ -77,7 +77,8 @@ class Header(NamedTuple):
 
 def parse_header(line: str) -> Header:
     """Read a comment line; raises `InputError` for what decides something and cannot be understood."""
-    pairs, info = split_pairs(line), {}
+    pairs = split_pairs(line)
+    info = {}
     known = _deciding(pairs)
     for key, text in pairs:
         name = key.lower()

@@ -128,7 +128,8 @@ def _nodes(page: bytes, end: int, number: int) -> Iterator[Node]:
             raise _damaged(number)
         low, high, flags, key_size = NODE.unpack_from(page, place)
         start = place + NODE.size + key_size
-        key, count = page[place + NODE.size : start], low | high << 16
+        key = page[place + NODE.size : start]
+        count = low | high << 16
         if is_branch:
             yield Node(key, count | flags << 32, 0, 0, 0)
             continue

@@ -68,7 +68,8 @@ def _structure(entry: dict[str, Any], names: tuple[str, ...], source: Source) ->
     where = f"structure {source.index}"
     try:
         found = entry["structure"]
-        matrix, sites = np.array(found["lattice"]["matrix"], float), found["sites"]
+        matrix = np.array(found["lattice"]["matrix"], float)
+        sites = found["sites"]
         numbers = [_number(site, where) for site in sites]
         positions = [
             site["xyz"] if "xyz" in site else np.array(site["abc"], float) @ matrix for site in sites

@@ -32,7 +32,8 @@ def split_pairs(line: str) -> list[tuple[str, str | None]]:
     the equals sign do not count. Where a key, `=` and a blank are followed by another `key=`, the first value
     is empty.
     """
-    pairs, place = [], 0
+    pairs = []
+    place = 0
     line = line.strip()
     while place < len(line):
         match = PAIR.match(line, place)
@@ -98,7 +99,8 @@ def _tokens(line: str) -> list[Token]:
             closing = "" if letter == closing else closing
             extend(letter if closing else "")
         elif letter in OPENING:
-            closing, since = OPENING[letter], place
+            closing = OPENING[letter]
+            since = place
             extend("")
         elif letter == "=":
             tokens.append(EQUALS)

@@ -61,13 +61,16 @@ def _rows(path: Path) -> Iterator[bytes]:
 def _check_ending(rows: Iterator[bytes], kind: str) -> None:
     """Refuse a file that lacks the line which ends every file of its kind, or says more atoms than it has."""
     if kind == "gromacs":
-        _, count, lines = next(rows, b""), next(rows, b"").strip(), sum(bool(row.strip()) for row in rows)
+        _ = next(rows, b"")
+        count = next(rows, b"").strip()
+        lines = sum(bool(row.strip()) for row in rows)
         if not _is_count(count) or lines != int(count) + 1:
             raise InputError(
                 f"line 2: says {count[:20].decode('latin-1')} atoms, but {lines - 1} follow; it is cut short."
             )
         return
-    ending, last = ENDINGS[kind], b""
+    ending = ENDINGS[kind]
+    last = b""
     for row in rows:
         last = row if row.strip() else last
         if kind != "proteindatabank" and last.startswith(ending):
@@ -91,7 +94,8 @@ def check_steps(path: Path, kind: str, count: int) -> None:
 
 def _blocks(rows: Iterator[bytes]) -> int:
     """Blocks of a CIF that hold atoms, or are the last where others hold some."""
-    block, with_atoms = 0, set()
+    block = 0
+    with_atoms = set()
     for number, row in enumerate(rows, start=1):
         if row.lower().startswith(b"data_"):
             block = number
@@ -110,9 +114,11 @@ def _check_xml(stream: BinaryIO, size: int) -> None:
 def _check_poscar(rows: Iterator[bytes], size: int) -> None:
     """Refuse a POSCAR of which the numbers of atoms are not those of its lines."""
     head = [next(rows, b"").partition(b"!")[0].split() for _ in range(NUMBERS)]
-    number, words = NUMBERS, head[-1]
+    number = NUMBERS
+    words = head[-1]
     if not (words and _is_integer(words[0])):  # they are the elements, and the numbers follow
-        number, words = NUMBERS + 1, next(rows, b"").partition(b"!")[0].split()
+        number = NUMBERS + 1
+        words = next(rows, b"").partition(b"!")[0].split()
     if not words or not all(map(_is_count, words)):
         raise InputError(f"line {number}: expected numbers of atoms; the file may be cut short.")
     atoms = sum(map(int, words))
@@ -156,7 +162,8 @@ def _check_dump(rows: Iterator[bytes]) -> None:
                 raise InputError(
                     f"line {where}: {expected} atoms are declared, but {found} follow; repair it."
                 )
-            counts, where = line.startswith(b"ITEM: NUMBER OF ATOMS"), None
+            counts = line.startswith(b"ITEM: NUMBER OF ATOMS")
+            where = None
             if line.startswith(b"ITEM: ATOMS"):
                 found, where = 0, number
         elif where is not None:

@@ -62,7 +62,8 @@ def pair_bound(data: Data, owner: jax.Array, relaxation: Relaxation, *, until: f
     """
     ones = jax.device_put(np.ones(relaxation.weights.shape))
     now = Trial(relaxation.weights, relaxation.multipliers, ones)
-    best, idle = math.inf, 0
+    best = math.inf
+    idle = 0
     for number in range(ROUNDS):
         if time.monotonic() > until:
             break
@@ -79,7 +80,8 @@ def pair_bound(data: Data, owner: jax.Array, relaxation: Relaxation, *, until: f
 def _bound(data: Data, owner: jax.Array, now: Trial) -> tuple[jax.Array, Trial]:
     """The bound by these multipliers and scales, and what to try next."""
     w, theta, scale = now
-    masses, room = data.masses, jnp.maximum(1.0 - data.reference, 0.0)
+    masses = data.masses
+    room = jnp.maximum(1.0 - data.reference, 0.0)
     mass = masses.of(owner)
     owned = mass >= (1.0 - ALONE) * room
     v = data.u * theta

@@ -94,7 +94,8 @@ def improve(data: Data, best: Relaxation, start: Iterate, *, measure: Measure) -
     def step(k, carry):
         now, _ = carry
         done = k.astype(tau.dtype)
-        there, share = moved(now), (done + 1.0) / (done + 2.0)
+        there = moved(now)
+        share = (done + 1.0) / (done + 2.0)
         onward = [
             share * (2.0 * new - old) + (1.0 - share) * first
             for new, old, first in zip(there, now, start, strict=True)

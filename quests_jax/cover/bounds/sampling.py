@@ -41,7 +41,8 @@ def sample_sizes(counts: np.ndarray, number: int) -> np.ndarray:
 
 def draw_targets(counts: np.ndarray, number: int, *, seed: int = 0) -> Targets:
     """Random environments of structures with these many [S], see `sample_sizes`."""
-    sizes, structure = sample_sizes(counts, number), np.repeat(np.arange(len(counts)), counts)
+    sizes = sample_sizes(counts, number)
+    structure = np.repeat(np.arange(len(counts)), counts)
     order = np.lexsort((np.random.default_rng(seed).random(len(structure)), structure))
     place = np.arange(len(structure)) - np.repeat(np.cumsum(counts) - counts, counts)
     rows = np.sort(order[place < sizes[structure]])
@@ -73,7 +74,8 @@ def _serfling(counts: np.ndarray, sizes: np.ndarray) -> float:
 
 def _by_chernoff(missing: float, counts: np.ndarray, sizes: np.ndarray) -> float:
     """The smallest A that Â = `missing` does not contradict, at δ/2."""
-    m, heaviest = sizes.sum(), np.max(counts / np.maximum(sizes, 1))
+    m = sizes.sum()
+    heaviest = np.max(counts / np.maximum(sizes, 1))
     scale = m / counts.sum() * heaviest
     seen, limit = missing / scale, np.log(2 / FAILURE) / m
     low, high = 0.0, seen

@@ -147,8 +147,10 @@ def in_blocks(
     number = padded_size(max(1, sum(blocks)))
     values = _aligned_zeros((number, HEIGHT, width))
     structure = np.full((number, HEIGHT), n_structures, np.int32)
-    environment, slot = np.full((len(parts), width), n, np.int32), np.empty(n, np.int32)
-    rows, owners = values.reshape(-1, width), structure.reshape(-1)
+    environment = np.full((len(parts), width), n, np.int32)
+    slot = np.empty(n, np.int32)
+    rows = values.reshape(-1, width)
+    owners = structure.reshape(-1)
     for place in range(len(parts)):
         members, kept, part = parts[place]
         first = HEIGHT * sum(blocks[:place])

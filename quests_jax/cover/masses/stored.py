@@ -94,10 +94,13 @@ def all_masses(
     envs: Environments, targets: Environments | np.ndarray, *, bandwidth: float
 ) -> tuple[Stored, float]:
     """Masses of all structures at all targets [n, d], and the largest mass left out anywhere."""
-    x, number = envs.in_float64(), np.asarray(envs.structure_id)
+    x = envs.in_float64()
+    number = np.asarray(envs.structure_id)
     if envs.n_structures * len(targets) <= DENSE:
         return DenseMasses(structure_masses(targets, x, number, envs.n_structures, bandwidth=bandwidth)), 0.0
-    parts, dropped, done = [], 0.0, 0
+    parts = []
+    dropped = 0.0
+    done = 0
     for tile, block in tiles_of_masses(
         targets, x, number, envs.n_structures, bandwidth=bandwidth, error=SKIPPED
     ):
@@ -124,7 +127,8 @@ def _worth_storing(block: np.ndarray) -> tuple[np.ndarray, float]:
 @follows_dtype
 def dense_masses(values: np.ndarray, environment: np.ndarray, lengths: np.ndarray, n: int) -> DenseMasses:
     """Masses from those that are not 0, given as in `sparse.sparse_masses`."""
-    dense, ends = np.zeros((len(lengths), n)), np.cumsum(lengths)
+    dense = np.zeros((len(lengths), n))
+    ends = np.cumsum(lengths)
     for row, start, stop in zip(dense, ends - lengths, ends, strict=True):
         row[environment[start:stop]] = values[start:stop]
     return DenseMasses(jnp.asarray(dense))

@@ -118,7 +118,8 @@ def farthest_point(
     center = x.mean(axis=0, keepdims=True)
     centered = jnp.asarray(x - center)
     rows = jnp.pad(centered, ((0, BLOCK), (0, 0)))
-    ends, counts = np.concatenate([[0], np.cumsum(envs.counts)]), np.maximum(envs.counts, 1)
+    ends = np.concatenate([[0], np.cumsum(envs.counts)])
+    counts = np.maximum(envs.counts, 1)
 
     def mean_distance(other: jax.Array, first: int, last: int) -> np.ndarray:
         total = np.asarray(_summed_distance(centered, other, jnp.int32(first), jnp.int32(last)))
@@ -186,7 +187,8 @@ def facility_location(
     nearest = np.full(len(means), 2.0 * distances(means, means.mean(axis=0)).max())
     if known_mean is not None:
         nearest = np.minimum(nearest, distances(means, known_mean))
-    cost, left = np.asarray(limit.cost), spending_limit(limit)
+    cost = np.asarray(limit.cost)
+    left = spending_limit(limit)
     queue = [(-np.inf, s, -1) for s in range(len(means))]  # −gain, structure, picks it was computed for
     selected, gains = [], []
     while queue:
@@ -221,8 +223,11 @@ def _farthest(
     The first is the largest of `start`, shape [S]: distances that are `known`, or else any scores, which then
     count for the first pick only.
     """
-    cost, left = np.asarray(budget.cost), spending_limit(budget)
-    selected, gains, nearest = [], [], start
+    cost = np.asarray(budget.cost)
+    left = spending_limit(budget)
+    selected = []
+    gains = []
+    nearest = start
     while len(open_ := np.setdiff1d(_open(budget, left), selected)):
         s = int(open_[np.argmax(_rounded(nearest[open_]))])
         gains.append(float(nearest[s]) if known or selected else 0.0)

@@ -163,13 +163,15 @@ def _most_picks(budget: Budget) -> int:
 
 def _grouped(rows: Rows, state: State) -> Groups:
     """Rows that have seen as much of C and have similar bounds together: most never have to be looked at."""
-    structure, seen = np.asarray(rows.structure).reshape(-1), np.asarray(state.seen)
+    structure = np.asarray(rows.structure).reshape(-1)
+    seen = np.asarray(state.seen)
     entropy = np.where(np.asarray(state.closed), -np.inf, np.asarray(rows.entropy))[structure]
     possible = entropy > -np.inf
     score = np.where(possible, np.where(possible, entropy, 0.0) - np.asarray(state.log_mass), -np.inf)
     row = np.lexsort((-score, seen)).astype(np.int32)
     row = np.pad(row, (0, -len(row) % GROUP), mode="edge").reshape(-1, GROUP)
-    bound, zero = np.round(score[row].max(axis=1) / TIE) * TIE, np.zeros(len(row), np.int32)
+    bound = np.round(score[row].max(axis=1) / TIE) * TIE
+    zero = np.zeros(len(row), np.int32)
     return Groups(*jax.device_put((row, bound, seen[row].min(axis=1), zero - 1, zero)))
 
 

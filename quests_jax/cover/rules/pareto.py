@@ -106,9 +106,12 @@ def pareto_msc(
     limit = budget_of_choice(envs.n_structures, size=size, budget=budget)
     limit = limit._replace(limit=jnp.asarray(spending_limit(limit)))
     landscape = _landscape(envs, bandwidth, reference)
-    order, gains = list(map(int, selection.selected)), [0.0] * len(selection.selected)
+    order = list(map(int, selection.selected))
+    gains = [0.0] * len(selection.selected)
     chosen = jnp.zeros(envs.n_structures, bool).at[selection.selected].set(True)
-    base, value, width = _measures(landscape, chosen, _mass(landscape, chosen)), 0.0, 0
+    base = _measures(landscape, chosen, _mass(landscape, chosen))
+    value = 0.0
+    width = 0
     while width < len(WIDTHS):
         best = _best_exchange(landscape, limit, chosen, base, width=min(WIDTHS[width], envs.n_structures))
         if not float(best.value) > value + SMALLEST_GAIN:
@@ -124,7 +127,8 @@ def pareto_msc(
 
 
 def _landscape(envs: Environments, bandwidth: float, reference: ArrayLike | Environments | None) -> Landscape:
-    x, number = apart(envs, bandwidth), np.asarray(envs.structure_id, np.int32)
+    x = apart(envs, bandwidth)
+    number = np.asarray(envs.structure_id, np.int32)
     scaled = jnp.asarray((x - x.mean(axis=0, keepdims=True)) / bandwidth)
     scaled = jnp.pad(scaled, ((0, -len(x) % TILE), (0, 0)))
     padded = np.pad(number, (0, -len(x) % TILE), constant_values=envs.n_structures)
@@ -216,7 +220,8 @@ def _best_exchange(
 
 def _candidates(landscape: Landscape, chosen: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
     """Those whose loss costs least coverage, and those that add most or are nearest to the worst covered."""
-    masses, mass = landscape.masses, _mass(landscape, chosen) + landscape.reference_mass
+    masses = landscape.masses
+    mass = _mass(landscape, chosen) + landscape.reference_mass
     density = landscape.reference_mass + jnp.sum(masses, axis=0)
     u = density**-RARITY
     gain = jnp.minimum(masses, jnp.maximum(1.0 - mass, 0.0)[None]) @ u

@@ -39,7 +39,8 @@ def means_of(envs: Environments, known: Environments | None = None) -> tuple[np.
     """
     parts = [envs] if known is None or not len(known) else [envs, known]
     present = [labels for part in parts if (labels := elements_of(part)) is not None]
-    x, counts = _by_element(envs, present), envs.counts
+    x = _by_element(envs, present)
+    counts = envs.counts
     sums = np.zeros((envs.n_structures, x.shape[1]))
     np.add.at(sums, np.asarray(envs.structure_id), x)
     means = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], x.mean(axis=0)[None])
@@ -53,7 +54,8 @@ def _by_element(envs: Environments, present: Sequence[np.ndarray]) -> np.ndarray
 
     Means are then those of each element alone, weighted by its share of the atoms.
     """
-    x, labels = np.asarray(envs.x, np.float64), elements_of(envs)
+    x = np.asarray(envs.x, np.float64)
+    labels = elements_of(envs)
     if labels is None:
         return x
     return np.concatenate([x * (labels == Z)[:, None] for Z in np.unique(np.concatenate(present))], axis=1)

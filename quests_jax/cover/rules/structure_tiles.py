@@ -51,8 +51,10 @@ def _elements_apart(envs: Environments, bandwidth: float) -> np.ndarray:
 
 def tiles_of(envs: Environments, bandwidth: float, cost: ArrayLike) -> Rows:
     """The environments of S structures as tiles, with costs [S]."""
-    x, counts = _elements_apart(envs, bandwidth), envs.counts
-    n, total = len(x), padded_size(envs.n_structures, smallest=64)
+    x = _elements_apart(envs, bandwidth)
+    counts = envs.counts
+    n = len(x)
+    total = padded_size(envs.n_structures, smallest=64)
     n_tiles = padded_size(-(-n // TILE), smallest=FEWEST)
     tiles = np.zeros((n_tiles * TILE, x.shape[1]))
     tiles[:n] = (x - x.mean(axis=0, keepdims=True)) / bandwidth
@@ -70,8 +72,10 @@ def tiles_of(envs: Environments, bandwidth: float, cost: ArrayLike) -> Rows:
 
 def _centered(x: np.ndarray, envs: Environments, n_tiles: int) -> np.ndarray:
     """Rows measured from the mean of their structure, [g, TILE, d]: only pairs within one will count."""
-    number, counts = np.asarray(envs.structure_id), np.maximum(envs.counts, 1)
-    means, filled = np.zeros((envs.n_structures, x.shape[1])), np.flatnonzero(envs.counts)
+    number = np.asarray(envs.structure_id)
+    counts = np.maximum(envs.counts, 1)
+    means = np.zeros((envs.n_structures, x.shape[1]))
+    filled = np.flatnonzero(envs.counts)
     means[filled] = np.add.reduceat(x, np.searchsorted(number, filled), axis=0) if len(x) else 0.0
     centered = np.zeros((n_tiles * TILE, x.shape[1]))
     centered[: len(x)] = x - (means / counts[:, None])[number]
@@ -81,7 +85,8 @@ def _centered(x: np.ndarray, envs: Environments, n_tiles: int) -> np.ndarray:
 @jit
 def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Array:
     """H_S = ln n_S − (1/n_S) Σ_i ln Σ_{j in S} K(x_i, x_j); a tile meets only the tiles of its structures."""
-    origin, unit = jnp.zeros((1, 1, x.shape[2]), x.dtype), jnp.ones((), x.dtype)
+    origin = jnp.zeros((1, 1, x.shape[2]), x.dtype)
+    unit = jnp.ones((), x.dtype)
     radius = jnp.sqrt(jnp.max(sum_last(x**2), axis=1))
 
     def log_sums(number):

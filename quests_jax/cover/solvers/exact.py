@@ -132,7 +132,8 @@ def _cheapest(problem: CoverProblem, coverage: float, time_limit: float) -> Sele
 
 def _full_cover(problem: CoverProblem, coverage: float, time_limit: float) -> tuple[np.ndarray, float]:
     del coverage
-    bound, end = 0.0, time.monotonic() + time_limit
+    bound = 0.0
+    end = time.monotonic() + time_limit
 
     def solve(program: Program) -> np.ndarray | None:
         nonlocal bound
@@ -151,7 +152,9 @@ def _full_cover(problem: CoverProblem, coverage: float, time_limit: float) -> tu
 def _grow(problem: CoverProblem, masses: Masses, solve: Callable[[Program], np.ndarray | None]) -> np.ndarray:
     """Solve on more and more environments until the answer covers all; zeros if the solver gives up."""
     room = np.where(np.asarray(problem.weights) > 0, 1.0 - np.asarray(problem.reference_mass), 0.0)
-    short, w, rows = room > COVERED, np.zeros(problem.n_structures), np.zeros(0, int)
+    short = room > COVERED
+    w = np.zeros(problem.n_structures)
+    rows = np.zeros(0, int)
     ease = np.asarray(masses.total(jnp.ones(problem.n_structures)))
     fresh = np.argsort(np.where(short, ease, np.inf))[: min(FIRST, int(short.sum()))]
     while len(fresh):

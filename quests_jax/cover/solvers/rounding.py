@@ -17,7 +17,9 @@ SMALLEST_GAIN = 1e-9  # relative gain below which a swap is rounding noise
 
 def threshold_round(w: np.ndarray, budget: Budget) -> list[int]:
     """The structures of largest weight, as many as the budget pays for; none of weight 0."""
-    cost, left, chosen = np.asarray(budget.cost), float(budget.limit), []
+    cost = np.asarray(budget.cost)
+    left = float(budget.limit)
+    chosen = []
     for s in np.argsort(-w, kind="stable"):
         if w[s] > WHOLE and cost[s] <= left:
             chosen.append(int(s))
@@ -53,7 +55,8 @@ def swap(
     """
     order = np.zeros(problem.n_structures, np.int32)
     order[: len(selected)] = selected
-    w, count = indicator(problem, selected), jnp.int32(len(selected))
+    w = indicator(problem, selected)
+    count = jnp.int32(len(selected))
     return np.asarray(_swap(problem, budget, quota, w, jnp.asarray(order), count))[: len(selected)]
 
 
