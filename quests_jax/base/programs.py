@@ -167,7 +167,7 @@ def _write(path: Path, content: Callable[[], bytes]) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(written)
         os.replace(file.name, path)
-    except (OSError, NotImplementedError, ValueError):
+    except (OSError, NotImplementedError, ValueError, TypeError):  # programs of several devices name them
         pass
 
 
