@@ -7,7 +7,7 @@ function scatterPlot(box, told) {
   const STILL = 4; // pixels that a click may move
   const OPACITY = 0.8, FADED = 0.12;
   const canvas = document.createElement("canvas");
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   box.append(canvas);
   let shown = null; // { x, y, names: [x, y], codes, palette, hidden, radius }
   let view = null; // [x0, x1, y0, y1] in units of the data
@@ -42,29 +42,29 @@ function scatterPlot(box, told) {
     return found.map((v) => [v, text(v)]);
   }
 
-  // Offsets of the pixels of a disc and how much of each it covers.
+  // Pixels of a disc around its center, and how much of each it covers.
   function disc(radius) {
-    const found = [], r = Math.ceil(radius);
-    for (let dy = -r; dy <= r; dy++) for (let dx = -r; dx <= r; dx++) {
-      const part = Math.min(1, radius + 0.5 - Math.hypot(dx, dy));
-      if (part > 0) found.push([dx, dy, part]);
+    const dx = [], dy = [], part = [], reach = Math.ceil(radius);
+    for (let y = -reach; y <= reach; y++) for (let x = -reach; x <= reach; x++) {
+      const covered = Math.min(1, radius + 0.5 - Math.hypot(x, y));
+      if (covered > 0) { dx.push(x); dy.push(y); part.push(covered); }
     }
-    return found;
+    return { dx: Int32Array.from(dx), dy: Int32Array.from(dy), part: Float64Array.from(part), reach };
   }
 
   function mixPoints(image, ratio) {
     const { width, height, data } = image;
-    const mask = disc(shown.radius * ratio);
-    const left = LEFT * ratio, top = TOP * ratio;
+    const { dx, dy, part, reach } = disc(shown.radius * ratio);
     const sx = (inside().w * ratio) / (view[1] - view[0]), sy = (inside().h * ratio) / (view[3] - view[2]);
     const mix = (i, opacity) => {
       const cx = Math.round((shown.x[i] - view[0]) * sx), cy = Math.round((view[3] - shown.y[i]) * sy);
-      if (!(cx > -20 && cy > -20 && cx < width + 20 && cy < height + 20)) return;
-      const [r, g, b] = shown.palette[shown.codes[i]];
-      for (const [dx, dy, part] of mask) {
-        const px = cx + dx, py = cy + dy;
-        if (px < 0 || py < 0 || px >= width || py >= height) continue;
-        const place = 4 * (py * width + px), a = part * opacity;
+      if (!(cx > -reach && cy > -reach && cx < width + reach && cy < height + reach)) return;
+      const whole = cx >= reach && cy >= reach && cx < width - reach && cy < height - reach;
+      const color = shown.palette[shown.codes[i]], r = color[0], g = color[1], b = color[2];
+      for (let k = 0; k < part.length; k++) {
+        const px = cx + dx[k], py = cy + dy[k];
+        if (!whole && (px < 0 || py < 0 || px >= width || py >= height)) continue;
+        const place = 4 * (py * width + px), a = part[k] * opacity;
         data[place] += (r - data[place]) * a;
         data[place + 1] += (g - data[place + 1]) * a;
         data[place + 2] += (b - data[place + 2]) * a;
@@ -72,7 +72,7 @@ function scatterPlot(box, told) {
     };
     for (let i = 0; i < shown.x.length; i++) if (isShown(i)) mix(i, chosen && !chosen.has(i) ? FADED : OPACITY);
     if (chosen) for (const i of chosen) if (isShown(i)) mix(i, OPACITY);
-    context.putImageData(image, left, top);
+    context.putImageData(image, LEFT * ratio, TOP * ratio);
   }
 
   function draw() {
