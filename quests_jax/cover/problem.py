@@ -105,11 +105,11 @@ def cover_problem(
     return CoverProblem(
         masses=masses,
         reference_mass=reference_mass(wanted, there, bandwidth),
-        weights=_placed(u, np.float64),
-        cost=_placed(costs),
-        counts=_placed(envs.counts),
-        dropped=_placed(dropped),
-        bandwidth=_placed(bandwidth),
+        weights=placed(u, np.float64),
+        cost=placed(costs),
+        counts=placed(envs.counts),
+        dropped=placed(dropped),
+        bandwidth=placed(bandwidth),
     )
 
 
@@ -160,9 +160,9 @@ def saturated(weights: jax.Array, mass: jax.Array) -> jax.Array:
     return jnp.sum(weights * jnp.minimum(mass, 1.0)) / jnp.sum(weights)
 
 
-def is_covered(mass: jax.Array) -> jax.Array:
+def is_covered(mass: ArrayLike) -> jax.Array:
     """Whether each mass is 1 up to rounding."""
-    return mass >= 1.0 - COVERED
+    return mass >= 1.0 - COVERED  # pyright: ignore[reportReturnType, reportOperatorIssue]
 
 
 @follows_dtype
@@ -170,7 +170,7 @@ def indicator(problem: CoverProblem, selected: Sequence[int] | np.ndarray) -> ja
     """w with 1 for each selected structure, shape [S]."""
     chosen = np.zeros(problem.n_structures)
     chosen[np.asarray(selected, int)] = 1.0
-    return _placed(chosen)
+    return placed(chosen)
 
 
 def check_target_weights(weights: ArrayLike, n: int) -> Rows:
@@ -181,7 +181,7 @@ def check_target_weights(weights: ArrayLike, n: int) -> Rows:
     return weights
 
 
-def _placed(values: ArrayLike, dtype: DTypeLike | None = None) -> jax.Array:
+def placed(values: ArrayLike, dtype: DTypeLike | None = None) -> jax.Array:
     """Values on the device, without a program of their shape."""
     return jax.device_put(values if isinstance(values, jax.Array) else np.asarray(values, dtype))
 

@@ -13,7 +13,6 @@ from quests_jax.atoms.describe import environments
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments
 from quests_jax.base.versions import versions
-from quests_jax.output.page import page_html, page_of
 from quests_jax.studies.compression import Compression
 from quests_jax.studies.conclusions import conclusions
 from quests_jax.studies.survey import survey
@@ -67,6 +66,8 @@ def show(
     >>> qj.show(qj.read(bundled())[::30]).page.startswith("<!doctype html>")
     True
     """
+    from quests_jax.output.page import page_html, page_of  # of no use to anybody else who imports the package
+
     if isinstance(data, Compression):
         data = data.structures
     structures = [] if isinstance(data, Environments) else list(data)

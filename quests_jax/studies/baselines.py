@@ -9,7 +9,12 @@ import numpy as np
 from quests_jax.base.environments import Environments, of_structures
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
-from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy_of_others, structure_masses
+from quests_jax.information import (
+    DEFAULT_BANDWIDTH,
+    delta_entropy_of_others,
+    kernel_sum,
+    structure_masses,
+)
 
 ASKED = 2000  # environments that stand for all where that is enough
 CALIBRATING = 200  # structures that a threshold for structures is taken from, where there are as many
@@ -134,8 +139,7 @@ def _drawn_masses(envs: Environments, bandwidth: float, seed: int) -> np.ndarray
     asked = envs.take(_drawn_rows(envs, ASKED, seed))
     drawn, number = np.unique(np.asarray(asked.structure_id), return_inverse=True)
     whole = of_structures(envs, drawn)
-    together = np.zeros(len(envs), np.int32)
-    total = np.asarray(structure_masses(asked, envs, together, 1, bandwidth=bandwidth))[0]
+    total = np.asarray(kernel_sum(asked, envs, bandwidth=bandwidth))
     own = structure_masses(asked, whole, whole.structure_id, len(drawn), bandwidth=bandwidth)
     return total - np.asarray(own)[number, np.arange(len(number))]
 

@@ -31,6 +31,8 @@ from quests_jax.studies.pool import Pool
 
 CERTIFICATES = ("quick", "full", "none")
 LEAST = 10.0  # seconds that a quick certificate may always take
+FEWEST = 2048  # targets of a quick certificate
+SLOWER = 3.0  # masses of a pair of environments than its kernel in a sum
 DEFAULT_SIZE = 0.1
 
 
@@ -198,6 +200,9 @@ def compress_environments(
     if certify != "none" and selection.upper_bound is None:
         with timed(seconds, "certificate"):
             limit = None if certify == "full" else max(LEAST, time.perf_counter() - started)
+            if posed is None and limit is not None:
+                pairs = len(pool.envs) * max(1, int(pool.envs.counts[chosen].sum()))
+                options["targets"] = _affordable(limit, seconds["metrics"] / pairs, len(data.envs))
             selection, posed = _certified(data.envs, selection, posed, limit, options)
     gains = np.concatenate([np.zeros(len(pool.kept)), selection.gains])
     selection = selection._replace(selected=pool.numbers[chosen], gains=gains)
@@ -248,13 +253,20 @@ def _certified(
 ) -> tuple[Selection, Posed | None]:
     """The selection with a bound; without one where the user does not want to wait for it."""
     try:
-        targets = None if limit is None else FEWER
-        posed = pose(envs, targets=targets, **options) if posed is None else posed
+        posed = pose(envs, **options) if posed is None else posed
         found = posed.of_all(certified(posed.problem, selection, seconds=limit))
         return found._replace(coverage=selection.coverage), posed
     except KeyboardInterrupt:
         warnings.warn("the certificate was interrupted; this is the choice without it.", stacklevel=2)
         return selection, None
+
+
+def _affordable(limit: float, seconds: float, n: int) -> int:
+    """Targets whose masses take half of the time at most, as a pair takes these seconds."""
+    targets = FEWER
+    while targets > FEWEST and SLOWER * seconds * n * targets > limit / 2:
+        targets //= 2
+    return targets
 
 
 def _kind_of_bound(selection: Selection, posed: Posed | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from quests_jax.information import (
 
 EXACT = 100_000  # environments up to which the entropy of the whole is exact
 SAMPLE = 4000  # environments from which it is estimated beyond
-QUERIES = 262_144  # environments that are measured at a time: half a gigabyte
+QUERIES = 65_536  # environments that are measured at a time: 0.2 gigabytes
 SKIPPED = 1e-12  # what far environments may add to a sum unseen
 SMALL = 1e-3  # sums above are as good as exact
 

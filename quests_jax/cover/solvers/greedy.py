@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.checks import InputError, check_positive
@@ -14,7 +13,7 @@ from quests_jax.base.sizes import Size, check_size
 from quests_jax.cover.budget import COST_ROUNDING
 from quests_jax.cover.measures import SATURATED, Measure, check_measure
 from quests_jax.cover.objectives.objective import Objective, as_objective
-from quests_jax.cover.problem import CoverProblem, is_covered
+from quests_jax.cover.problem import CoverProblem, is_covered, placed
 from quests_jax.cover.problem import saturated as mean_saturated
 from quests_jax.cover.quota import Quota, check_quota
 from quests_jax.cover.selection import Selection, check_structures
@@ -84,11 +83,11 @@ def greedy_cover(
     only_size = coverage is cost_budget is min_gain is None
     least = NEGLIGIBLE if only_size else 0.0 if min_gain is None else check_positive("min_gain", min_gain)
     limits = lazy.Limits(
-        price=jnp.ones_like(problem.cost) if coverage is cost_budget is None else problem.cost,
-        budget=jnp.asarray(_budget(problem, first, size, coverage, cost_budget, min_gain)),
-        picks=jnp.int32(stop),
-        target=jnp.asarray(NEVER if coverage is None else float(coverage)),
-        min_gain=jnp.asarray(least),
+        price=placed(np.ones(problem.n_structures)) if coverage is cost_budget is None else problem.cost,
+        budget=placed(_budget(problem, first, size, coverage, cost_budget, min_gain)),
+        picks=placed(np.int32(stop)),
+        target=placed(NEVER if coverage is None else float(coverage)),
+        min_gain=placed(float(least)),
         quota=quota,
     )
     if quota is not None:
@@ -96,14 +95,14 @@ def greedy_cover(
     objective = as_objective(measure)
     state = lazy.start(problem, objective, limits, *_padded(problem, first, never))
     state = _run(lazy.choose, problem, objective, limits, state, stop)
-    covered = measure is SATURATED and bool(jnp.all(is_covered(state.level) | (problem.weights == 0)))
+    covered = measure is SATURATED and _is_all_covered(problem, state)
     saturated = covered or (min_gain is None and bool(state.saturated))
     if int(state.count) < stop and (only_size or quota is not None):
-        state = _run(lazy.fill, problem, objective, limits, state, stop, jnp.array(not only_size))
+        state = _run(lazy.fill, problem, objective, limits, state, stop, placed(not only_size))
     if coverage is not None and size is None and cost_budget is None:
         _check_reached(problem, coverage, state)
-    chosen = np.asarray(state.selected[: int(state.count)], int)
-    gains = np.asarray(state.gains[: int(state.count)])
+    chosen = np.asarray(state.selected, int)[: int(state.count)]
+    gains = np.asarray(state.gains)[: int(state.count)]
     value = float(objective.value(problem, state.level))
     return Selection(chosen, gains, "cover", value, saturated=_adding(gains) if saturated else None)
 
@@ -111,7 +110,7 @@ def greedy_cover(
 def _run(search, problem, objective, limits, state, stop, *how) -> lazy.State:
     """A search in segments, between which progress is reported."""
     while True:
-        segment = jnp.int32(min(int(state.count) + SEGMENT, stop))
+        segment = np.int32(min(int(state.count) + SEGMENT, stop))
         state = search(problem, objective, limits, state, segment, *how)
         advance("selection", int(state.count), stop)
         if bool(state.done) or int(state.count) >= stop:
@@ -161,11 +160,15 @@ def _padded(problem: CoverProblem, first: np.ndarray, never: np.ndarray) -> tupl
     order = np.zeros(problem.n_structures, np.int32)
     order[: len(first)] = first
     closed = np.isin(np.arange(problem.n_structures), never)
-    return jnp.asarray(order), jnp.int32(len(first)), jnp.asarray(closed)
+    return placed(order), placed(np.int32(len(first))), placed(closed)
+
+
+def _is_all_covered(problem: CoverProblem, state: lazy.State) -> bool:
+    return bool(np.all(is_covered(np.asarray(state.level)) | (np.asarray(problem.weights) == 0)))
 
 
 def _check_reached(problem: CoverProblem, coverage: float, state: lazy.State) -> None:
-    if bool(lazy.is_reached(problem, jnp.asarray(float(coverage)), state.level)):
+    if bool(lazy.is_reached(problem, placed(float(coverage)), state.level)):
         return
     short = np.flatnonzero(np.asarray(~is_covered(state.level) & (problem.weights > 0)))
     shown = ", ".join(map(str, short[:10])) + (", ..." if len(short) > 10 else "")

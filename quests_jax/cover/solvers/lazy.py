@@ -139,6 +139,7 @@ def fill(
     return jax.lax.while_loop(lambda state: (state.count < stop) & ~state.done, step, fresh)
 
 
+@jit
 def is_reached(problem: CoverProblem, target: jax.Array, mass: jax.Array) -> jax.Array:
     """Whether the coverage is at least the target; for target 1, whether every environment is covered."""
     everywhere = jnp.all(is_covered(mass) | (problem.weights == 0.0))

@@ -248,23 +248,19 @@ _product = jit(primitives.product)
 
 
 def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike, *, several: bool = True) -> _Given:
-    """Checked arrays of one dtype, filled up, both measured from one origin.
-
-    What comes as NumPy arrays is prepared by NumPy: operations on their own would be compiled for
-    every number of rows.
-    """
+    """Checked arrays of one dtype, filled up, both measured from one origin; NumPy's by NumPy, uncompiled."""
     same = y is x
     x = check_rows("x", x, empty=False)
     y = x if same else check_rows("y", y, x.shape[1])
     dtype = common_dtype(y.dtype, x.dtype)
     working = dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
     h = check_bandwidth(bandwidth, working, several=several)
-    x = _with_a_feature(x).astype(working)
-    y = x if same else _with_a_feature(y).astype(working)
+    x = _with_a_feature(x).astype(working, copy=False)
+    y = x if same else _with_a_feature(y).astype(working, copy=False)
     origin = _origin(x)
     m, n = len(y), len(x)
-    x = _padded(x - origin)
-    return _Given(x if same else _padded(y - origin), x, h, m, n, dtype)
+    x = _padded(x, origin)
+    return _Given(x if same else _padded(y, origin), x, h, m, n, dtype)
 
 
 def _with_a_feature(x: Rows) -> Rows:
@@ -278,7 +274,8 @@ def _origin(x: Rows) -> Rows:
     """Mean of the features that are far from 0 for their spread, which subtracts exactly; else 0, [1, d]."""
     if isinstance(x, np.ndarray):
         mean = x.mean(axis=0, keepdims=True, dtype=np.float64).astype(x.dtype)
-        return np.where(np.abs(mean) > 2 * np.abs(x - mean).max(axis=0), mean, 0).astype(x.dtype)
+        spread = np.maximum(x.max(axis=0) - mean, mean - x.min(axis=0))
+        return np.where(np.abs(mean) > 2 * spread, mean, 0).astype(x.dtype)
     x = jax.lax.stop_gradient(x)  # kernels do not see the origin, cancellation does
     mean = x.mean(axis=0, keepdims=True)
     return jnp.where(jnp.abs(mean) > 2 * jnp.abs(x - mean).max(axis=0, keepdims=True), mean, 0)
@@ -290,11 +287,12 @@ def _weights(weights: ArrayLike | None, given: _Given) -> jax.Array:
     return _padded(check_weights("weights", weights, given.n).astype(given.x.dtype))
 
 
-def _padded(rows: Rows) -> jax.Array:
-    """Rows up to one of few sizes, so that data sets of nearby sizes share a program; zeros are added."""
+def _padded(rows: Rows, origin: Rows | int = 0) -> jax.Array:
+    """Rows from an origin, and zeros up to one of few sizes: data sets of nearby sizes share a program."""
     tiles = -(-len(rows) // TILE)
     few = 1 << (tiles - 1).bit_length() if tiles <= COARSE else padded_size(tiles)
-    added = (TILE * few - len(rows), *rows.shape[1:])
-    if isinstance(rows, np.ndarray):
-        return jax.device_put(np.concatenate([rows, np.zeros(added, rows.dtype)]))
-    return jnp.concatenate([rows, jnp.zeros(added, rows.dtype)])
+    if isinstance(rows, np.ndarray) and not isinstance(origin, jax.Array):
+        filled = np.zeros((TILE * few, *rows.shape[1:]), rows.dtype)
+        np.subtract(rows, origin, out=filled[: len(rows)])
+        return jax.device_put(filled)
+    return jnp.concatenate([rows - origin, jnp.zeros((TILE * few - len(rows), *rows.shape[1:]), rows.dtype)])
