@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from quests_jax.cli.inputs import Inputs
+from quests_jax.output.charts import number_text
 from quests_jax.studies.bandwidths import DISAGREEMENT
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def about_trajectory(
     if novelty is None:
         return ["Add -r TRAINING.xyz to see where these frames leave what a training set knows."]
     above, total = novelty.above, len(novelty.largest)
-    threshold = f"the threshold of {novelty.threshold:.3g} nats"
+    threshold = f"the threshold of {number_text(novelty.threshold)} nats"
     if not len(above):
         return [f"All {total:,} frames stay below {threshold}: inside the domain of the reference."]
     worst, first = novelty.worst, int(above[0])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-import numpy as np
 
 from quests_jax.base.checks import InputError, located
+from quests_jax.base.environments import of_structures
 from quests_jax.cli.findings import percent, typed
 from quests_jax.cli.given import Data
 from quests_jax.cli.inputs import Inputs, parse_inputs
@@ -72,7 +72,7 @@ def split(run: Run, files: Inputs, fractions: list[float], group: str | None, se
         options = {"groups": _groups(given, group), "bandwidth": run.bandwidth, "seed": seed}
         found = divide(given.envs, fractions, **options)
     with run.stage("leakage"):
-        parts = [given.envs.take(_rows(given, part)) for part in found.parts]
+        parts = [of_structures(given.envs, part) for part in found.parts]
         leakage = [find_leakage(part, parts[0], bandwidth=run.bandwidth) for part in parts[1:]]
     counts = given.envs.counts
     names = NAMES if len(fractions) == 3 else ("train", *(f"part {i}" for i in range(2, len(fractions) + 1)))
@@ -156,11 +156,6 @@ def _groups(given: Data, key: str | None) -> list[str] | None:
             f"{len(lacking) or 'all'} structures have no {key}{first}; name a label that all of them have."
         )
     return [str(atoms.info.get(key, f"isolated {i}")) for i, atoms in enumerate(given.structures)]
-
-
-def _rows(given: Data, part: np.ndarray) -> np.ndarray:
-    """Whether each environment is of a structure of this part, shape [n]."""
-    return np.isin(np.asarray(given.envs.structure_id), part)
 
 
 def _judged(found: Leakage, fits: bool, train: str, test: str) -> list[str]:

@@ -243,6 +243,8 @@ def _survival(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def number_text(value: float) -> str:
     """Three digits, or whole numbers with commas from 1,000 on; never a power of ten for a force or a δH."""
+    if abs(value) < SMALLEST_SHOWN:
+        return "0"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 

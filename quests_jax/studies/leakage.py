@@ -14,10 +14,8 @@ from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy
 from quests_jax.studies.copies import find_copies
 
 REPEATS = 3  # random halves
-AS_RANDOM, SOME = (
-    0.9,
-    0.5,
-)  # shares of what random halves cover: from here on a test is no test, or a weak one
+# Shares of what random halves cover: from here on a test is no test, or a weak one.
+AS_RANDOM, SOME = 0.9, 0.25
 
 
 class Covered(NamedTuple):

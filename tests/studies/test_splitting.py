@@ -118,7 +118,9 @@ def test_the_commands(structures, call: Call):
     assert {name: len(each) for name, each in frames.items()} == {"train": 32, "valid": 4, "test": 4}
     runs = [{atoms.info["run"] for atoms in frames[name]} for name in ("train", "test")]
     assert not runs[0] & runs[1]
-    assert json_of(call("leakage", "train.xyz", "test.xyz", "--json"))["verdict"] == "independent"
+    leaks = json_of(call("leakage", "train.xyz", "test.xyz", "--json"))
+    assert leaks["verdict"] == "independent"
+    assert leaks["halves"]["environments"] == pytest.approx(found["halves_of_train"])  # the same answer
     assert json_of(call("leakage", "train.xyz", "train.xyz", "--json"))["verdict"] == "leaks"
     by_label = json_of(call("split", "runs.xyz", "--fractions", "0.5,0.5", "--group", "run", "--json"))
     assert by_label["blocks"] == 10
