@@ -115,7 +115,7 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
     (--atoms) or of a cost of your own (--cost, --budget), or the share of the environments to cover
     (--coverage, --min-gain). Structures are written in order of choice, so the first n of them are the choice
     of size n (all of them, in the order of FILE); from extended xyz to extended xyz they are copied as they
-    stand. Isolated atoms among larger structures stay in any case. With --work and -m cover, environments
+    stand. Isolated atoms among larger structures stay in any case. With --work, environments
     stay on disk, and what is finished is kept for the next run; with --scheduler, the workers of a Dask
     cluster that see the same folder divide the work.
 
@@ -222,15 +222,13 @@ def _sheet(summary: dict[str, Any], atoms: Sequence[int]) -> list[dict[str, Any]
 
 def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | None, asked: Asked) -> Report:
     """`compress` of environments on disk."""
-    usual = {"order": "choice", "at_least": 1, "method": "cover", "size": asked.size, "seed": asked.seed}
-    usual |= {"certify": "quick"}
+    usual = {"order": "choice", "at_least": 1, "method": asked.method, "size": asked.size}
+    usual |= {"seed": asked.seed, "certify": "quick"}
     for name, value in asked._asdict().items():
         if value and value != usual.get(name):
-            if name == "method":
-                raise InputError("with --work, use -m cover; other rules need the data in memory.")
             raise InputError(f"--{name.replace('_', '-')} {MEMORY}")
-    if asked.method is None:
-        raise InputError("with --work, use -m cover; other rules need the data in memory.")
+    if asked.method == STRATIFIED:
+        raise InputError(f"-m {STRATIFIED} {MEMORY}")
 
     def choose_from_disk() -> tuple[dict[str, Any], list[dict[str, Any]], Sequence[Atoms]]:
         shards = run.shards(files, work)
@@ -238,7 +236,8 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
             isolated = isolated_atoms(shards.structures)
             count = (asked.size or Size(0.1, is_fraction=True)).of(len(shards.counts) - len(isolated))
         known = None if reference is None else run.known(reference, work)
-        asked_for = {"count": count, "bandwidth": run.bandwidth, "kept": isolated}
+        asked_for = {"count": count, "bandwidth": run.bandwidth, "kept": isolated, "seed": asked.seed}
+        asked_for |= {"method": asked.method or "msc"}
         summary = compress_shards(shards, reference=known, **asked_for)
         selected = np.asarray(summary["selected"])
         summary["places"] = [shards.structures.place(number) for number in selected]

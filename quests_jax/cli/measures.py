@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -15,12 +15,12 @@ from quests_jax.atoms.formats import XYZ_SUFFIXES
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.cli.findings import about_overlap, typed
-from quests_jax.cli.given import labeled
+from quests_jax.cli.given import Data, labeled
 from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WORK
 from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
-from quests_jax.disk import Shards, Work, estimate, rerun_after_repairs, self_sums
+from quests_jax.disk import Shards, Work, compare_shards, estimate, rerun_after_repairs, self_sums
 from quests_jax.studies.measures import entropy_and_diversity, measures_of
 from quests_jax.studies.overlaps import Comparison, compare_with_reference
 
@@ -110,22 +110,27 @@ def metrics(run: Run, files: Inputs, sample: int | None) -> Report:
     FILES,
     click.option("-r", "--reference", required=True, callback=parse_inputs, help=REFERENCE_HELP),
     *KERNEL,
+    *WORK,
     kind="atoms",
-    examples=("delta-entropy new.xyz -r known.xyz -o new_dH.xyz -o new_dH.json",),
+    examples=(
+        "delta-entropy new.xyz -r known.xyz -o new_dH.xyz -o new_dH.json",
+        "delta-entropy large.xyz.gz -r known.xyz --work folder -o large_dH.json",
+    ),
 )
 def delta_entropy(run: Run, files: Inputs, reference: Inputs) -> Report:
     """Delta entropy of every atom of FILE, in nats.
 
-    Above 0 an environment is novel to the reference. Extended xyz outputs hold it as a per-atom array.
+    Above 0 an environment is novel to the reference. Extended xyz outputs hold it as a per-atom array. With
+    --work, environments of FILE stay on disk, and outputs are .json.
     """
+    if run.work is not None and any(path.suffix != ".json" for path in run.writing.outputs):
+        raise InputError("with --work, structures are never in memory all at once; write to a .json file.")
     known = run.load(reference)
-    given = run.load(files)
-    with run.stage("delta_entropy"):
-        found = compare_with_reference(given.envs, known.envs, bandwidth=run.bandwidth)
-    dH = found.delta_entropy
+    against = _against(run, files, known.envs)
+    found, dH = against.found, against.found.delta_entropy
     data = _compared(found, len(known.envs)) | _of_shared_elements(dH)
-    data |= {"novel": 1 - found.overlap, "structure_id": given.envs.structure_id, "delta_entropy": dH}
-    file, index = given.places[int(np.asarray(given.envs.structure_id)[dH.argmax()])]
+    data |= {"novel": 1 - found.overlap, "structure_id": against.structure_id, "delta_entropy": dH}
+    file, index = against.place(int(against.structure_id[dH.argmax()]))
     rows = [
         ("environments", len(dH)),
         ("reference environments", len(known.envs)),
@@ -136,11 +141,10 @@ def delta_entropy(run: Run, files: Inputs, reference: Inputs) -> Report:
         ("largest delta entropy (nats)", data["max"]),
         (f"in structure, of {file}", index),
     ]
-    structures = labeled(given, {"delta_entropy": dH})
     return Report(
         data,
         rows,
-        structures=structures,
+        structures=labeled(against.given, {"delta_entropy": dH}) if against.given is not None else (),
         advice=about_overlap(found, typed(files), typed(reference, options=False)),
     )
 
@@ -149,26 +153,53 @@ def delta_entropy(run: Run, files: Inputs, reference: Inputs) -> Report:
     click.argument("test", callback=parse_inputs),
     click.argument("reference", callback=parse_inputs),
     *KERNEL,
-    examples=("overlap test.xyz train.xyz -o overlap.json",),
+    *WORK,
+    examples=("overlap test.xyz train.xyz -o overlap.json", "overlap large/ train.xyz --work folder"),
 )
 def overlap(run: Run, test: Inputs, reference: Inputs) -> Report:
     """Share of TEST that REFERENCE covers.
 
-    An environment is covered if its delta entropy against REFERENCE is below the tolerance.
+    An environment is covered if its delta entropy against REFERENCE is below the tolerance. With --work,
+    environments of TEST stay on disk.
     """
     known = run.load(reference)
-    given = run.load(test)
     run.judge_bandwidth(known.envs)
-    with run.stage("overlap"):
-        found = compare_with_reference(given.envs, known.envs, bandwidth=run.bandwidth)
+    found = _against(run, test, known.envs).found
     rows = [
-        ("environments", len(given.envs)),
+        ("environments", len(found.delta_entropy)),
         ("reference environments", len(known.envs)),
         ("overlap", found.overlap),
         ("overlap of the reference with its other structures", found.baseline),
     ]
     advice = about_overlap(found, typed(test), typed(reference, options=False))
     return Report(_compared(found, len(known.envs)), rows, advice=advice)
+
+
+class Against(NamedTuple):
+    """A data set against a reference, and where its structures are."""
+
+    found: Comparison
+    structure_id: np.ndarray  # [m]
+    place: Callable[[int], tuple[str, int]]
+    given: Data | None  # where it is in memory
+
+
+def _against(run: Run, files: Inputs, known: Environments) -> Against:
+    work = run.work
+    if work is None:
+        given = run.load(files)
+        with run.stage("delta_entropy"):
+            found = compare_with_reference(given.envs, known, bandwidth=run.bandwidth)
+        return Against(found, np.asarray(given.envs.structure_id), given.places.__getitem__, given)
+
+    def on_disk() -> Against:
+        shards = run.shards(files, work)
+        with run.stage("delta_entropy"):
+            found = compare_shards(shards, known, bandwidth=run.bandwidth)
+        number = np.repeat(np.arange(len(shards.counts)), shards.counts)
+        return Against(found, number, shards.structures.place, None)
+
+    return rerun_after_repairs(on_disk)
 
 
 def _of_shared_elements(dH: np.ndarray) -> dict[str, Any]:

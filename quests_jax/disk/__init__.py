@@ -1,15 +1,18 @@
 """Data sets past memory and past one machine: streamed from disk, resumable, divided among workers."""
 
+from quests_jax.disk.comparison import compare_shards
 from quests_jax.disk.compression import compress_shards
 from quests_jax.disk.covers import large_cover
 from quests_jax.disk.shards import Shards, describe_files, drawn_structures
 from quests_jax.disk.sums import estimate, self_sums
 from quests_jax.disk.tasks import on_cluster
+from quests_jax.disk.tree import tree_choice
 from quests_jax.disk.work import Work, digest, rerun_after_repairs
 
 __all__ = [
     "Shards",
     "Work",
+    "compare_shards",
     "compress_shards",
     "describe_files",
     "digest",
@@ -19,4 +22,5 @@ __all__ = [
     "on_cluster",
     "rerun_after_repairs",
     "self_sums",
+    "tree_choice",
 ]

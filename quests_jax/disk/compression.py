@@ -19,8 +19,10 @@ from quests_jax.disk.covers import TARGETS, large_cover
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.structures import Structures
 from quests_jax.disk.sums import estimate
+from quests_jax.disk.tree import tree_choice
 from quests_jax.information import Rows
 from quests_jax.studies.candidates import are_isolated
+from quests_jax.studies.choosing import COVER
 from quests_jax.studies.measures import entropy_and_diversity
 
 SAMPLE = 2000  # environments that the entropies of the whole are estimated from
@@ -32,12 +34,13 @@ def compress_shards(
     *,
     count: int,
     bandwidth: float,
+    method: str = COVER,
     reference: Rows | None = None,
     targets: int = TARGETS,
     seed: int = 0,
     kept: Sequence[int] = (),
 ) -> dict[str, Any]:
-    """Choose `count` structures by `large_cover`, and measure the choice.
+    """Choose `count` structures by `large_cover`, or another rule by `tree_choice`, and measure the choice.
 
     A reference, environments that are known already, is complemented: what it covers counts as covered.
     Structures of the numbers `kept` stay besides, first in the list; coverage and its bound are those of the
@@ -50,15 +53,20 @@ def compress_shards(
     """
     seconds: dict[str, float] = {}
     with timed(seconds, "selection"):
-        asked = {"count": count, "bandwidth": bandwidth, "targets": targets, "seed": seed}
-        selection, dH = large_cover(shards, reference=reference, kept=kept, **asked)
+        asked = {"count": count, "bandwidth": bandwidth, "seed": seed, "reference": reference, "kept": kept}
+        if method == COVER:
+            selection, dH = large_cover(shards, targets=targets, **asked)
+        else:
+            selection, dH = tree_choice(shards, method=method, **asked)
         selection = _with_kept(shards, selection, np.asarray(kept, int))
     with timed(seconds, "metrics"):
         x = shards.of(selection.selected)
         entropy, diversity = entropy_and_diversity(x, bandwidth=bandwidth)
         full = estimate(shards, rows=SAMPLE, bandwidth=bandwidth, seed=seed)
     tolerance = overlap_tolerance(dH.dtype)
-    summary = {"method": "cover", "bandwidth": bandwidth, "targets": targets, "seed": seed}
+    sampled = selection.upper_bound is not None and targets < shards.n_environments
+    proven = None if selection.upper_bound is None else 0.0
+    summary = {"method": method, "bandwidth": bandwidth, "targets": targets, "seed": seed}
     summary |= {name: shards.parameters[name] for name in ("k", "cutoff", "elements", "species")}
     summary |= _counts(shards, selection, reference) | {"kept": np.asarray(kept, int)}
     summary |= {
@@ -72,8 +80,8 @@ def compress_shards(
         "tolerance": tolerance,
         "max_delta_entropy": dH.max(initial=-np.inf, where=np.isfinite(dH)),
         "missing_elements": np.isposinf(dH).sum(),
-        "bound": "sampled" if targets < shards.n_environments else "exact",
-        "bound_failure_probability": FAILURE if targets < shards.n_environments else 0.0,
+        "bound": "sampled" if sampled else None if proven is None else "exact",
+        "bound_failure_probability": FAILURE if sampled else proven,
     }
     return plain(summary | {"seconds": seconds, "versions": versions()})
 
@@ -94,12 +102,12 @@ def _with_kept(shards: Shards, selection: Selection, kept: np.ndarray) -> Select
         return selection
     coverage, bound = selection.coverage, selection.upper_bound
     assert coverage is not None
-    assert bound is not None
+    gains = selection.gains if bound is None else selection.gains * n / (n - staying)
     return selection._replace(
         selected=np.concatenate([kept, selection.selected]),
-        gains=np.concatenate([np.zeros(len(kept)), selection.gains * n / (n - staying)]),
+        gains=np.concatenate([np.zeros(len(kept)), gains]),
         coverage=(coverage * n - staying) / (n - staying),
-        upper_bound=min(1.0, (bound * n - staying) / (n - staying)),
+        upper_bound=None if bound is None else min(1.0, (bound * n - staying) / (n - staying)),
     )
 
 

@@ -17,6 +17,7 @@ set with a probability of 1 − δ (see `targets`).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import partial
 
@@ -93,16 +94,22 @@ def large_cover(
         bounds.append(_bound(task, wanted, float(np.max(dropped)), multipliers, pull))
     chosen = max(choices, key=lambda choice: choice["gains"].sum())
     dH = covered(task, chosen["selected"])
-    coverage = float(np.minimum(1.0, np.exp(-dH)).mean())
+    coverage = coverage_of(dH)
     bound = max(coverage, min(1.0, *bounds))
     return Selection(chosen["selected"], chosen["gains"], "cover", coverage, bound), dH
+
+
+def coverage_of(dH: np.ndarray) -> float:
+    """Coverage ⟨min(1, p)⟩ of environments by their δH = −ln p, shape [n]."""
+    return float(np.minimum(1.0, np.exp(-dH)).mean())
 
 
 def covered(task: DiskCover, selected: np.ndarray) -> np.ndarray:
     """δH of every environment against the selected structures and the known ones, shape [n], nats."""
     shards = task.shards
-    stage = task.stage("covered")
-    chosen = task.stage("chosen")
+    names = hashlib.sha256(np.asarray(selected, np.int64).tobytes()).hexdigest()
+    stage = task.stage("covered", selected=names)
+    chosen = task.stage("chosen", selected=names)
     chosen.keep(joined([task.known, shards.of(selected)]).arrays())
     stage.complete(len(shards.runs), partial(_covered, shards, chosen, task.bandwidth))
     return np.concatenate([stage.load(shard)["delta_entropy"] for shard in range(len(shards.runs))])

@@ -84,6 +84,15 @@ class Shards(NamedTuple):
         wanted[np.asarray(structures, int)] = True
         return self.some(np.flatnonzero(np.repeat(wanted, self.counts)))
 
+    def structures_of(self, numbers: np.ndarray) -> Environments:
+        """The environments of structures with ascending numbers, which are numbered from 0 in the result."""
+        parts = [self.nothing]
+        for shard, run in enumerate(self.runs):
+            own = numbers[(numbers >= run.start) & (numbers < run.stop)] - run.start
+            if len(own):
+                parts.append(of_structures(self.environments(shard), own))
+        return joined(parts)
+
     def some(self, wanted: np.ndarray) -> Environments:
         """Environments with ascending numbers; structures are not told apart."""
         parts = [self.nothing]
@@ -100,12 +109,7 @@ def drawn_structures(shards: Shards, most: int, *, seed: int = 0) -> tuple[Envir
     """Environments of whole structures drawn until they hold `most`, and the ascending numbers of those."""
     order = np.random.default_rng(seed).permutation(len(shards.counts))
     chosen = np.sort(order[: int(np.searchsorted(np.cumsum(shards.counts[order]), most)) + 1])
-    parts = [shards.nothing]
-    for shard, run in enumerate(shards.runs):
-        own = chosen[(chosen >= run.start) & (chosen < run.stop)] - run.start
-        if len(own):
-            parts.append(of_structures(shards.environments(shard), own))
-    return joined(parts), chosen
+    return shards.structures_of(chosen), chosen
 
 
 @follows_dtype

@@ -43,7 +43,7 @@ class DiskCover(NamedTuple):
     seed: int
     known_digest: str
 
-    def stage(self, name: str, **more: int) -> Stage:
+    def stage(self, name: str, **more: int | str) -> Stage:
         """The stage with results of this task, and of no other."""
         asked = {name: value for name, value in self._asdict().items() if name != "shards"}
         return self.shards.stage.work.stage(name, self.shards.parameters | asked | more)

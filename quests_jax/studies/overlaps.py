@@ -83,6 +83,11 @@ def compare_with_reference(
     (0.33, 1.0, 'outside')
     """
     dH = np.asarray(delta_entropy(envs, reference, bandwidth=bandwidth))
+    return comparison(dH, reference, bandwidth=bandwidth)
+
+
+def comparison(dH: np.ndarray, reference: Environments, *, bandwidth: float) -> Comparison:
+    """δH(y|x) of a data set, shape [m], in nats, beside what the reference x says of itself."""
     own = baseline(reference, bandwidth=bandwidth)
     return Comparison(dH, overlap_tolerance(dH.dtype), own.covered, own.threshold(QUANTILE))
 

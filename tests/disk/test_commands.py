@@ -7,11 +7,13 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
+import pytest
 from command_line import Call, call, json_of
 from driver import crystals
 
 import quests_jax as qj
 from quests_jax.base.precision import double_precision
+from quests_jax.disk import shards, tree
 
 __all__ = ["call"]  # the fixture
 
@@ -59,3 +61,40 @@ def test_other_inputs_are_refused_in_words(call: Call) -> None:
     for name, message in (("one.npz", "holds descriptors"), ("rmd17:ethanol", "must be files")):
         outcome = call("metrics", name, "--work", "w")
         assert (outcome.code, message in outcome.err) == (2, True)
+
+
+@pytest.mark.parametrize("method", ["msc", "random", "fps"])
+def test_other_rules_choose_as_in_memory_where_the_root_holds_all(call: Call, method: str) -> None:
+    write_pool()
+    words = ("compress", "one.xyz", "folder", "-s", "4", "-m", method, "--json", "--seed", "3")
+    memory, disk = (json_of(call(*words, *more)) for more in (("--certify", "none"), ("--work", "w")))
+    for name in ("selected", "places", "method", "upper_bound", "bound", "certified_ratio"):
+        assert disk[name] == memory[name], name
+    for name in ("gains", "coverage", "overlap", "entropy", "diversity", "max_delta_entropy"):
+        assert disk[name] == pytest.approx(memory[name], abs=1e-9), name
+
+
+def test_a_larger_set_is_chosen_from_by_stages(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_pool()
+    monkeypatch.setattr(shards, "SHARD_STRUCTURES", 4)
+    monkeypatch.setattr(tree, "ROOT", 20)
+    words = ("compress", "one.xyz", "folder", "-m", "msc", "--json", "--work", "w", "-s")
+    few, more = (json_of(call(*words, size)) for size in ("3", "6"))
+    assert (few["size"], more["size"]) == (3, 6)
+    assert len(set(more["selected"])) == 6
+    assert len(list(Path("w").glob("nominees-*/*.arrays"))) == 10  # five shards, two sizes
+    assert more["coverage"] >= few["coverage"]
+
+
+@pytest.mark.parametrize(
+    "words", [("overlap", "one.xyz", "folder"), ("delta-entropy", "one.xyz", "-r", "folder")]
+)
+def test_a_comparison_is_that_in_memory(call: Call, words: tuple[str, ...]) -> None:
+    write_pool()
+    memory, disk = (json_of(call(*words, "--json", *more)) for more in ((), ("--work", "w")))
+    differing = {"command", "seconds", "advice"}
+    assert memory.keys() == disk.keys()
+    for name in memory.keys() - differing:
+        assert disk[name] == (pytest.approx(memory[name], abs=1e-9) if memory[name] else memory[name]), name
+    outcome = call("delta-entropy", "one.xyz", "-r", "folder", "--work", "w", "-o", "new.xyz")
+    assert (outcome.code, ".json" in outcome.err) == (2, True)
