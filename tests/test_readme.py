@@ -38,6 +38,7 @@ def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.usefixtures("few")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # that the bandwidth does not fit so few structures
 def test_command_line_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lines = [line for language, code in BLOCKS if language == "sh" for line in code.splitlines()]
