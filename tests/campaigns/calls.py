@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quests_jax.base import platforms
 from quests_jax.base.environments import make_environments
-from quests_jax.information.sums import dense, kernels, tiles
+from quests_jax.information.sums import kernels
 
 LONG = np.longdouble
 ROWS, TILE = 64, 16
@@ -87,20 +87,21 @@ def small_tiles(way: str) -> Callable[[], None]:
 
     At the thresholds themselves nothing is patched.
     """
-    before = tiles.TILE, kernels.TILE, kernels._padded, dense.LARGEST
+    before = platforms.TILE, kernels._padded
 
     def padded(rows):
         added = ((0, ROWS - len(rows)), *[(0, 0)] * (rows.ndim - 1))
         return jnp.asarray(np.pad(rows, added)) if isinstance(rows, np.ndarray) else jnp.pad(rows, added)
 
     if way != "thresholds":
-        tiles.TILE, kernels.TILE, kernels._padded = TILE, TILE, padded
-        dense.LARGEST = 0 if way == "tiles" else 2**18
-    jax.clear_caches()
+        platforms.TILE, kernels._padded = TILE, padded
+    here = platforms.here()
+    steps = platforms.computing_as(here._replace(dense=0) if way == "tiles" else here)
+    steps.__enter__()
 
     def undo() -> None:
-        tiles.TILE, kernels.TILE, kernels._padded, dense.LARGEST = before
-        jax.clear_caches()
+        platforms.TILE, kernels._padded = before
+        steps.__exit__(None, None, None)
 
     return undo
 

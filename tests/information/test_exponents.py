@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from quests_jax.base.platforms import ACCELERATOR, CPU
 from quests_jax.information.sums import exponents as ex
 
 pytestmark = pytest.mark.optimised
 
 ALLOWED = {np.float32: 2e-5, np.float64: 2e-12}
 WAYS = {
-    "differences": lambda y, x, center, radius, h: ex.difference_exponents(y, x, h),
-    "careful": ex.careful_exponents,
-    "exponents": ex.exponents,
+    "differences": lambda y, x, center, radius, h: ex.difference_exponents(y, x, h, 16),
+    "careful": partial(ex.careful_exponents, at=CPU),
+    "careful on accelerators": partial(ex.careful_exponents, at=ACCELERATOR),
+    "exponents": partial(ex.exponents, at=CPU),
 }
 
 

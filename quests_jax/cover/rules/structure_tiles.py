@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.environments import APART, Environments, apart
 from quests_jax.base.numerics import sum_last
+from quests_jax.base.platforms import here
 from quests_jax.base.programs import jit
 from quests_jax.base.shapes import padded_size
 from quests_jax.information import entropy_from
@@ -95,7 +96,7 @@ def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Arra
         def add(j, total):
             itself = (number.astype(j.dtype) == j) & jnp.eye(TILE, dtype=bool)  # exactly 1, however far
             near = jnp.minimum(radius[number], radius[j])
-            exponent = careful_or_plain(x[number][None], x[j][None], origin, near, unit)[0]
+            exponent = careful_or_plain(x[number][None], x[j][None], origin, near, unit, at=here())[0]
             kernel = jnp.exp(jnp.where(itself, 0.0, exponent))
             return total + jnp.sum(jnp.where(own[:, None] == structure[j][None], kernel, 0.0), axis=1)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from quests_jax.base.platforms import Platform
 from quests_jax.information.sums.exponents import (
     base_and_scale,
     exponents,
     squared_distance,
     steepness,
 )
-
-LARGEST = 2**18  # pairs of rows; 2 MB in float64
 
 
 def product(
@@ -25,29 +24,34 @@ def product(
     h: jax.Array,
     *,
     power: int,
+    at: Platform,
 ) -> jax.Array:
     """Σ_j q_ij^k exp(s_ij − a_i − b_j) v_jc, shape [m, c]."""
-    exponent = _exponents(counts, y, x, h)
+    exponent = _exponents(counts, y, x, h, at)
     kernel = squared_distance(exponent, power) * jnp.exp(exponent - a[:, None] - b[None])
     real = _real(y, counts[0])[:, None] & _real(x, counts[1])[None]
     return jnp.dot(jnp.where(real, kernel, 0), v, precision="highest")
 
 
-def log_sum(counts: jax.Array, y: jax.Array, x: jax.Array, shift: jax.Array, h: jax.Array) -> jax.Array:
+def log_sum(
+    counts: jax.Array, y: jax.Array, x: jax.Array, shift: jax.Array, h: jax.Array, *, at: Platform
+) -> jax.Array:
     """ln Σ_j exp(s_ij − shift_j), shape [m] or [H, m]."""
     shift = jnp.where(_real(x, counts[1]), shift, jnp.inf)
     base, scale = base_and_scale(h)
-    exponent = _exponents(counts, y, x, base)
+    exponent = _exponents(counts, y, x, base, at)
     sums = jax.lax.map(lambda ratio: jax.nn.logsumexp(exponent * ratio - shift[None], axis=1), scale)
     return jnp.where(_real(y, counts[0]), sums, 0).reshape(*h.shape, len(y))
 
 
-def self_sum(count: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array, *, power: int) -> jax.Array:
+def self_sum(
+    count: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array, *, power: int, at: Platform
+) -> jax.Array:
     """Σ_j w_j q_ij^k exp(s_ij) for y = x, shape [n] or [H, n]."""
     itself = jnp.eye(len(x), dtype=bool)
     w = jnp.where(_real(x, count), w, 0)
     base, scale = base_and_scale(h)
-    exponent = jnp.where(itself, 0, _exponents(jnp.stack([count, count]), x, x, base))
+    exponent = jnp.where(itself, 0, _exponents(jnp.stack([count, count]), x, x, base, at))
 
     def sums(ratio):
         scaled = exponent * ratio
@@ -57,10 +61,10 @@ def self_sum(count: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array, *, powe
 
 
 def self_force(
-    count: jax.Array, x: jax.Array, w: jax.Array, g: jax.Array, h: jax.Array, *, power: int
+    count: jax.Array, x: jax.Array, w: jax.Array, g: jax.Array, h: jax.Array, *, power: int, at: Platform
 ) -> jax.Array:
     """Σ_j f(q_kj) exp(s_kj) (g_k w_j + g_j w_k)(x_j − x_k) / h² with f of `steepness`, shape [n, d]."""
-    exponent = _exponents(jnp.stack([count, count]), x, x, h)
+    exponent = _exponents(jnp.stack([count, count]), x, x, h, at)
     pull = steepness(exponent, power) * jnp.exp(exponent) * (g[:, None] * w[None] + w[:, None] * g[None])
     real = _real(x, count)
     pull = jnp.where(real[:, None] & real[None], pull, 0)
@@ -71,9 +75,9 @@ def _real(x: jax.Array, count: jax.Array) -> jax.Array:
     return jnp.arange(len(x), dtype=count.dtype) < count
 
 
-def _exponents(counts: jax.Array, y: jax.Array, x: jax.Array, h: jax.Array) -> jax.Array:
+def _exponents(counts: jax.Array, y: jax.Array, x: jax.Array, h: jax.Array, at: Platform) -> jax.Array:
     """s_ij = −|y_i − x_j|²/2h², shape [m, n]; of rows of padding any numbers that are finite."""
     real = _real(x, counts[1])[:, None]
     center = jnp.sum(jnp.where(real, x, 0), axis=0, keepdims=True) / jnp.maximum(counts[1], 1).astype(x.dtype)
     radius = jnp.sqrt(jnp.max(jnp.sum(jnp.where(real, x - center, 0) ** 2, axis=1))) / h
-    return exponents(y[None], x[None], center[None], radius, h)[0]
+    return exponents(y[None], x[None], center[None], radius, h, at=at)[0]

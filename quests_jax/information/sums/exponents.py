@@ -8,13 +8,15 @@ plain products in float64.
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
 from quests_jax.base.numerics import exponent_error, sum_last
+from quests_jax.base.platforms import Platform
 
 MARGIN = 8.0  # errors of plain exponents, in units of eps·radius², that a near term may have
-FEATURES = 16  # whose differences are squared and added in one pass
 
 
 def is_wide(radius: jax.Array, *, error: float = 1.0) -> jax.Array:
@@ -29,7 +31,7 @@ def plain_exponents(a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def careful_exponents(
-    y: jax.Array, x: jax.Array, center: jax.Array, radius: jax.Array, h: jax.Array
+    y: jax.Array, x: jax.Array, center: jax.Array, radius: jax.Array, h: jax.Array, *, at: Platform
 ) -> jax.Array:
     """−|y − x|²/2h² for all pairs of rows, however far from the center they are.
 
@@ -39,17 +41,13 @@ def careful_exponents(
       center: center of the rows of one side, shape [batch, 1, d].
       radius: largest distance of a row of that side from its center, in units of h.
       h: bandwidth.
+      at: the platform.
     """
-    if y.dtype == jnp.float64:
-        return difference_exponents(y, x, h)
-
-    def on_cpu(y, x, center, radius, h):
-        allowed = exponent_error(y.dtype) / float(jnp.finfo(jnp.float64).eps)
-        exact = lambda y, x, center, h: difference_exponents(y, x, h)  # noqa: E731
-        return jax.lax.cond(radius**2 < allowed, _in_float64, exact, y, x, center, h)
-
-    elsewhere = lambda y, x, center, radius, h: difference_exponents(y, x, h)  # noqa: E731
-    return jax.lax.platform_dependent(y, x, center, radius, h, cpu=on_cpu, default=elsewhere)
+    if y.dtype == jnp.float64 or not at.repairs_in_double:
+        return difference_exponents(y, x, h, at.features)
+    allowed = exponent_error(y.dtype) / float(jnp.finfo(jnp.float64).eps)
+    exact = lambda y, x, center, h: difference_exponents(y, x, h, at.features)  # noqa: E731
+    return jax.lax.cond(radius**2 < allowed, _in_float64, exact, y, x, center, h)
 
 
 def exponents_of_sums(
@@ -60,6 +58,7 @@ def exponents_of_sums(
     h: jax.Array,
     *,
     error: float = 1.0,
+    at: Platform,
 ) -> jax.Array:
     """`careful_exponents` for sums of exp(s), whose far terms are small, and their errors with them.
 
@@ -69,31 +68,37 @@ def exponents_of_sums(
     plain = plain_exponents((y - center) / h, (x - center) / h)
     drift = radius**2 * jnp.finfo(y.dtype).eps
     far = jnp.log(jnp.maximum(drift / (error * exponent_error(y.dtype)), 1.0)) + MARGIN * drift
-    careful = lambda *args: careful_exponents(*args[1:])  # noqa: E731
+    careful = lambda *args: careful_exponents(*args[1:], at=at)  # noqa: E731
     kept = lambda plain, *args: plain  # noqa: E731
     nearest = jnp.max(jnp.max(plain, axis=1))
     return jax.lax.cond(nearest > -far, careful, kept, plain, y, x, center, radius, h)
 
 
-def exponents(y: jax.Array, x: jax.Array, center: jax.Array, radius: jax.Array, h: jax.Array) -> jax.Array:
+def exponents(
+    y: jax.Array, x: jax.Array, center: jax.Array, radius: jax.Array, h: jax.Array, *, at: Platform
+) -> jax.Array:
     """`careful_exponents` if need be, else plain ones."""
     plain = lambda y, x, center, radius, h: plain_exponents((y - center) / h, (x - center) / h)  # noqa: E731
-    return jax.lax.cond(is_wide(radius), careful_exponents, plain, y, x, center, radius, h)
+    careful = partial(careful_exponents, at=at)
+    return jax.lax.cond(is_wide(radius), careful, plain, y, x, center, radius, h)
 
 
-def difference_exponents(y: jax.Array, x: jax.Array, h: jax.Array) -> jax.Array:
-    """−Σ_e (y_e − x_e)²/2h² for all pairs: an error of a few roundings of the exponent itself."""
-    missing = ((0, 0), (0, 0), (0, -y.shape[2] % FEATURES))
+def difference_exponents(y: jax.Array, x: jax.Array, h: jax.Array, features: int) -> jax.Array:
+    """−Σ_e (y_e − x_e)²/2h² for all pairs, `features` at a time; errors are a few roundings."""
+    features = min(features, y.shape[2])
+    missing = ((0, 0), (0, 0), (0, -y.shape[2] % features))
     y, x, inverse = jnp.pad(y, missing), jnp.pad(x, missing), 1 / h
 
     def add(number, total):
-        a, b = (jax.lax.dynamic_slice_in_dim(rows, number * FEATURES, FEATURES, 2) for rows in (y, x))
-        for e in range(FEATURES):
+        a, b = (jax.lax.dynamic_slice_in_dim(rows, number * features, features, 2) for rows in (y, x))
+        for e in range(features):
             total = total + ((a[:, :, None, e] - b[:, None, :, e]) * inverse) ** 2
         return total
 
     start = jnp.zeros((*y.shape[:2], x.shape[1]), y.dtype)
-    return -0.5 * jax.lax.fori_loop(0, y.shape[2] // FEATURES, add, start)
+    if y.shape[2] == features:
+        return -0.5 * add(0, start)
+    return -0.5 * jax.lax.fori_loop(0, y.shape[2] // features, add, start)
 
 
 def base_and_scale(h: jax.Array) -> tuple[jax.Array, jax.Array]:

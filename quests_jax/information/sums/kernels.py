@@ -18,6 +18,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from quests_jax.base import platforms
 from quests_jax.base.arrays import (
     Rows,
     check_bandwidth,
@@ -36,8 +37,8 @@ from quests_jax.base.numerics import finite_rows
 from quests_jax.base.programs import jit
 from quests_jax.base.shapes import padded_size
 from quests_jax.information.sums import masses, primitives, streaming
+from quests_jax.information.sums.registration import bind, make_primitive
 from quests_jax.information.sums.sharding import refuse_varying
-from quests_jax.information.sums.tiles import TILE
 
 ROUNDINGS = 10.0  # allowed errors of an exponent in masses that are good enough for a bound
 COARSE = 64  # tiles; up to here sizes are powers of two: a tile of padding costs memory but no time
@@ -93,7 +94,7 @@ def log_sum_of_others(
     given = _prepared(x if chosen is None else x[chosen], x, bandwidth)
     refuse_varying("log_sum_of_others", given.y, given.x)
     groups = _padded(number if chosen is None else number[chosen]), _padded(number)
-    return given.rows_of_y(_log_sum_of_others(*given.sides, given.h, groups))
+    return given.rows_of_y(_log_sum_of_others(*given.sides, *groups, given.h))
 
 
 def self_kernel_sum(
@@ -114,8 +115,8 @@ def cross_kernel_sums(
     """
     given = _prepared(y, x, bandwidth, several=False)
     refuse_varying("cross_kernel_sums", given.y, given.x)
-    of_y, of_x = _cross(*given.sides, given.h)
-    return given.rows_of_y(of_y), of_x[: given.n].astype(given.dtype)
+    sums = _cross(*given.sides, given.h)
+    return given.rows_of_y(sums), sums[len(given.y) :][: given.n].astype(given.dtype)
 
 
 def kernel_product(
@@ -174,11 +175,13 @@ def tiles_of_masses(
     given = _prepared(y, x, bandwidth, several=False)
     given = given._replace(**{name: getattr(given, name).astype(np.float32) for name in ("x", "y", "h")})
     number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
-    sides = _make_sides(*given.sides, number, given.h, n_structures=n_structures, error=error)
-    order = np.asarray(sides.query.order).reshape(-1, TILE)
-    for tile in range(-(-given.m // TILE)):
+    sides = _make_sides(
+        *given.sides, number, given.h, n_structures=n_structures, error=error, at=platforms.here()
+    )
+    order = np.asarray(sides.query.order).reshape(-1, platforms.TILE)
+    for tile in range(-(-given.m // platforms.TILE)):
         real = np.asarray(sides.query.mask[tile]) > 0
-        masses = np.asarray(_of_tile(sides, jnp.int32(tile), n_structures=n_structures, roundings=ROUNDINGS))
+        masses = np.asarray(_of_tile(sides, jnp.int32(tile), n_structures, platforms.here()))
         yield order[tile][real], masses[:, real] if not real.all() else masses
 
 
@@ -207,42 +210,74 @@ class _Given(NamedTuple):
         return uncompiled(lambda sums: sums[..., : self.m].astype(self.dtype), sums)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _guarded_masses(n_structures, error, counts, y, x, number, h):
+def _masses_impl(counts, y, x, number, h, *, n_structures, error, at):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
     bad = bad_y | jnp.any(bad_x) | ~(h > 0)
-    total = masses.masses(counts, y, x, number, h, n_structures=n_structures, error=error)
+    total = masses.masses(counts, y, x, number, h, n_structures=n_structures, error=error, at=at)
     return jnp.where(bad[:, None], jnp.nan, total)
 
 
-@_guarded_masses.defjvp
-def _masses_jvp(n_structures, error, primals, tangents):
-    counts, y, x, number, h = primals
-    _, dy, dx, _, dh = tangents
-    change = masses.tangent(counts, y, x, number, h, dy, dx, dh, n_structures=n_structures)
-    return _guarded_masses(n_structures, error, counts, y, x, number, h), change
-
-
-def _guarded_cross(counts, y, x, h):
+def _cross_impl(counts, y, x, h, *, at):
+    """Sums of y, followed by those of x."""
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
-    of_y, of_x = streaming.cross_sums(counts, y, x, h)
-    bad_y, bad_x = bad_y | jnp.any(bad_x) | ~(h > 0), bad_x | jnp.any(bad_y) | ~(h > 0)
-    return jnp.where(bad_y, jnp.nan, of_y), jnp.where(bad_x, jnp.nan, of_x)
+    sums = jnp.concatenate(streaming.cross_sums(counts, y, x, h, at=at))
+    bad = jnp.concatenate([bad_y | jnp.any(bad_x), bad_x | jnp.any(bad_y)]) | ~(h > 0)
+    return jnp.where(bad, jnp.nan, sums)
 
 
-def _guarded_others(counts, y, x, h, groups):
+def _others_impl(counts, y, x, of_y, of_x, h, *, at):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
-    sums = streaming.log_sum(counts, y, x, jnp.zeros(len(x), x.dtype), h, groups)
+    sums = streaming.log_sum(counts, y, x, jnp.zeros(len(x), x.dtype), h, (of_y, of_x), at=at)
     bad_y = bad_y.reshape((1,) * h.ndim + (-1,))
     return jnp.where(bad_y | jnp.any(bad_x) | ~(h[..., None] > 0), jnp.nan, sums)
 
 
-_masses = jit(_guarded_masses, static_argnames=("n_structures", "error"))
-_make_sides = jit(masses.make_sides, static_argnames="n_structures")
-_of_tile = jit(masses.of_tile, static_argnames=("n_structures", "roundings"))
-_cross = jit(_guarded_cross)
+_masses_p = make_primitive(
+    "structure_masses",
+    _masses_impl,
+    lambda counts, y, x, number, h, n_structures, error: (y.shape[0], n_structures),
+)
+_cross_p = make_primitive(
+    "cross_kernel_sums", _cross_impl, lambda counts, y, x, h: (y.shape[0] + x.shape[0],)
+)
+_others_p = make_primitive(
+    "log_sum_of_others", _others_impl, lambda counts, y, x, of_y, of_x, h: (y.shape[0],)
+)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _differentiable_masses(n_structures, error, counts, y, x, number, h):
+    return bind(_masses_p, counts, y, x, number, h, n_structures=n_structures, error=error)
+
+
+@_differentiable_masses.defjvp
+def _masses_jvp(n_structures, error, primals, tangents):
+    counts, y, x, number, h = primals
+    _, dy, dx, _, dh = tangents
+    here = platforms.here()
+    change = masses.tangent(counts, y, x, number, h, dy, dx, dh, n_structures=n_structures, at=here)
+    return _differentiable_masses(n_structures, error, *primals), change
+
+
+def _one_tile(sides: masses.Sides, tile: jax.Array, n_structures: int, at: platforms.Platform) -> jax.Array:
+    one = tile[None], jnp.ones(1, bool)
+    return masses.of_tiles(sides, *one, n_structures, at, roundings=ROUNDINGS)[0]
+
+
+def _cross_sums(counts, y, x, h):
+    return bind(_cross_p, counts, y, x, h)
+
+
+def _sums_of_others(counts, y, x, of_y, of_x, h):
+    return bind(_others_p, counts, y, x, of_y, of_x, h)
+
+
+_masses = jit(_differentiable_masses, static_argnames=("n_structures", "error"))
+_make_sides = jit(masses.make_sides, static_argnames=("n_structures", "at"))
+_of_tile = jit(_one_tile, static_argnames=("n_structures", "at"))
+_cross = jit(_cross_sums)
 _log_sum = jit(primitives.log_sum)
-_log_sum_of_others = jit(_guarded_others)
+_log_sum_of_others = jit(_sums_of_others)
 _self_sum = jit(primitives.self_sum)
 _product = jit(primitives.product)
 
@@ -289,10 +324,10 @@ def _weights(weights: ArrayLike | None, given: _Given) -> jax.Array:
 
 def _padded(rows: Rows, origin: Rows | int = 0) -> jax.Array:
     """Rows from an origin, and zeros up to one of few sizes: data sets of nearby sizes share a program."""
-    tiles = -(-len(rows) // TILE)
+    tiles = -(-len(rows) // platforms.TILE)
     few = 1 << (tiles - 1).bit_length() if tiles <= COARSE else padded_size(tiles)
     if isinstance(rows, np.ndarray) and not isinstance(origin, jax.Array):
-        filled = np.zeros((TILE * few, *rows.shape[1:]), rows.dtype)
+        filled = np.zeros((platforms.TILE * few, *rows.shape[1:]), rows.dtype)
         np.subtract(rows, origin, out=filled[: len(rows)])
         return jax.device_put(filled)
-    return jnp.concatenate([rows - origin, jnp.zeros((TILE * few - len(rows), *rows.shape[1:]), rows.dtype)])
+    return jnp.concatenate([rows - origin, jnp.zeros((platforms.TILE * few - len(rows), *rows.shape[1:]), rows.dtype)])

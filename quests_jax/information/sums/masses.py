@@ -14,10 +14,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from quests_jax.base import platforms
 from quests_jax.base.numerics import sum_last
-from quests_jax.information.sums import streaming
+from quests_jax.base.platforms import Platform
 from quests_jax.information.sums import tiles as tl
 from quests_jax.information.sums.exponents import exponents
+from quests_jax.information.sums.pairs import at_place, exponents_of, fold_bands, fold_near, wide_pairs
 from quests_jax.information.sums.tiles import Tiles
 
 
@@ -40,6 +42,7 @@ def make_sides(
     *,
     n_structures: int,
     error: float,
+    at: Platform,
 ) -> Sides:
     """Order both sides, and find the tiles that are near.
 
@@ -51,27 +54,29 @@ def make_sides(
       h: bandwidth.
       n_structures: S.
       error: what all that is left out may add to the sum of a query over all structures.
+      at: the platform.
     """
     frame = tl.principal_frame(x, counts[1])
     query, reference = tl.make_tiles(y, frame, counts[0]), tl.make_tiles(x, frame, counts[1])
     number = structure[reference.order].reshape(reference.mask.shape)
     number = jnp.where(reference.mask > 0, number, n_structures).astype(jnp.int32)
-    most = reference.mask.sum(axis=1)[None] * jnp.exp(-(gaps(query, reference) ** 2) / (2 * h**2))
+    most = reference.mask.sum(axis=1)[None] * jnp.exp(-(gaps(query, reference, at) ** 2) / (2 * h**2))
     order = jnp.argsort(most, axis=1)
     together = jnp.cumsum(jnp.take_along_axis(most, order, axis=1), axis=1)
     near = jnp.put_along_axis(jnp.zeros(most.shape, bool), order, together > error, axis=1, inplace=False)
     return Sides(query, reference, number, near, h)
 
 
-def gaps(a: Tiles, b: Tiles) -> jax.Array:
+def gaps(a: Tiles, b: Tiles, at: Platform) -> jax.Array:
     """Lower bounds of the distances between tiles of a and of b, shape [g_a, g_b].
 
     Along the line through both centers, D apart, the rows y of one and x of the other leave a gap of
 
         D − [max_y (y − c_a)·(c_b − c_a) + max_x (x − c_b)·(c_a − c_b)] / D.
     """
-    apart = jax.lax.map(lambda c: sum_last((b.center - c[None]) ** 2), a.center)
-    extent = _extents(a, b.center) + _extents(b, a.center).T
+    some = max(1, at.listed // len(b.mask))
+    apart = jax.lax.map(lambda c: sum_last((b.center - c[None]) ** 2), a.center, batch_size=some)
+    extent = _extents(a, b.center, at) + _extents(b, a.center, at).T
     safe = jnp.where(apart > 0, apart, 1.0)
     largest = jnp.sqrt(jnp.max(sum_last(a.center**2))) + jnp.sqrt(jnp.max(sum_last(b.center**2)))
     rounding = (
@@ -81,7 +86,7 @@ def gaps(a: Tiles, b: Tiles) -> jax.Array:
     return jnp.where(apart > 0, jnp.maximum(gap, 0.0), 0.0)
 
 
-def _extents(tiles: Tiles, centers: jax.Array) -> jax.Array:
+def _extents(tiles: Tiles, centers: jax.Array, at: Platform) -> jax.Array:
     """max (x − c)·(c' − c) over the rows x of each tile with center c, for centers c', shape [g, g']."""
 
     def extent(tile):
@@ -93,28 +98,33 @@ def _extents(tiles: Tiles, centers: jax.Array) -> jax.Array:
         )
         return jnp.max(along, axis=0)
 
-    return jax.lax.map(extent, (tiles.x, tiles.mask, tiles.center))
+    some = max(1, at.listed // len(centers))
+    return jax.lax.map(extent, (tiles.x, tiles.mask, tiles.center), batch_size=some)
 
 
-def of_tile(sides: Sides, i: jax.Array, n_structures: int, *, roundings: float = 1.0) -> jax.Array:
-    """Masses of all structures at the queries of tile i, shape [S, TILE]; padding holds anything.
+def of_tiles(
+    sides: Sides,
+    tile: jax.Array,
+    exists: jax.Array,
+    n_structures: int,
+    at: Platform,
+    *,
+    roundings: float = 1.0,
+) -> jax.Array:
+    """Masses of all structures at the queries of tiles [r] that exist, [r, S, TILE]; padding holds anything.
 
     Exponents may err by `exponent_error` of the dtype times `roundings`.
     """
     query, reference = sides.query, sides.reference
-    wide = streaming._wide(query, reference, sides.bandwidth, error=roundings)(i[None])[0]
 
-    def add(j, total, careful):
-        inside = (j < len(sides.structure))[:, None]
-        j = jnp.minimum(j, len(sides.structure) - 1)
-        here = jnp.full_like(j, i)
-        exponent = streaming._exponents(reference, j, query, here, sides.bandwidth, careful, error=roundings)
-        return total.at[jnp.where(inside, sides.structure[j], n_structures)].add(
-            jnp.exp(exponent), mode="drop"
-        )
+    def add(row, j, total, careful):
+        i = at_place(tile, row)
+        exponent = exponents_of(reference, j, query, i, sides.bandwidth, careful, at, error=roundings)
+        return total.at[row[:, None], sides.structure[j]].add(jnp.exp(exponent), mode="drop")
 
-    zero = jnp.zeros((n_structures, tl.TILE), query.x.dtype)
-    return tl.fold_tiles(add, sides.near[i], wide, zero)
+    wide = wide_pairs(query, tile, reference, sides.bandwidth, error=roundings)
+    zero = jnp.zeros((len(tile), n_structures, platforms.TILE), query.x.dtype)
+    return fold_near(sides.near[tile] & exists[:, None], wide, add, zero, at)
 
 
 def masses(
@@ -126,19 +136,21 @@ def masses(
     *,
     n_structures: int,
     error: float,
+    at: Platform,
 ) -> jax.Array:
     """Masses of all structures at all queries, shape [m, S]; arguments as of `make_sides`."""
-    sides = make_sides(counts, y, x, structure, h, n_structures=n_structures, error=error)
+    sides = make_sides(counts, y, x, structure, h, n_structures=n_structures, error=error, at=at)
     query = sides.query
+    order = query.order.reshape(query.mask.shape)
 
-    def rows(i, result):
-        slots = jax.lax.dynamic_slice_in_dim(query.order, i * tl.TILE, tl.TILE)
-        slots = jnp.where(query.mask[i] > 0, slots, len(y))
-        total = of_tile(sides, i, n_structures).T
-        return result.at[slots].set(total, mode="drop", unique_indices=True)
+    def band(tile, exists, result):
+        real = (query.mask[tile] > 0) & exists[:, None]
+        slots = jnp.where(real, order[tile], len(y)).reshape(-1)
+        total = jnp.moveaxis(of_tiles(sides, tile, exists, n_structures, at), 1, 2)
+        return result.at[slots].set(total.reshape(-1, n_structures), mode="drop")
 
     start = jnp.zeros((len(y), n_structures), y.dtype)
-    return jax.lax.fori_loop(0, len(query.mask), rows, start)
+    return fold_bands(band, len(query.mask), max(len(sides.structure), n_structures), start, at)
 
 
 def tangent(
@@ -152,6 +164,7 @@ def tangent(
     dh: jax.Array,
     *,
     n_structures: int,
+    at: Platform,
 ) -> jax.Array:
     """dM_is = Σ_{j in s} K_ij ds_ij with ds_ij = (y_i − x_j)·(dx_j − dy_i)/h² + q_ij dh/h, shape [m, S].
 
@@ -169,10 +182,10 @@ def tangent(
     @jax.checkpoint
     def block(rows: tuple[jax.Array, jax.Array]) -> jax.Array:
         y, dy = rows
-        s = exponents(y[None], x[None], center[None], radius, h)[0]
+        s = exponents(y[None], x[None], center[None], radius, h, at=at)[0]
         along = dot(y, dx.T) + dot(dy, x.T) - sum_last(y * dy)[:, None] - of_x
         change = jnp.exp(s) * (along / h**2 - 2 * s * (dh / h))
         return jax.ops.segment_sum(change.T, structure, n_structures + 1)[:n_structures].T
 
-    blocks = jax.tree.map(lambda rows: rows.reshape(-1, min(tl.TILE, len(y)), y.shape[1]), (y, dy))
+    blocks = jax.tree.map(lambda rows: rows.reshape(-1, min(platforms.TILE, len(y)), y.shape[1]), (y, dy))
     return jax.lax.map(block, blocks).reshape(len(y), n_structures)

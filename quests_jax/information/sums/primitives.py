@@ -39,9 +39,9 @@ from quests_jax.information.sums.registration import (
 def _by_size(small: Callable[..., jax.Array], large: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     """The dense sum where all pairs fit into the cache, the streaming one beyond."""
 
-    def impl(count, *args, **options):
+    def impl(count, *args, at, **options):
         rows, columns = len(args[0]), len(args[1])  # x and its weights where y is x
-        return (small if rows * columns <= dense.LARGEST else large)(count, *args, **options)
+        return (small if rows * columns <= at.dense else large)(count, *args, at=at, **options)
 
     return impl
 
@@ -69,7 +69,7 @@ def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
 # --- P_ic = Σ_j q_ij^k exp(s_ij − a_i − b_j) v_jc -----------------------------------------------------
 
 
-def _product_impl(counts, y, x, v, a, b, h, *, power):
+def _product_impl(counts, y, x, v, a, b, h, *, power, at):
     """The product with the size of the values among the shifts: 0 · ∞ is 0 where a value is 0."""
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
     bad_y, bad_x = bad_y | jnp.isnan(a), jnp.any(bad_x) | jnp.any(jnp.isnan(b)) | ~(h > 0)
@@ -82,12 +82,14 @@ def _product_impl(counts, y, x, v, a, b, h, *, power):
     size = jnp.max(jnp.abs(v), axis=1, initial=0)
     shift = jnp.where(size > 0, b - jnp.log(jnp.where(size > 0, size, 1)), jnp.inf)
     values = v / jnp.where(size > 0, size, 1)[:, None]
-    sums = _by_size(dense.product, streaming.product)(counts, y, x, values, a, shift, h, power=power)
+    sums = _by_size(dense.product, streaming.product)(counts, y, x, values, a, shift, h, power=power, at=at)
     return jnp.where(bad_y[:, None] | bad_x | bad_v[None], jnp.nan, sums * scale)
 
 
 _product_p = make_primitive(
-    "shifted_kernel_product", _product_impl, lambda counts, y, x, v, a, b, h: (y.shape[0], v.shape[1])
+    "shifted_kernel_product",
+    _product_impl,
+    lambda counts, y, x, v, a, b, h, power: (y.shape[0], v.shape[1]),
 )
 
 
@@ -153,12 +155,11 @@ ad.primitive_transposes[_product_p] = _product_transpose
 # --- L_i = ln Σ_j w_j exp(s_ij) -----------------------------------------------------------------------
 
 
-def _log_sum_impl(counts, y, x, w, h, *, power):
-    del power
+def _log_sum_impl(counts, y, x, w, h, *, at):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
     positive = w > 0
     shift = jnp.where(positive, -jnp.log(jnp.where(positive, w, 1)), jnp.inf)
-    sums = _by_size(dense.log_sum, streaming.log_sum)(counts, y, x, shift, h)
+    sums = _by_size(dense.log_sum, streaming.log_sum)(counts, y, x, shift, h, at=at)
     bad_y = bad_y.reshape((1,) * h.ndim + (-1,))
     return jnp.where(bad_y | jnp.any(bad_x) | ~jnp.all(w >= 0) | ~(h[..., None] > 0), jnp.nan, sums)
 
@@ -168,12 +169,11 @@ _log_sum_p = make_primitive("log_kernel_sum", _log_sum_impl, lambda counts, y, x
 
 def log_sum(counts: jax.Array, y: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array) -> jax.Array:
     """ln Σ_j w_j exp(s_ij), shape [m] or [H, m]."""
-    return bind(_log_sum_p, counts, y, x, w, h, power=0)
+    return bind(_log_sum_p, counts, y, x, w, h)
 
 
-def _log_sum_jvp(primals, tangents, power):
+def _log_sum_jvp(primals, tangents):
     """DL = dP/P at a = L, where P is 1 up to rounding: up to a factor, for rows that are very far away."""
-    del power
     counts, y, x, w, h = primals
     _, dy, dx, dw, dh = tangents
     value, zero = log_sum(*primals), jnp.zeros_like(w)
@@ -188,14 +188,15 @@ differentiate_one_bandwidth(_log_sum_p, _log_sum_jvp)
 # --- p_i = Σ_j w_j q_ij^k exp(s_ij) with y = x, by symmetry --------------------------------------------
 
 
-def _self_sum_impl(count, x, w, h, *, power):
+def _self_sum_impl(count, x, w, h, *, power, at):
     x, bad = finite_rows(x)
     bad = jnp.any(bad) | ~jnp.all(jnp.isfinite(w)) | ~(h[..., None] > 0)
     w = jnp.where(jnp.isfinite(w), w, 0)
-    return jnp.where(bad, jnp.nan, _by_size(dense.self_sum, streaming.self_sum)(count, x, w, h, power=power))
+    sums = _by_size(dense.self_sum, streaming.self_sum)(count, x, w, h, power=power, at=at)
+    return jnp.where(bad, jnp.nan, sums)
 
 
-_self_sum_p = make_primitive("self_kernel_sum", _self_sum_impl, lambda count, x, w, h: (x.shape[0],))
+_self_sum_p = make_primitive("self_kernel_sum", _self_sum_impl, lambda count, x, w, h, power: (x.shape[0],))
 
 
 def self_sum(count: jax.Array, x: jax.Array, w: jax.Array, h: jax.Array, *, power: int = 0) -> jax.Array:
@@ -231,19 +232,26 @@ def _force(count, x, w, g, h, *, power):
     return (g[:, None] * by_w + w[:, None] * by_g) / h**2
 
 
-def _force_impl(count, x, w, g, h, *, power):
+def _force_impl(count, x, w, g, h, *, power, at):
     x, bad = finite_rows(x)
     bad = jnp.any(bad) | ~jnp.all(jnp.isfinite(w) & jnp.isfinite(g)) | ~(h > 0)
     w, g = jnp.where(jnp.isfinite(w), w, 0), jnp.where(jnp.isfinite(g), g, 0)
-    force = _by_size(dense.self_force, streaming.self_force)(count, x, w, g, h, power=power)
+    force = _by_size(dense.self_force, streaming.self_force)(count, x, w, g, h, power=power, at=at)
     return jnp.where(bad, jnp.nan, force)
 
 
-_tangent_p = make_primitive("self_kernel_tangent", _tangent, lambda count, x, w, dx, h: (x.shape[0],))
-_force_p = make_primitive("self_kernel_force", _force_impl, lambda count, x, w, g, h: x.shape)
+def _tangent_impl(*args, power, at):
+    del at  # it is a sum of other primitives
+    return _tangent(*args, power=power)
 
 
-def _self_sum_jvp(primals, tangents, power):
+_tangent_p = make_primitive(
+    "self_kernel_tangent", _tangent_impl, lambda count, x, w, dx, h, power: (x.shape[0],)
+)
+_force_p = make_primitive("self_kernel_force", _force_impl, lambda count, x, w, g, h, power: x.shape)
+
+
+def _self_sum_jvp(primals, tangents, *, power):
     count, x, w, h = primals
     _, dx, dw, dh = tangents
     value = self_sum(*primals, power=power)

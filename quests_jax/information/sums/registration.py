@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.interpreters import ad, batching, mlir
 
+from quests_jax.base.platforms import platform_of
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information.sums.sharding import alike, varying_over
 
@@ -18,26 +19,22 @@ from quests_jax.information.sums.sharding import alike, varying_over
 def make_primitive(name: str, impl: Callable, shape: Callable) -> jax.extend.core.Primitive:
     """A primitive lowered from `impl`, whose last argument is the bandwidth.
 
+    `impl` is told by `at` in which steps the platform works that it is lowered for.
     Under vmap it runs once per member; where the bandwidth alone is mapped and `impl` takes several,
     all share one pass over the distances. In a `jax.shard_map` the result varies over the devices as the
     arguments do, which `bind` makes alike; `impl` does not know of devices.
     """
-    impl = follows_dtype(impl)  # also where it is compiled by a process that has float64 switched off
     primitive = jax.extend.core.Primitive(name)
-    primitive.def_impl(jax.jit(impl, static_argnames="power"))
+    primitive.def_impl(jax.jit(primitive.bind, static_argnames=("power", "n_structures", "error")))
     primitive.def_abstract_eval(
-        lambda *args, power: varying_over(args[-1].shape + shape(*args), args[-1].dtype, args[-1])
+        lambda *args, **how: varying_over(args[-1].shape + shape(*args, **how), args[-1].dtype, args[-1])
     )
-    lower = mlir.lower_fun(impl, multiple_results=False)
+    implementations[primitive] = impl
+    for platform in ("cpu", "gpu", "tpu"):
+        mlir.register_lowering(primitive, _lowering(impl, platform), platform=platform)
 
-    def lowering(ctx, *args, power):
-        plain = [ShapedArray(aval.shape, aval.dtype) for aval in ctx.avals_in]
-        return lower(ctx.replace(avals_in=plain), *args, power=power)
-
-    mlir.register_lowering(primitive, follows_dtype(lowering))
-
-    def batch(args, dims, *, power):
-        again = partial(bind, primitive, power=power)
+    def batch(args, dims, **how):
+        again = partial(bind, primitive, **how)
         only_bandwidths = dims[-1] is not None and not any(d is not None for d in dims[:-1])
         if primitive in _SEVERAL_BANDWIDTHS and only_bandwidths and args[-1].ndim == 1:
             return again(*args), 0
@@ -54,9 +51,23 @@ def make_primitive(name: str, impl: Callable, shape: Callable) -> jax.extend.cor
     return primitive
 
 
-def bind(primitive: jax.extend.core.Primitive, *args: jax.Array, power: int) -> jax.Array:
+implementations: dict[jax.extend.core.Primitive, Callable] = {}  # (*arguments, at=, ...) of each
+
+
+def _lowering(impl: Callable, platform: str) -> Callable:
+    """How `impl` is lowered for a platform, also by a process that has float64 switched off."""
+
+    def lowering(ctx, *args, **how):
+        plain = [ShapedArray(aval.shape, aval.dtype) for aval in ctx.avals_in]
+        here = partial(impl, at=platform_of(platform), **how)
+        return mlir.lower_fun(here, multiple_results=False)(ctx.replace(avals_in=plain), *args)
+
+    return follows_dtype(lowering)
+
+
+def bind(primitive: jax.extend.core.Primitive, *args: jax.Array, **how: int | float) -> jax.Array:
     """The primitive of arguments that all vary over the same axes of devices."""
-    return primitive.bind(*alike(*args), power=power)
+    return primitive.bind(*alike(*args), **how)
 
 
 _SEVERAL_BANDWIDTHS: set[jax.extend.core.Primitive] = set()
@@ -65,16 +76,16 @@ _SEVERAL_BANDWIDTHS: set[jax.extend.core.Primitive] = set()
 def differentiate_one_bandwidth(primitive: jax.extend.core.Primitive, jvp: Callable) -> None:
     """Register a jvp rule written for one bandwidth; several are differentiated one after the other."""
 
-    def rule(primals, tangents, *, power):
+    def rule(primals, tangents, **how):
         if primals[-1].ndim == 0:
-            return jvp(primals, tangents, power)
+            return jvp(primals, tangents, **how)
         count, *primals = primals
         tangents = [ad.instantiate_zeros(t) for t in tangents[1:]]
 
         def each(*args):
-            return jax.lax.map(lambda h: bind(primitive, count, *args[:-1], h, power=power), args[-1])
+            return jax.lax.map(lambda h: bind(primitive, count, *args[:-1], h, **how), args[-1])
 
-        value = bind(primitive, count, *primals, power=power)
+        value = bind(primitive, count, *primals, **how)
         return value, jax.jvp(each, tuple(primals), tuple(tangents))[1]
 
     _SEVERAL_BANDWIDTHS.add(primitive)

@@ -1,4 +1,4 @@
-"""Streaming over tiles of environments: memory that does not grow with n·m, and far tiles left out.
+"""Tiles of environments: memory that does not grow with n·m, and far tiles left out.
 
 Rows are ordered by recursive splits along principal axes and cut into tiles of `TILE` rows, each with a
 center, a radius and a bounding box. Two tiles whose boxes are further apart than a reach R contribute
@@ -8,18 +8,14 @@ bounds: it decides which products are formed, and how carefully.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from quests_jax.base import platforms
 from quests_jax.base.numerics import sum_last
-from quests_jax.information.sums.callbacks import Carry, Contribution, OfTiles, Step, Update
 
-TILE = 256  # rows of a tile: small enough to skip much, large enough for a good matrix product
-BATCH = 4  # tile pairs per step: 4 tiles of 256² float64 stay in the second-level cache
 BOX_AXES = 16  # leading principal axes used by the bounding boxes
 POWER_MARGIN = 8.0  # by which the exponent of a skipped term is smaller for each power of q: q < e⁸ there
 POWER_STEPS = 3  # iterations towards each principal axis; any direction gives a valid order
@@ -75,19 +71,19 @@ def make_tiles(x: jax.Array, frame: Frame, count: jax.Array, *, reorder: bool = 
 
     Rows beyond are padding whatever they hold. Without `reorder` the rows stay in their order.
     """
-    size = -(-x.shape[0] // TILE) * TILE
+    size = -(-x.shape[0] // platforms.TILE) * platforms.TILE
     real = jnp.arange(size, dtype=count.dtype) < count
     leading = jnp.dot(x - frame.origin, frame.axes, precision="highest")
     leading = jnp.where(real[:, None], jnp.pad(leading, ((0, size - x.shape[0]), (0, 0))), 0)
     rounding = 4 * float(jnp.finfo(x.dtype).eps) * x.shape[1] ** 0.5 * jnp.max(jnp.abs(leading))
     order = split_order(leading, real) if reorder else jnp.arange(size)
-    mask = real[order].reshape(-1, TILE)
+    mask = real[order].reshape(-1, platforms.TILE)
     order = jnp.minimum(order, x.shape[0] - 1)
-    real, tiles = mask[..., None], x[order].reshape(-1, TILE, x.shape[1])
+    real, tiles = mask[..., None], x[order].reshape(-1, platforms.TILE, x.shape[1])
     n_rows = jnp.maximum(mask.sum(axis=1, dtype=x.dtype), 1)[:, None]
     center = jnp.sum(jnp.where(real, tiles, 0), axis=1) / n_rows
     tiles = jnp.where(real, tiles, center[:, None])
-    along = leading[order].reshape(-1, TILE, leading.shape[1])
+    along = leading[order].reshape(-1, platforms.TILE, leading.shape[1])
     middle = jnp.sum(jnp.where(real, along, 0), axis=1) / n_rows
     along = jnp.where(real, along, middle[:, None])
     return Tiles(
@@ -112,107 +108,6 @@ def gap_squared(a: Tiles, rows: jax.Array, b: Tiles) -> jax.Array:
     return jnp.sum(jnp.maximum(apart, 0) ** 2, axis=-1)
 
 
-def stream_pairs(
-    tiles: Tiles, cut: jax.Array, wide: OfTiles, contribution: Contribution, result: jax.Array
-) -> jax.Array:
-    """Add the contributions of every unordered pair of tiles within `cut` of each other.
-
-    Args:
-      tiles: g tiles.
-      cut: tiles whose boxes are further apart are skipped, Å⁻¹.
-      wide: numbers of tiles [r] to a mask [r, g]: pairs for which `contribution` is told to be careful.
-      contribution: (i, j, careful), of shapes [BATCH] and a bool, to two arrays [BATCH, ...]: what tile j
-        adds to tile i and what i adds to j. A tile's own pair is asked for once, and only the first array
-        is used.
-      result: accumulator of shape [g + 1, ...]; row g collects padding and is meaningless.
-    """
-    n_tiles = tiles.mask.shape[0]
-    active = tiles.mask.max(axis=1) > 0
-
-    def add(pair, result, careful):
-        i, j = pair[:, 0], pair[:, 1]
-        to_i, to_j = contribution(jnp.minimum(i, n_tiles - 1), jnp.minimum(j, n_tiles - 1), careful)
-        return result.at[i].add(to_i).at[jnp.where(i == j, n_tiles, j)].add(to_j)
-
-    def band(number, result):
-        rows = jnp.minimum(number * BATCH + jnp.arange(BATCH), n_tiles - 1)
-        fresh = number * BATCH + jnp.arange(BATCH) < n_tiles
-        near = gap_squared(tiles, rows, tiles) < cut**2
-        near &= (jnp.arange(n_tiles)[None] >= rows[:, None]) & (active[rows] & fresh)[:, None] & active[None]
-
-        def pairs(wanted):
-            i, j = jnp.nonzero(wanted, size=wanted.size, fill_value=n_tiles)
-            i = jnp.where(i < n_tiles, rows[jnp.minimum(i, BATCH - 1)], n_tiles)
-            return jnp.stack([i, j], axis=1)
-
-        return _in_turn(add, pairs, near, wide(rows), result)
-
-    return jax.lax.fori_loop(0, -(-n_tiles // BATCH), band, result)
-
-
-def stream_rows(
-    y: Tiles,
-    x: Tiles,
-    near: OfTiles,
-    wide: OfTiles,
-    update: Update[Carry],
-    init: Callable[[jax.Array], Carry],
-) -> Carry:
-    """For each tile of y, fold `update` over the tiles of x that are near; results stacked over tiles.
-
-    Args:
-      y: query tiles.
-      x: reference tiles.
-      near: number of a query tile to a boolean mask over the tiles of x.
-      wide: numbers of query tiles [r] to a mask [r, tiles of x]: pairs that need care.
-      update: (i, j, carry, careful) to carry, with i one query tile and j [BATCH] reference tiles; entries
-        of j equal to the number of tiles are padding and must add nothing.
-      init: number of a query tile to the first carry.
-    """
-    active_y, active_x = y.mask.max(axis=1) > 0, x.mask.max(axis=1) > 0
-
-    def tile(i):
-        return fold_tiles(partial(update, i), near(i) & active_x & active_y[i], wide(i[None])[0], init(i))
-
-    return jax.lax.map(tile, jnp.arange(y.mask.shape[0]))
-
-
-def fold_tiles(step: Step[Carry], near: jax.Array, wide: jax.Array, carry: Carry) -> Carry:
-    """carry = step(j, carry, careful) over the tiles that are near."""
-
-    def columns(wanted):
-        return jnp.nonzero(wanted, size=len(wanted), fill_value=len(wanted))[0]
-
-    return _in_turn(step, columns, near, wide, carry)
-
-
-def _in_turn(
-    step: Step[Carry],
-    items: Callable[[jax.Array], jax.Array],
-    near: jax.Array,
-    wide: jax.Array,
-    carry: Carry,
-) -> Carry:
-    """Fold `step` over nearby tiles: first plain products, then split products for wide tiles."""
-    for careful in (False, True):
-        wanted = near & (wide == careful)
-        n_tiles = wanted.shape[-1]
-        carry = _in_batches(partial(step, careful=careful), items(wanted), wanted.sum(), carry, n_tiles)
-    return carry
-
-
-def _in_batches(
-    step: Callable[[jax.Array, Carry], Carry], items: jax.Array, count: jax.Array, carry: Carry, filler: int
-) -> Carry:
-    """carry = step(items[b:b+BATCH], carry) over the first `count` items, the last batch filled up."""
-    items = jnp.concatenate([items, jnp.full((BATCH, *items.shape[1:]), filler, items.dtype)])
-
-    def body(number, carry):
-        return step(jax.lax.dynamic_slice_in_dim(items, number * BATCH, BATCH), carry)
-
-    return jax.lax.fori_loop(0, -(-count // BATCH), body, carry)
-
-
 def split_order(x: jax.Array, real: jax.Array) -> jax.Array:
     """Order of rows by recursive halving of the tiles along each part's principal axis; padding last.
 
@@ -220,13 +115,13 @@ def split_order(x: jax.Array, real: jax.Array) -> jax.Array:
       x: coordinates, shape [n, axes], n a multiple of TILE.
       real: false for padding, shape [n].
     """
-    n, n_tiles = x.shape[0], x.shape[0] // TILE
+    n, n_tiles = x.shape[0], x.shape[0] // platforms.TILE
     levels = (n_tiles - 1).bit_length()
     position = jnp.arange(n)
-    used = jnp.maximum(-(-real.sum() // TILE), 1)
+    used = jnp.maximum(-(-real.sum() // platforms.TILE), 1)
 
     def level(depth, order):
-        part = jnp.minimum(((position // TILE) << depth) // used, (1 << levels) - 1)
+        part = jnp.minimum(((position // platforms.TILE) << depth) // used, (1 << levels) - 1)
         part = jnp.where(real[order], part, 1 << levels)
         along = _principal_projection(x[order], real[order], part, 1 << levels)
         return _sort_rows(part, along, order, 1 << levels)
@@ -251,8 +146,9 @@ def _principal_projection(x: jax.Array, real: jax.Array, part: jax.Array, n_part
 
     Parts are whole tiles, so moments are products within tiles, added up over the tiles of a part.
     """
-    tiles, of_tile = x.reshape(-1, TILE, x.shape[1]), part[::TILE]
-    with_one = jnp.concatenate([tiles, real.astype(x.dtype).reshape(-1, TILE, 1)], axis=2)
+    tile = platforms.TILE
+    tiles, of_tile = x.reshape(-1, tile, x.shape[1]), part[::tile]
+    with_one = jnp.concatenate([tiles, real.astype(x.dtype).reshape(-1, tile, 1)], axis=2)
     moments = jnp.einsum("tsa,tsb->tab", with_one, with_one, precision="highest")
     moments = jax.ops.segment_sum(moments, of_tile, n_parts)
     moments = moments / jnp.maximum(moments[:, -1:, -1:], 1)

@@ -1,0 +1,72 @@
+"""Sizes of the work that a platform does at a time: the same mathematics everywhere, in steps that suit it.
+
+A CPU is fast within its caches, an accelerator where a step is some GFLOP. No result depends on these numbers
+by more than rounding. They stand here once: who needs one asks for the `Platform`, and tests try others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import jax
+
+TILE = (
+    256  # rows of a tile: small enough to skip much, large enough for a good matrix product. Padding uses it
+)
+# before a program knows its platform, so it is the same on all of them
+
+
+class Platform(NamedTuple):
+    """How much is done in one step."""
+
+    pairs: int  # pairs of tiles that are formed at a time
+    listed: int  # pairs of tiles that are looked through for near ones at a time
+    dense: int  # pairs of rows up to which all are formed at once
+    features: int  # whose differences are squared and added in one pass
+    repairs_in_double: bool  # whether products of float32 that are too coarse are formed in float64
+    sums_by_products: bool  # whether a sum over an axis is faster as a product with a vector
+
+
+CPU = Platform(
+    pairs=4,  # 4 tiles of 256² float64 stay in the second-level cache
+    listed=2**12,
+    dense=2**18,  # 2 MB in float64
+    features=16,
+    repairs_in_double=True,
+    sums_by_products=True,
+)
+ACCELERATOR = Platform(
+    pairs=2048,  # 17 GFLOP of products of 63 features, and 0.5 GB of kernels in float32
+    listed=2**18,
+    dense=2**24,
+    features=64,
+    repairs_in_double=False,
+    sums_by_products=False,
+)
+
+_table = {"cpu": CPU, "gpu": ACCELERATOR, "tpu": ACCELERATOR}
+
+
+def platform_of(name: str) -> Platform:
+    """The sizes of a platform by its name in JAX ("cpu", "gpu" or "tpu")."""
+    return _table[name]
+
+
+def here() -> Platform:
+    """The sizes of the platform that JAX computes on where nothing else is said."""
+    return _table.get(jax.default_backend(), ACCELERATOR)
+
+
+@contextmanager
+def computing_as(platform: Platform) -> Iterator[None]:
+    """Let every platform work in the steps of this one; compiled programs are forgotten before and after."""
+    before = dict(_table)
+    _table.update(dict.fromkeys(before, platform))
+    jax.clear_caches()
+    try:
+        yield
+    finally:
+        _table.update(before)
+        jax.clear_caches()
