@@ -27,6 +27,11 @@ class Platform(NamedTuple):
     features: int  # whose differences are squared and added in one pass
     repairs_in_double: bool  # whether products of float32 that are too coarse are formed in float64
     sums_by_products: bool  # whether a sum over an axis is faster as a product with a vector
+    candidates: (
+        int  # structures, or groups of environments, whose bounds a search brings up to date at a time
+    )
+    rows_shown: int  # of what is chosen, that these are shown at a time
+    pieces: int  # that an interval is cut into in one step of a search for a zero
 
 
 CPU = Platform(
@@ -36,6 +41,9 @@ CPU = Platform(
     features=16,
     repairs_in_double=True,
     sums_by_products=True,
+    candidates=1,
+    rows_shown=256,
+    pieces=2,
 )
 ACCELERATOR = Platform(
     pairs=2048,  # 17 GFLOP of products of 63 features, and 0.5 GB of kernels in float32
@@ -44,6 +52,9 @@ ACCELERATOR = Platform(
     features=64,
     repairs_in_double=False,
     sums_by_products=False,
+    candidates=16,
+    rows_shown=4096,
+    pieces=128,
 )
 
 _table = {"cpu": CPU, "gpu": ACCELERATOR, "tpu": ACCELERATOR}

@@ -6,7 +6,8 @@
 with H_S the entropy of one structure and δH(x | C) = −ln Σ_{y in C} K(x, y). Novelty only falls as C
 grows, so a score computed for an earlier, smaller C is an upper bound of the score now. The search is
 therefore lazy: environments with similar bounds are a group, each remembers how much of C it has seen,
-and only the groups with the largest bounds are brought up to date. The picks are those of the plain rule.
+and only the groups with the largest bounds are brought up to date, as many at a time as suits the
+platform. The picks are those of the plain rule.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from jax.typing import ArrayLike
 from quests_jax.base.checks import check_positive
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.platforms import here
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.programs import jit
 from quests_jax.base.progress import advance
@@ -35,7 +37,6 @@ from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum
 
 DEFAULT_SIZE = 0.1
 GROUP = 256  # environments that are looked at together
-BLOCK = 256  # rows of C per step
 SEGMENT = 64  # picks between two reports of progress, and
 LOOKS = 128  # looks, at most: then groups are made anew
 TIE = 1e-10  # nats; scores closer than this are equal, whatever the order of their sums
@@ -54,6 +55,7 @@ class State(NamedTuple):
     scores: jax.Array  # [size]
     count: jax.Array  # [] int32
     open: jax.Array  # [] bool, whether anything is left to choose
+    steps: jax.Array  # [] int32, how often rows of C were shown, one after the other
 
 
 class Groups(NamedTuple):
@@ -185,12 +187,13 @@ def _initial(rows: Rows, log_mass: jax.Array, left: jax.Array, *, longest: int, 
         seen=jnp.zeros(len(log_mass), jnp.int32),
         closed=rows.cost > left,
         left=left,
-        cover=jnp.zeros((rows.structure.size + max(longest, BLOCK), rows.x.shape[2])),
+        cover=jnp.zeros((rows.structure.size + max(longest, here().rows_shown), rows.x.shape[2])),
         n_cover=jnp.int32(0),
         selected=jnp.zeros(len(rows.entropy), jnp.int32),
         scores=jnp.zeros(len(rows.entropy)),
         count=jnp.int32(0),
         open=jnp.bool_(True),
+        steps=jnp.int32(0),
     )
     if not first:
         return state
@@ -223,11 +226,11 @@ def _advance(rows: Rows, state: State, groups: Groups, stop: jax.Array, *, longe
 
 
 def _look(rows: Rows, state: State, groups: Groups) -> tuple[State, Groups]:
-    """Show the rest of C to the group with the largest bound, until it cannot hold the next pick."""
-    exact = groups.exact == state.n_cover
+    """Show the rest of C to the groups with the largest bounds, until they cannot hold the next pick."""
+    exact, shown = groups.exact == state.n_cover, here().rows_shown
     known = jnp.max(jnp.where(exact, groups.bound, -jnp.inf))
-    group = jnp.argmax(jnp.where(exact, -jnp.inf, groups.bound))
-    row = groups.row[group]
+    group = _largest(jnp.where(exact, -jnp.inf, groups.bound), min(here().candidates, len(exact)))
+    row = groups.row[group].reshape(-1)
     x, structure, seen = (each[row] for each in (_flat(rows), rows.structure.reshape(-1), state.seen))
 
     def behind(carry):
@@ -236,19 +239,22 @@ def _look(rows: Rows, state: State, groups: Groups) -> tuple[State, Groups]:
 
     def absorb(carry):
         first, log_mass = carry
-        column = (first + jnp.arange(BLOCK, dtype=jnp.int32))[None]
+        column = (first + jnp.arange(shown, dtype=jnp.int32))[None]
         new = (column >= seen[:, None]) & (column < state.n_cover)
-        cover = jax.lax.dynamic_slice_in_dim(state.cover, first, BLOCK)
-        return first + BLOCK, with_more(log_mass, x, cover, new)
+        cover = jax.lax.dynamic_slice_in_dim(state.cover, first, shown)
+        return first + shown, with_more(log_mass, x, cover, new)
 
-    end, log_mass = jax.lax.while_loop(behind, absorb, (groups.seen[group], state.log_mass[row]))
-    end = jnp.minimum(end, state.n_cover)
-    score = _scores(rows, state.closed, structure, log_mass)
-    bound = jnp.max(score)
-    lowest = jnp.min(jnp.where(score == bound, structure, len(rows.entropy)))
+    begin = jnp.min(groups.seen[group])
+    end, log_mass = jax.lax.while_loop(behind, absorb, (begin, state.log_mass[row]))
+    steps = state.steps + jnp.maximum((end - begin) // shown, 1)
+    end = jnp.maximum(jnp.minimum(end, state.n_cover), groups.seen[group])
+    score = _scores(rows, state.closed, structure, log_mass).reshape(len(group), -1)
+    bound = jnp.max(score, axis=1)
+    lowest = jnp.where(score == bound[:, None], structure.reshape(score.shape), len(rows.entropy)).min(axis=1)
     state = state._replace(
         log_mass=state.log_mass.at[row].set(log_mass),
-        seen=state.seen.at[row].set(jnp.maximum(seen, end)),
+        seen=state.seen.at[row].set(jnp.maximum(seen, jnp.repeat(end, GROUP))),
+        steps=steps,
     )
     groups = groups._replace(
         bound=groups.bound.at[group].set(bound),
@@ -257,6 +263,11 @@ def _look(rows: Rows, state: State, groups: Groups) -> tuple[State, Groups]:
         lowest=groups.lowest.at[group].set(lowest.astype(jnp.int32)),
     )
     return state, groups
+
+
+def _largest(bounds: jax.Array, count: int) -> jax.Array:
+    """Numbers of the largest bounds, [count]; a CPU is slow at `top_k`."""
+    return jnp.argmax(bounds)[None] if count == 1 else jax.lax.top_k(bounds, count)[1]
 
 
 def _pick(rows: Rows, state: State, best: jax.Array, score: jax.Array, longest: int, now: jax.Array) -> State:

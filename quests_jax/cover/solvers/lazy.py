@@ -1,8 +1,9 @@
 """The lazy search: the next structure is the one that adds most to an objective (per cost).
 
 A gain only falls as the choice grows (submodularity), so a gain computed earlier bounds the gain now.
-Only the structure with the largest bound is recomputed; if it stays on top it is the plain greedy pick. The
-first bounds are all gains at once, where the objective knows a fast way to them.
+Only those with the largest bounds are recomputed, as many at a time as suits the platform; if one of them is
+on top it is the plain greedy pick. The first bounds are all gains at once, where the objective knows a fast
+way to them.
 Where nothing adds anything any more, the farthest structure comes next: the one with the smallest
 
     a_s = Σ_i u_i M_si m_i / Σ_i u_i M_si,
@@ -19,6 +20,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from quests_jax.base.platforms import here
 from quests_jax.base.programs import jit
 from quests_jax.cover.objectives.objective import Objective
 from quests_jax.cover.problem import COVERED, CoverProblem, is_covered, saturated
@@ -149,14 +151,20 @@ def is_reached(problem: CoverProblem, target: jax.Array, mass: jax.Array) -> jax
 def _look(
     problem: CoverProblem, limits: Limits, state: State, score: Score, only_short: jax.Array
 ) -> tuple[State, jax.Array, jax.Array, jax.Array]:
-    """Score the structure with the largest bound.
+    """Score the structures with the largest bounds.
 
     Returns the state, the structure that is then best, its bound (-inf where none is open), and whether that
     is its score.
     """
     open_ = _candidates(problem, limits, state, only_short)
-    top = _first_largest(jnp.where(open_, state.bound, -jnp.inf))
-    bound = state.bound.at[top].set(score(state, top))
+    candidates = min(here().candidates, len(state.bound))
+    if candidates == 1:
+        top = _first_largest(jnp.where(open_, state.bound, -jnp.inf))
+        scores = score(state, top)
+    else:
+        _, top = jax.lax.top_k(jnp.where(open_, state.bound, -jnp.inf), candidates)
+        scores = jax.vmap(partial(score, state))(top)
+    bound = state.bound.at[top].set(scores)
     known = state.known.at[top].set(state.count)
     best = _first_largest(jnp.where(open_, bound, -jnp.inf))
     value = jnp.where(jnp.any(open_), bound[best], -jnp.inf)

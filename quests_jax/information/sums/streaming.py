@@ -73,7 +73,8 @@ def product(
     smallest = jnp.log(x.shape[0] / SKIPPED) + tl.POWER_MARGIN * power
 
     def band(tile, exists):
-        bound = tl.gap_squared(query, tile, reference) / (2 * h**2) + lowest_y[tile][:, None] + lowest_x
+        bound = tl.gap_squared(query, tile, reference) / (2 * h**2) + lowest_y[tile][:, None]
+        bound = bound + lowest_x[None]
 
         def add(row, j, total, careful):
             i = at_place(tile, row)
@@ -167,9 +168,9 @@ def _within_reach(
     gap, lowest = tl.gap_squared(query, tile, reference) / (2 * base**2), shift.min(axis=1)
 
     def near(ratio):
-        within = jnp.min(to_first * ratio + shift[:, 0], axis=2)
+        within = jnp.min(to_first * ratio + shift[None, None, :, 0], axis=2)
         farthest = jnp.max(jnp.where(query.mask[tile] > 0, within, -jnp.inf), axis=1)
-        return gap * ratio + lowest < farthest[:, None] + jnp.log(reference.mask.size / SKIPPED)
+        return gap * ratio + lowest[None] < farthest[:, None] + jnp.log(reference.mask.size / SKIPPED)
 
     return jnp.any(_each(near, scale), axis=0)
 

@@ -1,0 +1,77 @@
+"""Every platform sums the same pairs, in steps of its own, and few of them on an accelerator."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from quests_jax.base.platforms import ACCELERATOR, CPU
+from quests_jax.information import delta_entropy, entropy
+from quests_jax.information.sums import dense, masses, streaming
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "experiments" / "benchmarks"))
+from steps import count  # noqa: E402
+
+N, M, D, H = 700, 300, 3, 0.7
+BATCHES = ACCELERATOR._replace(pairs=8, listed=9)  # two bands of query tiles and several batches
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, D)) * np.where(RNG.random((N, 1)) < 0.3, 1, 30)
+Y = X[RNG.integers(N, size=M)] + RNG.normal(size=(M, D))
+W, G, V = RNG.uniform(size=N), RNG.normal(size=N), RNG.normal(size=(N, 2))
+GROUP = np.arange(N) // 7
+COUNT, COUNTS, ONE = np.int32(N), np.array([M, N], np.int32), np.zeros(N)
+SUMS = {
+    "log_sum": (COUNTS, Y, X, ONE, np.array([0.5 * H, H])),
+    "self_force": (COUNT, X, W, G, H),
+    "self_sum": (COUNT, X, W, np.array([0.5 * H, H])),
+    "product": (COUNTS, Y, X, V, np.zeros(M), ONE, H),
+}
+POWERS = {"self_force": {"power": 1}, "self_sum": {"power": 0}, "product": {"power": 1}}
+
+
+@pytest.mark.parametrize(("name", "dtype"), [*((name, np.float64) for name in SUMS), ("log_sum", np.float32)])
+def test_batches_of_listed_pairs_sum_what_all_pairs_do(name: str, dtype: type) -> None:
+    given = [jnp.asarray(a, dtype) if np.asarray(a).dtype.kind == "f" else jnp.asarray(a) for a in SUMS[name]]
+    how = POWERS.get(name, {})
+    found = jax.jit(partial(getattr(streaming, name), at=BATCHES, **how))(*given)
+    expected = jax.jit(partial(getattr(dense, name), at=CPU, **how))(*given)
+    scale = np.abs(np.asarray(expected)).max()
+    assert np.abs(np.asarray(found) - expected).max() <= (1e-11 if dtype is np.float64 else 2e-5) * scale
+
+
+def test_masses_and_cross_sums_in_batches() -> None:
+    given = COUNTS, jnp.asarray(Y), jnp.asarray(X)
+    K = np.exp(-((Y[:, None] - X) ** 2).sum(axis=-1) / (2 * H**2))
+    own = jax.jit(partial(masses.masses, n_structures=100, error=1e-12, at=BATCHES))
+    expected = np.stack([K[:, s == GROUP].sum(axis=1) for s in range(100)], axis=1)
+    assert np.allclose(own(*given, jnp.asarray(GROUP, np.int32), H), expected, rtol=1e-11, atol=1e-11)
+    of_y, of_x = jax.jit(partial(streaming.cross_sums, at=BATCHES))(*given, H)
+    assert np.allclose(of_y, K.sum(axis=1), rtol=1e-11, atol=1e-11)
+    assert np.allclose(of_x, K.sum(axis=0), rtol=1e-11, atol=1e-11)
+
+
+LARGE = jax.ShapeDtypeStruct((232_000, 63), jnp.float32)
+MOST_STEPS = {
+    "entropy": (entropy, (LARGE,), 1000),
+    "delta entropy": (delta_entropy, (LARGE, LARGE), 1000),
+    "gradient of the entropy": (jax.grad(entropy), (LARGE,), 2000),
+    "gradient of delta entropies": (
+        jax.grad(lambda y, x: jnp.sum(delta_entropy(y, x))),
+        (LARGE, LARGE),
+        2000,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MOST_STEPS)
+def test_an_accelerator_takes_few_steps_however_many_pairs_are_near(name: str) -> None:
+    f, arguments, most = MOST_STEPS[name]
+    counted = count(f, *arguments, at=ACCELERATOR, platform="cuda")
+    assert counted.steps <= most
+    assert counted.flop > 5e12  # all pairs of 232,000 rows, or those of one half
