@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.extend.core as core
 import numpy as np
 
 from quests_jax.base.platforms import Platform
@@ -144,7 +145,7 @@ class _Counter:
             return NOTHING, unknown
         inner = params.get("jaxpr", params.get("call_jaxpr"))
         if inner is not None:
-            closed = inner if hasattr(inner, "consts") else jax.extend.core.ClosedJaxpr(inner, ())
+            closed = inner if hasattr(inner, "consts") else core.ClosedJaxpr(inner, ())
             return self.closed(closed, known)
         return _work_of(equation), self._results(equation, known, unknown)
 

@@ -26,6 +26,11 @@ def sum_last(x: jax.Array) -> jax.Array:
     return 2 * jnp.dot(x, jnp.full(x.shape[-1], 0.5, x.dtype), precision="highest")
 
 
+def largest(values: jax.Array, count: int) -> jax.Array:
+    """Places of the largest values [n], shape [count]; CPUs are slow at `top_k`."""
+    return jnp.argmax(values)[None] if count == 1 else jax.lax.top_k(values, count)[1]
+
+
 def finite_rows(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Rows [n, d] with zeros for those that hold a number that is not finite, and which those are, [n]."""
     bad = ~jnp.all(jnp.isfinite(rows), axis=1)

@@ -6,8 +6,7 @@
 with H_S the entropy of one structure and δH(x | C) = −ln Σ_{y in C} K(x, y). Novelty only falls as C
 grows, so a score computed for an earlier, smaller C is an upper bound of the score now. The search is
 therefore lazy: environments with similar bounds are a group, each remembers how much of C it has seen,
-and only the groups with the largest bounds are brought up to date, as many at a time as suits the
-platform. The picks are those of the plain rule.
+and only the groups with the largest bounds are brought up to date. The picks are those of the plain rule.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import check_positive
 from quests_jax.base.environments import Environments
-from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.numerics import largest, overlap_tolerance
 from quests_jax.base.platforms import here
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.programs import jit
@@ -229,7 +228,7 @@ def _look(rows: Rows, state: State, groups: Groups) -> tuple[State, Groups]:
     """Show the rest of C to the groups with the largest bounds, until they cannot hold the next pick."""
     exact, shown = groups.exact == state.n_cover, here().rows_shown
     known = jnp.max(jnp.where(exact, groups.bound, -jnp.inf))
-    group = _largest(jnp.where(exact, -jnp.inf, groups.bound), min(here().candidates, len(exact)))
+    group = largest(jnp.where(exact, -jnp.inf, groups.bound), min(here().candidates, len(exact)))
     row = groups.row[group].reshape(-1)
     x, structure, seen = (each[row] for each in (_flat(rows), rows.structure.reshape(-1), state.seen))
 
@@ -245,16 +244,15 @@ def _look(rows: Rows, state: State, groups: Groups) -> tuple[State, Groups]:
         return first + shown, with_more(log_mass, x, cover, new)
 
     begin = jnp.min(groups.seen[group])
-    end, log_mass = jax.lax.while_loop(behind, absorb, (begin, state.log_mass[row]))
-    steps = state.steps + jnp.maximum((end - begin) // shown, 1)
-    end = jnp.maximum(jnp.minimum(end, state.n_cover), groups.seen[group])
+    last, log_mass = jax.lax.while_loop(behind, absorb, (begin, state.log_mass[row]))
+    end = jnp.maximum(jnp.minimum(last, state.n_cover), groups.seen[group])
     score = _scores(rows, state.closed, structure, log_mass).reshape(len(group), -1)
     bound = jnp.max(score, axis=1)
     lowest = jnp.where(score == bound[:, None], structure.reshape(score.shape), len(rows.entropy)).min(axis=1)
     state = state._replace(
         log_mass=state.log_mass.at[row].set(log_mass),
         seen=state.seen.at[row].set(jnp.maximum(seen, jnp.repeat(end, GROUP))),
-        steps=steps,
+        steps=state.steps + jnp.maximum((last - begin) // shown, 1),
     )
     groups = groups._replace(
         bound=groups.bound.at[group].set(bound),
@@ -263,11 +261,6 @@ def _look(rows: Rows, state: State, groups: Groups) -> tuple[State, Groups]:
         lowest=groups.lowest.at[group].set(lowest.astype(jnp.int32)),
     )
     return state, groups
-
-
-def _largest(bounds: jax.Array, count: int) -> jax.Array:
-    """Numbers of the largest bounds, [count]; a CPU is slow at `top_k`."""
-    return jnp.argmax(bounds)[None] if count == 1 else jax.lax.top_k(bounds, count)[1]
 
 
 def _pick(rows: Rows, state: State, best: jax.Array, score: jax.Array, longest: int, now: jax.Array) -> State:

@@ -9,7 +9,6 @@ Order of arguments everywhere: queries y, then the reference x.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -33,11 +32,10 @@ from quests_jax.base.arrays import (
 )
 from quests_jax.base.checks import check_count
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
-from quests_jax.base.numerics import finite_rows
 from quests_jax.base.programs import jit
 from quests_jax.base.shapes import padded_size
-from quests_jax.information.sums import masses, primitives, streaming
-from quests_jax.information.sums.registration import bind, make_primitive
+from quests_jax.information.sums import guarded, masses, primitives
+from quests_jax.information.sums.pairs import SKIPPED
 from quests_jax.information.sums.sharding import refuse_varying
 
 ROUNDINGS = 10.0  # allowed errors of an exponent in masses that are good enough for a bound
@@ -154,7 +152,7 @@ def structure_masses(
     given = _prepared(y, x, bandwidth, several=False)
     refuse_varying("structure_masses", given.y, given.x)
     number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
-    total = _masses(n_structures, streaming.SKIPPED, *given.sides, number, given.h)
+    total = _masses(n_structures, SKIPPED, *given.sides, number, given.h)
     return uncompiled(lambda total: total[: given.m].T.astype(given.dtype), total)
 
 
@@ -210,74 +208,17 @@ class _Given(NamedTuple):
         return uncompiled(lambda sums: sums[..., : self.m].astype(self.dtype), sums)
 
 
-def _masses_impl(counts, y, x, number, h, *, n_structures, error, at):
-    (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
-    bad = bad_y | jnp.any(bad_x) | ~(h > 0)
-    total = masses.masses(counts, y, x, number, h, n_structures=n_structures, error=error, at=at)
-    return jnp.where(bad[:, None], jnp.nan, total)
-
-
-def _cross_impl(counts, y, x, h, *, at):
-    """Sums of y, followed by those of x."""
-    (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
-    sums = jnp.concatenate(streaming.cross_sums(counts, y, x, h, at=at))
-    bad = jnp.concatenate([bad_y | jnp.any(bad_x), bad_x | jnp.any(bad_y)]) | ~(h > 0)
-    return jnp.where(bad, jnp.nan, sums)
-
-
-def _others_impl(counts, y, x, of_y, of_x, h, *, at):
-    (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
-    sums = streaming.log_sum(counts, y, x, jnp.zeros(len(x), x.dtype), h, (of_y, of_x), at=at)
-    bad_y = bad_y.reshape((1,) * h.ndim + (-1,))
-    return jnp.where(bad_y | jnp.any(bad_x) | ~(h[..., None] > 0), jnp.nan, sums)
-
-
-_masses_p = make_primitive(
-    "structure_masses",
-    _masses_impl,
-    lambda counts, y, x, number, h, n_structures, error: (y.shape[0], n_structures),
-)
-_cross_p = make_primitive(
-    "cross_kernel_sums", _cross_impl, lambda counts, y, x, h: (y.shape[0] + x.shape[0],)
-)
-_others_p = make_primitive(
-    "log_sum_of_others", _others_impl, lambda counts, y, x, of_y, of_x, h: (y.shape[0],)
-)
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _differentiable_masses(n_structures, error, counts, y, x, number, h):
-    return bind(_masses_p, counts, y, x, number, h, n_structures=n_structures, error=error)
-
-
-@_differentiable_masses.defjvp
-def _masses_jvp(n_structures, error, primals, tangents):
-    counts, y, x, number, h = primals
-    _, dy, dx, _, dh = tangents
-    here = platforms.here()
-    change = masses.tangent(counts, y, x, number, h, dy, dx, dh, n_structures=n_structures, at=here)
-    return _differentiable_masses(n_structures, error, *primals), change
-
-
 def _one_tile(sides: masses.Sides, tile: jax.Array, n_structures: int, at: platforms.Platform) -> jax.Array:
     one = tile[None], jnp.ones(1, bool)
     return masses.of_tiles(sides, *one, n_structures, at, roundings=ROUNDINGS)[0]
 
 
-def _cross_sums(counts, y, x, h):
-    return bind(_cross_p, counts, y, x, h)
-
-
-def _sums_of_others(counts, y, x, of_y, of_x, h):
-    return bind(_others_p, counts, y, x, of_y, of_x, h)
-
-
-_masses = jit(_differentiable_masses, static_argnames=("n_structures", "error"))
+_masses = jit(guarded.structure_masses, static_argnames=("n_structures", "error"))
 _make_sides = jit(masses.make_sides, static_argnames=("n_structures", "at"))
 _of_tile = jit(_one_tile, static_argnames=("n_structures", "at"))
-_cross = jit(_cross_sums)
+_cross = jit(guarded.cross_sums)
 _log_sum = jit(primitives.log_sum)
-_log_sum_of_others = jit(_sums_of_others)
+_log_sum_of_others = jit(guarded.log_sums_of_others)
 _self_sum = jit(primitives.self_sum)
 _product = jit(primitives.product)
 

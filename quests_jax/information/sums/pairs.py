@@ -21,9 +21,13 @@ from quests_jax.information.sums.exponents import (
     is_wide,
     plain_exponents,
 )
-from quests_jax.information.sums.tiles import Tiles
+from quests_jax.information.sums.tiles import Tiles, make_tiles, principal_frame
 
 Carry = TypeVar("Carry")
+Items = TypeVar("Items")  # arrays with a leading axis
+Result = TypeVar("Result")
+
+SKIPPED = 1e-12  # what all skipped tiles together may add to a sum, relative to the largest kernel 1
 
 
 class Step(Protocol[Carry]):
@@ -152,3 +156,17 @@ def column_sums(kernel: jax.Array, w: jax.Array, at: Platform) -> jax.Array:
 def totals(kernel: jax.Array, at: Platform) -> jax.Array:
     """Σ_s K_ts of each pair of tiles, [b, t]."""
     return sum_last(kernel) if at.sums_by_products else jnp.sum(kernel, axis=2)
+
+
+def tiles_of(counts: jax.Array, y: jax.Array, x: jax.Array) -> tuple[Tiles, Tiles]:
+    """Both sides as tiles, ordered in the frame of x."""
+    frame = principal_frame(x, counts[1])
+    return make_tiles(y, frame, counts[0]), make_tiles(x, frame, counts[1])
+
+
+def each(f: Callable[[Items], Result], items: Items) -> Result:
+    """Map over the leading axis; a single item costs no loop."""
+    leading = jax.tree.leaves(items)[0]
+    if leading.shape[0] > 1:
+        return jax.lax.map(f, items)
+    return jax.tree.map(lambda r: r[None], f(jax.tree.map(lambda item: item[0], items)))

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from jax.interpreters import ad
 
 from quests_jax.base.numerics import finite_rows
-from quests_jax.information.sums import dense, streaming
+from quests_jax.information.sums import dense, log_sums, streaming
 from quests_jax.information.sums.registration import (
     bind,
     differentiate_one_bandwidth,
@@ -159,7 +159,7 @@ def _log_sum_impl(counts, y, x, w, h, *, at):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
     positive = w > 0
     shift = jnp.where(positive, -jnp.log(jnp.where(positive, w, 1)), jnp.inf)
-    sums = _by_size(dense.log_sum, streaming.log_sum)(counts, y, x, shift, h, at=at)
+    sums = _by_size(dense.log_sum, log_sums.log_sum)(counts, y, x, shift, h, at=at)
     bad_y = bad_y.reshape((1,) * h.ndim + (-1,))
     return jnp.where(bad_y | jnp.any(bad_x) | ~jnp.all(w >= 0) | ~(h[..., None] > 0), jnp.nan, sums)
 
@@ -213,8 +213,9 @@ def _steep(count, x, v, h, power):
     return whole - 2 * power * product(counts, x, x, v, zero, zero, h, power=power - 1)
 
 
-def _tangent(count, x, w, dx, h, *, power):
+def _tangent(count, x, w, dx, h, *, power, at=None):  # products know the platform themselves
     """Σ_j w_j f(q_ij) K_ij (x_j − x_i)·(dx_i − dx_j) / h² with f of `_steep`, from products."""
+    del at
     channels = [w[:, None], w[:, None] * x, w[:, None] * dx, (w * _dot(x, dx))[:, None]]
     sums = _steep(count, x, jnp.concatenate(channels, axis=1), h, power)
     d = x.shape[1]
@@ -240,14 +241,7 @@ def _force_impl(count, x, w, g, h, *, power, at):
     return jnp.where(bad, jnp.nan, force)
 
 
-def _tangent_impl(*args, power, at):
-    del at  # it is a sum of other primitives
-    return _tangent(*args, power=power)
-
-
-_tangent_p = make_primitive(
-    "self_kernel_tangent", _tangent_impl, lambda count, x, w, dx, h, power: (x.shape[0],)
-)
+_tangent_p = make_primitive("self_kernel_tangent", _tangent, lambda count, x, w, dx, h, power: (x.shape[0],))
 _force_p = make_primitive("self_kernel_force", _force_impl, lambda count, x, w, g, h, power: x.shape)
 
 
