@@ -271,4 +271,6 @@ def _padded(rows: Rows, origin: Rows | int = 0) -> jax.Array:
         filled = np.zeros((platforms.TILE * few, *rows.shape[1:]), rows.dtype)
         np.subtract(rows, origin, out=filled[: len(rows)])
         return jax.device_put(filled)
-    return jnp.concatenate([rows - origin, jnp.zeros((platforms.TILE * few - len(rows), *rows.shape[1:]), rows.dtype)])
+    return jnp.concatenate(
+        [rows - origin, jnp.zeros((platforms.TILE * few - len(rows), *rows.shape[1:]), rows.dtype)]
+    )
