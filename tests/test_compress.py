@@ -85,6 +85,16 @@ def test_environments_stand_for_structures(method: str) -> None:
     assert from_environments.structures == []
 
 
+def test_elements_are_told_apart_by_the_word_of_environments() -> None:
+    symbols = ["Cu", "Au", "Cu", "Cu"]
+    structures = [Atoms(symbols, atoms.positions, cell=atoms.cell, pbc=True) for atoms in STRUCTURES]
+    by_word = compress(structures, elements="center", size=3, method="cover", certify="none")
+    envs = environments(structures, elements="center")
+    by_envs = compress(structures, environments=envs, size=3, method="cover", certify="none")
+    assert by_word.summary["entropy_full"] == by_envs.summary["entropy_full"]
+    assert by_word.structures == by_envs.structures
+
+
 @pytest.mark.parametrize("method", RULES)
 def test_everything_is_covered_by_a_reference_that_holds_everything(method: str) -> None:
     summary = compress(STRUCTURES, size=1, method=method, reference=STRUCTURES).summary

@@ -46,6 +46,7 @@ def show(
     *,
     k: int = DEFAULT_K,
     cutoff: float = DEFAULT_CUTOFF,
+    elements: str | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
     title: str = "Data set",
 ) -> View:
@@ -55,6 +56,7 @@ def show(
       data: structures; or environments, without a view in 3D; or what `compress` returned: the chosen ones.
       k: neighbors of an environment.
       cutoff: cutoff radius, in Å.
+      elements: how they are told apart: ignore, center or neighbors, see `environments`.
       bandwidth: width of the kernel, in Å⁻¹.
       title: heading of the page.
 
@@ -71,10 +73,14 @@ def show(
     if isinstance(data, Compression):
         data = data.structures
     structures = [] if isinstance(data, Environments) else list(data)
-    envs = data if isinstance(data, Environments) else environments(structures, k=k, cutoff=cutoff)
+    envs = (
+        data
+        if isinstance(data, Environments)
+        else environments(structures, k=k, cutoff=cutoff, elements=elements)
+    )
     found = survey(structures, envs, bandwidth=bandwidth)
     made = [
-        f"k {k}, cutoff {cutoff:g} Å, bandwidth {bandwidth:g} Å⁻¹",
+        f"k {k}, cutoff {cutoff:g} Å, elements {elements or 'not told apart'}, bandwidth {bandwidth:g} Å⁻¹",
         ", ".join(f"{name} {version}" for name, version in versions().items()),
     ]
     return View(page_html(page_of(title, conclusions(found, "FILE"), found, structures, envs, made)))

@@ -71,6 +71,7 @@ def compress(
     at_least: int = 1,
     k: int = DEFAULT_K,
     cutoff: float = DEFAULT_CUTOFF,
+    elements: str | None = None,
     species: Sequence[str] | None = None,
     bandwidth: float = DEFAULT_BANDWIDTH,
     seed: int = 0,
@@ -103,6 +104,7 @@ def compress(
       at_least: structures of each label.
       k: number of neighbors of the descriptor.
       cutoff: cutoff radius of the descriptor, in Å.
+      elements: how they are told apart: ignore, center or neighbors, see `environments`.
       species: chemical symbols to be told apart by the descriptor.
       bandwidth: width of the kernel, in Å⁻¹.
       seed: random seed, for rules that draw.
@@ -124,7 +126,7 @@ def compress(
     2
     """
     seconds: dict[str, float] = {}
-    made_with = {"k": k, "cutoff": cutoff, "species": species}
+    made_with = {"k": k, "cutoff": cutoff, "elements": elements, "species": species}
     known = isinstance(structures, Environments)
     given = [] if isinstance(structures, Environments) else structures
     envs = structures if isinstance(structures, Environments) else environments
