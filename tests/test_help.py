@@ -64,6 +64,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "runs").mkdir()
     for number, example in enumerate(EXAMPLES):
         for word in shlex.split(re.sub(r"(-o|--rest) \S+", "", example)):
+            word = f"{word}part.xyz" if word.endswith("/") else word
             path = folder / word.partition("@")[0].replace("*", "1")
             if path.name.endswith((".xyz", ".xyz.gz", ".traj")) and not path.exists():
                 path.parent.mkdir(exist_ok=True, parents=True)
@@ -80,6 +81,8 @@ def test_every_example_runs(
         pytest.skip("needs files of several runs")
     if "chemiscope" in example:
         pytest.importorskip("chemiscope")
+    if example.startswith("work "):
+        assert call("compress", "data.xyz", "-s", "2", "-m", "cover", "--work", "folder").code == 0
     monkeypatch.setattr(generation, "simulate", lambda *_, **__: structures(0)[:2])
     monkeypatch.setattr(generation, "augment_one", unchanged)
     Path("data.xyz").unlink()

@@ -11,6 +11,7 @@ from quests_jax.studies.choosing import SOLVERS, STRATIFIED
 
 ENOUGH = 0.99  # coverage above which nothing more is advised
 CLOSE = 0.95  # certified ratio above which no other choice of the size is worth a try
+ROUNDING = 1e-12  # coverage below this is what rounding leaves of a difference
 
 
 def about_choice(summary: dict[str, Any], *, name: str, kept: str) -> list[str]:
@@ -60,10 +61,12 @@ def _certificate(summary: dict[str, Any], name: str) -> str:
 def _about_saturation(summary: dict[str, Any], count: int) -> str:
     """After how many picks nothing was left to cover."""
     picks = summary["size"] - len(summary.get("kept", ()))
-    before, after = summary["coverage"] - sum(summary["gains"]), summary["coverage"]
+    after = summary["coverage"]
+    before = max(after - sum(summary["gains"]), 0.0)
+    before = before if before > ROUNDING else 0.0
     others = picks - count
     of_coverage = summary["method"] in SOLVERS  # gains of other rules are in units of their own
-    rise = f" ({percent(max(before, 0.0))} → {percent(after)})" if of_coverage else ""
+    rise = f" ({percent(before)} → {percent(after)})" if of_coverage else ""
     far = "are the farthest from what is chosen already"
     if not count:
         return f"All of the pool is covered before the choice{rise}; the {picks} add nothing and {far}."
