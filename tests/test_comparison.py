@@ -62,3 +62,17 @@ def test_every_rule_that_is_compared_can_be_chosen_with(call: Call) -> None:
 def test_fractions_are_of_what_is_counted(equal: str) -> None:
     rows = compare_environments(ENVS, sizes=(0.25, 0.5), methods=("cover",), equal=equal, bounds=False)
     np.testing.assert_allclose([row["fraction"] for row in rows], [0.25, 0.5])
+
+
+def test_where_chance_does_as_well_nobody_is_sent_to_a_rule_without_a_word() -> None:
+    row = {"asked": 5, "coverage": 0.5, "environments": 9, "max_delta_entropy": 1.0, "force_tail": None}
+    random = {"method": "random", "overlap": 0.2, "spread": {"overlap": 0.1}}
+    rules = [
+        {"method": name, "overlap": share, "spread": None} for name, share in (("msc", 0.1), ("cover", 0.3))
+    ]
+    near, far = (
+        " ".join(about_rules([row | one for one in (random, *some)], name="data.xyz", equal="structures"))
+        for some in (rules, [rules[0], rules[1] | {"overlap": 0.9}])
+    )
+    assert "No rule is better than chance" in near
+    assert "Not better than chance in overlap (random + 2 deviations): msc." in far

@@ -99,14 +99,7 @@ def about_rules(rows: Sequence[dict[str, Any]], *, name: str, equal: str) -> lis
         merits.setdefault(tail["method"], []).append(kept)
     words = [f"{method} {' and '.join(each)}" for method, each in merits.items()]
     sentences = [f"At {largest:,} {equal}, {'; '.join(words)}."]
-    chance = [row for row in last if row["method"] == "random"]
-    if chance and (spread := (chance[0]["spread"] or {}).get("overlap")) is not None:
-        level = chance[0]["overlap"] + 2 * spread
-        below = [row["method"] for row in last if row["overlap"] <= level and row["method"] != "random"]
-        if below:
-            sentences.append(
-                f"Not better than chance in overlap (random + 2 deviations): {', '.join(below)}."
-            )
+    sentences += _about_chance(last)
     option = "-s" if equal == "structures" else "--atoms"
     sentences.append(
         f"To choose: quests-jax compress {name} {option} {largest} -m {best['method']}"
@@ -115,6 +108,19 @@ def about_rules(rows: Sequence[dict[str, Any]], *, name: str, equal: str) -> lis
         "experiments/potentials, and the page on choosing a rule."
     )
     return sentences
+
+
+def _about_chance(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Rules whose overlap lies within two deviations of random choices of the same size."""
+    chance = next((row for row in rows if row["method"] == "random"), None)
+    if chance is None or (spread := (chance["spread"] or {}).get("overlap")) is None:
+        return []
+    others = [row for row in rows if row["method"] != "random"]
+    below = [row["method"] for row in others if row["overlap"] <= chance["overlap"] + 2 * spread]
+    words = "better than chance in overlap (random + 2 deviations)"
+    if others and len(below) == len(others):
+        return [f"No rule is {words}: ask for a larger size before you rely on a difference."]
+    return [f"Not {words}: {', '.join(below)}."] if below else []
 
 
 def rules_in_lines() -> tuple[str, ...]:
