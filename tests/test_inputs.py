@@ -105,3 +105,12 @@ def test_a_name_is_a_name_before_it_is_a_slice(call: Call, folder: Path) -> None
     inputs = parse_inputs(None, None, "pool/Pt@2.xyz@1")  # pyright: ignore[reportArgumentType]
     assert inputs is not None
     assert inputs.files[0] == ("pool/Pt@2.xyz", 1)
+
+
+def test_a_folder_gives_the_formats_of_large_data_and_no_results(tmp_path: Path) -> None:
+    wanted = ["a.aselmdb", "b.parquet", "c.extxyz.bz2", "d.h5"]
+    for name in (*wanted, "metrics.json", "descriptors.npz"):
+        (tmp_path / name).write_bytes(b"x")
+    found = parse_inputs(None, None, str(tmp_path))  # pyright: ignore[reportArgumentType]
+    assert found is not None
+    assert [Path(file.path).name for file in found.files] == wanted

@@ -19,12 +19,13 @@ from quests_jax.base.checks import InputError
 from quests_jax.datasets import is_named
 
 STDIN = "-"
+# Suffixes of the files of a folder that are read; JSON and .npz are named, as results are written there too.
 IN_FOLDERS = (
     *STRUCTURE_SUFFIXES,
-    ".cif",
-    ".vasp",
-    ".poscar",
-)  # suffixes of the files of a folder that are read
+    *(".xyz.xz", ".xyz.bz2", ".extxyz.xz", ".extxyz.bz2"),
+    *(".aselmdb", ".parquet", ".h5", ".hdf5"),
+    *(".cif", ".vasp", ".poscar"),
+)
 VASP = ("POSCAR", "CONTCAR", "XDATCAR", "OUTCAR", "vasprun.xml")  # beginnings of names that are read
 
 

@@ -29,6 +29,10 @@ class Shards(NamedTuple):
     stage: Stage
     parameters: dict[str, Any]  # what the descriptors depend on
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Workers are sent where it is, and find the rest."""
+        return _opened, (self.structures, self.parameters)
+
     @property
     def counts(self) -> np.ndarray:
         """Environments of each structure, shape [S]."""
@@ -138,15 +142,23 @@ def describe_files(
     structures = open_structures(work, [file if isinstance(file, tuple) else (file, None) for file in files])
     if not structures.counts.sum():
         raise InputError(f"{structures.files[0].path}: holds no atoms; give structures with at least one.")
-    runs = shards_of(structures.counts, rows=SHARD_ROWS, structures=SHARD_STRUCTURES)
     made_with = {"k": k, "cutoff": cutoff, "elements": check_mode(elements)}
     made_with |= {"species": None if species is None else list(species)}
     limits = {"shard_rows": SHARD_ROWS, "shard_structures": SHARD_STRUCTURES}
     parameters = {"data": structures.data.folder.name} | limits | made_with
-    stage = work.stage("descriptors", parameters)
-    shards = Shards(structures, runs, stage, parameters)
-    stage.complete(len(runs), partial(_describe, shards))
+    shards = _opened(structures, parameters)
+    shards.stage.complete(len(shards.runs), partial(_describe, shards))
     return shards
+
+
+def _opened(structures: Structures, parameters: dict[str, Any]) -> Shards:
+    runs = _runs(structures, parameters["shard_rows"], parameters["shard_structures"])
+    return Shards(structures, runs, structures.work.stage("descriptors", parameters), parameters)
+
+
+@lru_cache(maxsize=2)
+def _runs(structures: Structures, rows: int, most: int) -> list[range]:
+    return shards_of(structures.counts, rows=rows, structures=most)
 
 
 def _describe(shards: Shards, shard: int) -> dict[str, np.ndarray]:

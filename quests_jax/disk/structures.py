@@ -207,7 +207,7 @@ def _arrays(structures: Sequence[Atoms]) -> Arrays:
 def shards_of(counts: np.ndarray, *, rows: int, structures: int) -> list[range]:
     """Runs of structures in order, each with at most `rows` atoms (or one structure) and `structures`."""
     shards, start, atoms = [], 0, 0
-    for stop, count in enumerate(counts):
+    for stop, count in enumerate(counts.tolist()):
         if stop > start and (atoms + count > rows or stop - start == structures):
             shards.append(range(start, stop))
             start, atoms = stop, 0

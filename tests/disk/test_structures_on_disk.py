@@ -14,9 +14,10 @@ from driver import crystals
 import quests_jax as qj
 from quests_jax.atoms.contents import differences
 from quests_jax.base.checks import InputError
-from quests_jax.disk import Work, rerun_after_repairs
+from quests_jax.disk import Work, describe_files, rerun_after_repairs, shards
 from quests_jax.disk import structures as module
 from quests_jax.disk.structures import Structures, open_structures, shards_of
+from quests_jax.disk.targets import pose_on_disk
 
 
 def files(folder: Path) -> list[Path]:
@@ -73,6 +74,16 @@ def test_workers_are_sent_names_and_no_arrays(tmp_path: Path) -> None:
     received = pickle.loads(sent)
     assert isinstance(received, Structures)
     assert received.counts.tolist() == on_disk.counts.tolist()
+
+
+def test_workers_are_sent_where_environments_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "SHARD_STRUCTURES", 2)
+    described = describe_files(Work(tmp_path / "work"), files(tmp_path), k=4, cutoff=4.0)
+    sent = pickle.dumps(pose_on_disk(described, 2, 0.015, 20, 0, None))
+    assert len(sent) < 4000
+    received = pickle.loads(sent).shards
+    assert received.runs == described.runs
+    np.testing.assert_array_equal(received.environments(1).x, described.environments(1).x)
 
 
 @pytest.mark.filterwarnings("ignore:.*was damaged or gone")
