@@ -31,6 +31,7 @@ class Platform(NamedTuple):
         int  # structures, or groups of environments, whose bounds a search brings up to date at a time
     )
     rows_shown: int  # of what is chosen, that these are shown at a time
+    fused: str  # "compiled" or "interpreted" where a kernel of its own sums plain pairs, "" where XLA does
     pieces: int  # that an interval is cut into in one step of a search for a zero
 
 
@@ -43,6 +44,7 @@ CPU = Platform(
     sums_by_products=True,
     candidates=1,
     rows_shown=256,
+    fused="",
     pieces=2,
 )
 ACCELERATOR = Platform(
@@ -54,6 +56,7 @@ ACCELERATOR = Platform(
     sums_by_products=False,
     candidates=16,
     rows_shown=4096,
+    fused="",  # until a device has shown that it wins
     pieces=128,
 )
 

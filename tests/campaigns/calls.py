@@ -89,7 +89,8 @@ def small_tiles(way: str) -> Callable[[], None]:
     """
     before = platforms.TILE, kernels._padded
 
-    def padded(rows):
+    def padded(rows, origin=0):
+        rows = rows - origin
         added = ((0, ROWS - len(rows)), *[(0, 0)] * (rows.ndim - 1))
         return jnp.asarray(np.pad(rows, added)) if isinstance(rows, np.ndarray) else jnp.pad(rows, added)
 

@@ -131,12 +131,23 @@ def exponents_of(
 
     With an `error`, for sums of exp(s) whose terms may err by as many `exponent_error`.
     """
-    radius = jnp.minimum(y.radius[i], x.radius[j])
-    center = jnp.where((radius == y.radius[i])[:, None], y.center[i], x.center[j])[:, None]
     if careful:
+        radius, center = _smaller(y, i, x, j)
         method = careful_exponents if error is None else partial(exponents_of_sums, error=error)
         return method(y.x[i], x.x[j], center, jnp.max(radius) / h, h, at=at)
-    return plain_exponents((y.x[i] - center) / h, (x.x[j] - center) / h)
+    return plain_exponents(*scaled_rows(y, i, x, j, h))
+
+
+def scaled_rows(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Rows of tiles i of y and j of x, measured from the center of the smaller one in units of h."""
+    _, center = _smaller(y, i, x, j)
+    return (y.x[i] - center) / h, (x.x[j] - center) / h
+
+
+def _smaller(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Radius [b] and center [b, 1, d] of the smaller tile of each pair."""
+    radius = jnp.minimum(y.radius[i], x.radius[j])
+    return radius, jnp.where((radius == y.radius[i])[:, None], y.center[i], x.center[j])[:, None]
 
 
 def row_sums(kernel: jax.Array, w: jax.Array, at: Platform) -> jax.Array:

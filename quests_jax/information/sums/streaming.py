@@ -20,6 +20,7 @@ from quests_jax.information.sums.exponents import (
     squared_distance,
     steepness,
 )
+from quests_jax.information.sums.fused import weighted_kernels
 from quests_jax.information.sums.pairs import (
     SKIPPED,
     active_pairs,
@@ -31,6 +32,7 @@ from quests_jax.information.sums.pairs import (
     fold_near,
     map_bands,
     row_sums,
+    scaled_rows,
     tiles_of,
     wide_pairs,
 )
@@ -74,6 +76,10 @@ def product(
 
         def add(row, j, total, careful):
             i = at_place(tile, row)
+            if at.fused and not careful:
+                a, b = scaled_rows(query, i, reference, j, h)
+                sums = weighted_kernels(a, b, values[j], (shift_y[i], shift_x[j]), power=power, how=at.fused)
+                return total.at[row].add(sums[0], mode="drop")
             exponent = exponents_of(query, i, reference, j, h, careful, at)
             shift = shift_x[j][:, None] + shift_y[i][:, :, None]
             weight = squared_distance(exponent, power) * jnp.exp(exponent - shift)
@@ -97,6 +103,11 @@ def self_sum(
     diagonal = jnp.eye(platforms.TILE, dtype=bool)[None]
 
     def contribution(i, j, careful):
+        if at.fused and not careful:
+            a, b = scaled_rows(tiles, i, tiles, j, base)
+            one_way = partial(weighted_kernels, ratios=scale, own=i == j, power=power, how=at.fused)
+            to_i, to_j = one_way(a, b, weight[j][..., None]), one_way(b, a, weight[i][..., None])
+            return jnp.moveaxis(to_i[..., 0], 0, -1), jnp.moveaxis(to_j[..., 0], 0, -1)
         itself = diagonal & (i == j)[:, None, None]
         error = None if power else SELF_ERROR
         exponent = jnp.where(itself, 0, exponents_of(tiles, i, tiles, j, base, careful, at, error=error))
@@ -124,7 +135,21 @@ def self_force(
     tiles = tl.make_tiles(x, tl.principal_frame(x, count), count)
     weight, gain = tiles.gather(w), tiles.gather(g)
 
+    def pulled(i, j, a, b):
+        """What tile j adds to tile i, from sums of the kernel with weights, gains, and both times rows."""
+        offset = (tiles.x[j] - tiles.center[j][:, None]) * tiles.mask[j][..., None]
+        w, g = weight[j][..., None], gain[j][..., None]
+        values = jnp.concatenate([w, g, w * offset, g * offset], axis=2)
+        sums = weighted_kernels(a, b, values, power=power, steep=True, how=at.fused)[0]
+        of_w, of_g, d = sums[..., :1], sums[..., 1:2], x.shape[1]
+        from_i = tiles.x[i] - tiles.center[j][:, None]
+        by_w, by_g = sums[..., 2 : d + 2] - of_w * from_i, sums[..., d + 2 :] - of_g * from_i
+        return (gain[i][..., None] * by_w + weight[i][..., None] * by_g) * tiles.mask[i][..., None]
+
     def contribution(i, j, careful):
+        if at.fused and not careful:
+            a, b = scaled_rows(tiles, i, tiles, j, h)
+            return pulled(i, j, a, b), pulled(j, i, b, a)
         exponent = exponents_of(tiles, i, tiles, j, h, careful, at)
         kernel = steepness(exponent, power) * jnp.exp(exponent)
         pull = kernel * (gain[i][:, :, None] * weight[j][:, None] + gain[j][:, None] * weight[i][:, :, None])
