@@ -37,7 +37,7 @@ class Part(NamedTuple):
     """Structures with their symmetry functions and their environments."""
 
     structures: list[Atoms]
-    features: list[Features]
+    features: list[Features]  # or none, where nothing is fitted here
     x: list[np.ndarray]  # QUESTS descriptors of each structure, [atoms, d]
 
 
@@ -78,7 +78,7 @@ def split(data: DataSet, read: Callable[[str, int], Part]) -> tuple[Part, dict[s
 
 def take(part: Part, chosen: Sequence[int] | np.ndarray) -> Part:
     """These structures of a part."""
-    return Part(*([column[i] for i in chosen] for column in part))
+    return Part(*([column[i] for i in chosen] if column else [] for column in part))
 
 
 def environments(part: Part) -> qj.Environments:

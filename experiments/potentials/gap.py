@@ -27,24 +27,21 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from data import DataSet, Part, environments, split, take
-from gap_sets import GAP_SETS
-from gap_tables import tables
-from ridge import fit_shifts
-from study import HELD_OUT
+from gap_sets import DESIGN, GAP_SETS
+from measures import errors
+from ratio_tables import rounded, stored_rows, tables
+from ridge import Targets, fit_shifts
+from selecting import within_atoms
+from study import draw_pool
 
 import quests_jax as qj
 from quests_jax.base.versions import versions
-from quests_jax.cover import atom_budget
-from quests_jax.cover.rules.registry import RULES
 from quests_jax.output.files import write_json
-
-jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 METHODS = ("random", "balanced", "msc", "cover")
 SIZE = 0.1  # share of the atoms
 SEEDS = 3
-BULK, TAIL = 0.99, 0.999
 PAIRS = (
     "distance_2b cutoff={cutoff} covariance_type=ard_se delta=1.0 theta_uniform=1.0 n_sparse=15 "
     "sparse_method=uniform"
@@ -55,6 +52,7 @@ SOAP = (
 )
 SPARSE = 300  # environments of the sparse set, of each element
 SIGMA = "default_sigma={0.002 0.1 0.0 0.0}"  # eV per atom, eV/Å
+MADE_WITH = {"size": SIZE, "sparse": SPARSE, "sigma": SIGMA, "versions": versions()}
 PREDICT = Path(__file__).parent / "gap_predict.py"
 
 
@@ -70,20 +68,20 @@ class Case(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fit what has no result yet, or say what the results are."""
     options = _parse(arguments)
-    results = json.loads(options.output.read_text()) if options.output.exists() else {"rows": []}
+    jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
+    rows = stored_rows(options.output)
     if not options.summary:
-        results |= {"size": SIZE, "sparse": SPARSE, "sigma": SIGMA, "versions": versions()}
         for data in GAP_SETS:
             if options.only and data.name not in options.only:
                 continue
-            for row in _rows(data, results["rows"], options):
-                results["rows"].append(row)
-                write_json(options.output, results)
+            for row in _rows(data, rows, options):
+                rows.append(row)
+                write_json(options.output, MADE_WITH | {"rows": rows})
                 print(json.dumps(row), file=sys.stderr, flush=True)
             jax.clear_caches()
-    if not results["rows"]:
+    if not rows:
         sys.exit(f"{options.output}: no results yet; run without --summary first.")
-    print(tables(results["rows"]))
+    print(tables(rows))
     return 0
 
 
@@ -96,8 +94,8 @@ def _rows(data: DataSet, done: list[dict[str, Any]], options: argparse.Namespace
         return
     train, tests = split(data, lambda name, most: _read(options.data, name, most))
     for seed, method in missing:
-        pool = _pool(train, seed)
-        selected = choose(environments(pool), method, seed)
+        pool = take(train, draw_pool(len(train.structures), seed)[0])
+        selected = within_atoms(environments(pool), method, SIZE, seed)
         chosen = [pool.structures[i] for i in selected]
         case = Case(
             data,
@@ -107,16 +105,10 @@ def _rows(data: DataSet, done: list[dict[str, Any]], options: argparse.Namespace
         )
         start = time.perf_counter()
         found = fit_and_test(case, options.gap)
-        row = {"data": data.name, "method": method, "seed": seed, "structures": len(chosen)}
+        row = {"data": data.name, "design": data.name in DESIGN, "method": method, "seed": seed}
+        row |= {"structures": len(chosen)}
         row |= {"atoms": sum(map(len, chosen)), "tests": found}
         yield row | {"seconds": round(time.perf_counter() - start, 1)}
-
-
-def choose(envs: qj.Environments, method: str, seed: int) -> np.ndarray:
-    """Structures by a rule that knows what they cost, within SIZE of the atoms."""
-    drawn = {"key": jax.random.key(seed)} if RULES[method].seeded else {}
-    budget = atom_budget(envs, SIZE)
-    return RULES[method].choose(envs, budget=budget, bandwidth=qj.DEFAULT_BANDWIDTH, **drawn).selected
 
 
 def fit_and_test(case: Case, python: Path) -> dict[str, dict[str, float]]:
@@ -130,23 +122,16 @@ def fit_and_test(case: Case, python: Path) -> dict[str, dict[str, float]]:
         fit = [str(python.parent / "gap_fit"), *_arguments(case)]
         _run(fit, folder, environment)
         _run([str(python), str(PREDICT), *case.tests], folder, environment)
-        return {test: errors(structures, folder / f"{test}.npz") for test, structures in case.tests.items()}
+        return {test: _tested(part, folder / f"{test}.npz") for test, part in case.tests.items()}
 
 
-def errors(structures: Sequence[Atoms], file: Path) -> dict[str, float]:
-    """Root mean square errors of energies (meV per atom) and forces (eV/Å), all and those of the tail."""
+def _tested(structures: Sequence[Atoms], file: Path) -> dict[str, float]:
+    """Errors of what was predicted for a test."""
     found = np.load(file)
-    atoms = np.array([len(one) for one in structures])
-    energies = np.array([one.get_potential_energy() for one in structures])
-    forces = np.concatenate([one.get_forces() for one in structures])
-    norm = np.linalg.norm(forces, axis=1)
-    wrong = found["forces"] - forces
-    rms = {
-        "energy_rmse": 1e3 * (found["energies"] - energies) / atoms,
-        "force_rmse": wrong,
-        "force_rmse_tail": wrong[norm >= np.quantile(norm, BULK)],
-    }
-    return {key: float(f"{np.sqrt(np.mean(value**2)):.5g}") for key, value in rms.items()}
+    energies = np.array([atoms.get_potential_energy() for atoms in structures])
+    aim = Targets(energies, np.concatenate([atoms.get_forces() for atoms in structures]))
+    counts = np.array([len(atoms) for atoms in structures])
+    return rounded(errors(Targets(found["energies"], found["forces"]), aim, counts))
 
 
 def _arguments(case: Case) -> list[str]:
@@ -176,12 +161,6 @@ def _labelled(atoms: Atoms) -> Atoms:
     return copy
 
 
-def _pool(train: Part, seed: int) -> Part:
-    """Four fifths of the training structures, drawn by the seed, as in the study of the linear model."""
-    order = np.random.default_rng(seed).permutation(len(train.structures))
-    return take(train, np.sort(np.delete(order, np.s_[::HELD_OUT])))
-
-
 def _read(folder: Path, name: str, most: int) -> Part:
     """At most so many structures of some files, evenly spaced, with their environments."""
     files = [folder / f"{part}.xyz.gz" for part in name.split("+")]
@@ -190,7 +169,7 @@ def _read(folder: Path, name: str, most: int) -> Part:
         structures = [structures[i] for i in np.linspace(0, len(structures) - 1, most).astype(int)]
     envs = qj.environments(structures)
     x = np.split(np.asarray(envs.x), np.cumsum(envs.counts)[:-1])
-    return Part(structures, [None] * len(structures), x)
+    return Part(structures, [], x)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -1,14 +1,16 @@
 """Data sets of the study with Gaussian approximation potentials.
 
-The first six had a part in the design of the rule `balanced` (by the linear model), the others had none.
+Those of the protocol of the linear model had a part in the design of `balanced`, the others had none.
 """
 
 from __future__ import annotations
 
 from data import DataSet
+from protocol import FULL
 
 FE, INP, CSI, AGAU = "FitSNAP_Fe_Linear_NPJ2021", "FitSNAP_InP_JPCA2020", "Si_CSI_PBE", "AgAu_pypolymlp"
-SEEN = ("Si", "Mo without surfaces", "CH4 300 K", "fullerenes", "3BPA 300 K")
+
+DESIGN = {data.name for data in FULL.data_sets}
 
 
 def _files(folder: str, *names: str) -> str:

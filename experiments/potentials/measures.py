@@ -45,6 +45,17 @@ def measure(found: Targets, aim: Targets, atoms: np.ndarray, dH: np.ndarray) -> 
     }
 
 
+def errors(found: Targets, aim: Targets, atoms: np.ndarray) -> dict[str, float]:
+    """Root mean square errors of energies (meV per atom) and of forces (eV/Å), all and the largest 1 %."""
+    norm = np.linalg.norm(aim.forces, axis=1)
+    wrong = found.forces - aim.forces
+    return {
+        "energy_rmse": _rms(1e3 * (found.energies - aim.energies) / atoms),
+        "force_rmse": _rms(wrong),
+        "force_rmse_tail": _rms(wrong[norm >= np.quantile(norm, BULK)]),
+    }
+
+
 def masses(y: np.ndarray, x: Sequence[np.ndarray]) -> np.ndarray:
     """What each structure of x brings to the kernel sums of the environments y, shape [S, m]."""
     number = np.repeat(np.arange(len(x)), [len(rows) for rows in x])

@@ -10,6 +10,7 @@ import numpy as np
 
 import quests_jax as qj
 from quests_jax.base.sizes import check_size
+from quests_jax.cover import atom_budget
 from quests_jax.cover.rules.registry import RULES
 
 LARGEST = {"pareto": 0.2}  # sizes up to which methods are tried that take long
@@ -43,6 +44,15 @@ def choices(
                 yield Choice(budget, method, size, _prefix(selected, envs.counts, budget, size))
     for budget in budgets:
         yield Choice(budget, "full", 1.0, np.arange(envs.n_structures))
+
+
+def within_atoms(envs: qj.Environments, method: str, size: float, seed: int) -> np.ndarray:
+    """The choice of a rule within a share of the atoms; a rule that can is told what structures cost."""
+    if not RULES[method].budgeted:
+        return _within(envs, method, "atoms", size, seed)
+    drawn = {"key": jax.random.key(seed)} if RULES[method].seeded else {}
+    budget = atom_budget(envs, size)
+    return RULES[method].choose(envs, budget=budget, bandwidth=qj.DEFAULT_BANDWIDTH, **drawn).selected
 
 
 def _chosen(envs: qj.Environments, method: str, count: int, seed: int) -> np.ndarray:

@@ -49,13 +49,18 @@ class Plan(NamedTuple):
 
 def plan(task: Task, methods: Sequence[str], sizes: Sequence[float], seed: int) -> Plan:
     """Draw the pool, choose from it by every method, and prepare the delta entropies of the tests."""
-    order = np.random.default_rng(seed).permutation(len(task.train.structures))
-    held_out, pool = np.sort(order[::HELD_OUT]), np.sort(np.delete(order, np.s_[::HELD_OUT]))
+    pool, held_out = draw_pool(len(task.train.structures), seed)
     part = take(task.train, pool)
     found = list(choices(environments(part), methods, sizes, seed))
     return Plan(
         pool, held_out, found, {name: masses(_rows(test), part.x) for name, test in task.tests.items()}
     )
+
+
+def draw_pool(n_structures: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Structures that may be chosen, and those held out, in ascending order."""
+    order = np.random.default_rng(seed).permutation(n_structures)
+    return np.sort(np.delete(order, np.s_[::HELD_OUT])), np.sort(order[::HELD_OUT])
 
 
 def study(task: Task, made: Plan, fit: Fit) -> Iterator[dict[str, Any]]:

@@ -1,22 +1,36 @@
-"""Tables of the study with Gaussian approximation potentials: ratios to random choices of as many atoms."""
+"""Tables of errors over those of random choices of as many atoms."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gap_sets import SEEN
 from scipy.stats import t as student
 
 KEYS = {"force_rmse": "forces", "energy_rmse": "energies", "force_rmse_tail": "tail"}
+DIGITS = 4
 Rows = Sequence[dict[str, Any]]
+
+
+def stored_rows(file: Path) -> list[dict[str, Any]]:
+    """What an earlier run left."""
+    return json.loads(file.read_text(encoding="utf-8"))["rows"] if file.exists() else []
+
+
+def rounded(values: dict[str, float]) -> dict[str, float]:
+    """Numbers with as many digits as the tables need."""
+    return {key: float(f"{value:.{DIGITS}g}") for key, value in values.items()}
 
 
 def tables(rows: Rows) -> str:
     """Means over data sets, then each data set."""
     parts = []
     for title, names in _halves(rows).items():
+        if not names:
+            continue
         parts.append(f"**{title}: {', '.join(names)}**\n\n{_means(rows, names)}")
     return "\n\n".join([*parts, _each(rows)])
 
@@ -45,9 +59,10 @@ def _logs(rows: Rows, data: str, method: str, key: str, inside: bool) -> dict[in
 
 def _halves(rows: Rows) -> dict[str, list[str]]:
     names = list(dict.fromkeys(row["data"] for row in rows))
+    design = {row["data"] for row in rows if row["design"]}
     return {
-        "Data sets without a part in the design": [name for name in names if name not in SEEN],
-        "All data sets": names,
+        "Data sets that had no part in the design": [name for name in names if name not in design],
+        "Data sets of the design": [name for name in names if name in design],
     }
 
 

@@ -1,0 +1,108 @@
+"""Rules at equal numbers of atoms, by the linear model: a screen that takes seconds a choice; see RULES.md.
+
+    python experiments/potentials/screen.py --data FOLDER    # goes on where it was stopped
+    python experiments/potentials/screen.py --summary        # the tables, from the stored errors
+
+The rule `balanced` was designed on the data sets of the protocol; those of `gap_sets` are the test of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from data import DataSet, Task, environments, load, take
+from gap_sets import DESIGN, GAP_SETS
+from measures import errors
+from protocol import FULL
+from ratio_tables import rounded, stored_rows, tables
+from ridge import Rows, best_fit, predict
+from selecting import within_atoms
+from study import Linear, basis_of, draw_pool, linear_fits
+
+from quests_jax.base.versions import versions
+from quests_jax.output.files import write_json
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+METHODS = ("balanced", "msc", "cover", "mean-fps", "k-means")
+SIZES = (0.1,)
+SEEDS = 5
+DRAWS = 4  # random choices of each pool
+OTHERS = [data for data in GAP_SETS if data.name not in DESIGN]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what has no result yet, or say what the results are."""
+    options = _parse(arguments)
+    jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
+    rows = stored_rows(options.output)
+    if not options.summary:
+        for data in (*FULL.data_sets, *OTHERS):
+            if options.only and data.name not in options.only:
+                continue
+            if data.name in {row["data"] for row in rows}:
+                continue
+            rows += list(_rows(data, options))
+            write_json(options.output, {"versions": versions(), "rows": rows})
+            print(data.name, file=sys.stderr, flush=True)
+            jax.clear_caches()
+    if not rows:
+        sys.exit(f"{options.output}: no results yet; run without --summary first.")
+    for size in SIZES:
+        some = [row for row in rows if row["size"] == size]
+        print(f"### {100 * size:g} % of the atoms\n\n{tables(some)}\n")
+    return 0
+
+
+def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    task, linear = _prepared(data, options)
+    for seed in range(SEEDS):
+        pool, held_out = draw_pool(len(task.train.structures), seed)
+        envs = environments(take(task.train, pool))
+        held = linear.train.take(held_out)
+        for size in SIZES:
+            for method, draw in [
+                *((name, seed) for name in METHODS),
+                *(("random", DRAWS * seed + i) for i in range(DRAWS)),
+            ]:
+                chosen = pool[within_atoms(envs, method, size, draw)]
+                row = {"data": data.name, "design": data.name in DESIGN, "size": size, "method": method}
+                row |= {"seed": draw, "structures": len(chosen)}
+                theta, _ = best_fit(linear.equations, chosen, held)
+                yield row | {"tests": {name: _tested(test, theta) for name, test in linear.tests.items()}}
+
+
+def _tested(test: Rows, theta: np.ndarray) -> dict[str, float]:
+    return rounded(errors(predict(test, theta), test.targets, test.atoms))
+
+
+def _prepared(data: DataSet, options: argparse.Namespace) -> tuple[Task, Linear]:
+    """The structures and the design matrices of a data set, kept in a folder if one is named."""
+    file = None if options.keep is None else options.keep / f"{data.name}.pickle"
+    if file is not None and file.exists():
+        return pickle.loads(file.read_bytes())
+    task = load(data, options.data)
+    prepared = task, linear_fits(task, basis_of(task, n_hidden=FULL.hidden))
+    if file is not None:
+        file.write_bytes(pickle.dumps(prepared))
+    return prepared
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
+    parser.add_argument("--keep", type=Path, help="folder in which prepared data sets are kept")
+    parser.add_argument("--only", action="append", help="name of a data set; may be repeated")
+    parser.add_argument("--summary", action="store_true", help="tables of the stored errors")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "screen_results.json")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

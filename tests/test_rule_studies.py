@@ -1,0 +1,89 @@
+"""Rules at equal numbers of atoms: ratios against loops, choices within budgets, one fit of GAP."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import jax
+import numpy as np
+import pytest
+
+import quests_jax as qj
+from quests_jax.datasets import bundled
+
+FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "potentials"
+GAP = "QUESTS_JAX_GAP"  # names the Python of an environment with quippy-ase
+
+
+@pytest.fixture(scope="module")
+def load() -> Iterator:
+    """Modules of the experiment, which are forgotten afterwards."""
+    if not FOLDER.exists():
+        pytest.skip("no experiments beside these tests")
+    known = set(sys.modules)
+    sys.path.insert(0, str(FOLDER))
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield importlib.import_module
+    sys.path.remove(str(FOLDER))
+    for name in set(sys.modules) - known:
+        if FOLDER in Path(getattr(sys.modules[name], "__file__", None) or "/").parents:
+            del sys.modules[name]
+
+
+def row(data: str, method: str, seed: int, inside: float, *outside: float) -> dict:
+    keys = ("force_rmse", "energy_rmse", "force_rmse_tail")
+    tests = {"in": dict.fromkeys(keys, inside)}
+    tests |= {f"out {i}": dict.fromkeys(keys, value) for i, value in enumerate(outside)}
+    return {"data": data, "design": data == "b", "method": method, "seed": seed, "tests": tests}
+
+
+def test_a_ratio_is_to_the_geometric_mean_of_random_choices(load):
+    tables = load("ratio_tables")
+    rows = [
+        row("a", "random", 0, 1.0, 2.0, 8.0),
+        row("a", "random", 1, 4.0, 2.0, 2.0),
+        row("a", "msc", 0, 1.0, 1.0, 4.0),
+    ]
+    inside = tables.ratios(rows, "a", "msc", "force_rmse", True)
+    outside = tables.ratios(rows, "a", "msc", "force_rmse", False)
+    np.testing.assert_allclose(np.exp(inside), [0.5], rtol=1e-12)  # 1 over √(1 · 4)
+    np.testing.assert_allclose(np.exp(outside), [np.sqrt(0.5 * 1.0)], rtol=1e-12)  # 1/2 and 4/√16
+
+
+def test_each_data_set_counts_once_and_those_of_the_design_apart(load):
+    tables = load("ratio_tables")
+    rows = [row("a", "random", 0, 1.0), row("b", "random", 0, 1.0), row("c", "random", 0, 1.0)]
+    rows += [row("a", "msc", 0, 0.5), row("b", "msc", 0, 3.0), row("c", "msc", 0, 2.0)]
+    text = tables.tables(rows)
+    first, second = text.split("**Data sets of the design")
+    assert "no part in the design: a, c" in first
+    assert "| msc | 1.00 [" in first  # geometric mean of 0.5 and 2
+    assert "| msc | 3.00 |" in second
+
+
+def test_choices_keep_to_the_atoms(load):
+    selecting = load("selecting")
+    envs = qj.environments(qj.read(bundled())[::10])
+    for method in ("balanced", "msc", "cover", "k-means", "random"):
+        chosen = selecting.within_atoms(envs, method, 0.2, 0)
+        assert 0 < envs.counts[chosen].sum() <= 0.2 * envs.counts.sum() + 1e-9
+
+
+def test_one_potential_from_scratch(load, monkeypatch: pytest.MonkeyPatch):
+    """A cell of the table: 12 silicon structures fitted, 4 others tested."""
+    if GAP not in os.environ:
+        pytest.skip(f"{GAP} does not name the Python of an environment with quippy-ase")
+    gap: ModuleType = load("gap")
+    data = load("data")
+    structures = qj.read(bundled())
+    train, test = structures[::26][:12], structures[5::80][:4]
+    shifts = load("ridge").fit_shifts(train, (14,))
+    case = gap.Case(data.DataSet("silicon", (14,), 4.0, ""), train, {"in": test}, shifts)
+    found = gap.fit_and_test(case, Path(os.environ[GAP]))["in"]
+    spread = np.concatenate([atoms.get_forces() for atoms in test]).std()
+    assert 0 < found["force_rmse"] < spread
