@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
 
 import quests_jax as qj
 from quests_jax.atoms.neighbors import find_pairs
+from quests_jax.base.environments import joined
+from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.information import delta_entropy_of_others
+from quests_jax.studies.baselines import baseline
 
 REACH = 4.0  # Å, within which a neighbor of another element is sought
 TOP = 0.01  # share of all environments that an alarm may name
+Describe = Callable[[Sequence[Atoms]], qj.Environments]
+
+
+class Planted(NamedTuple):
+    """Structures with one exchange each."""
+
+    numbers: np.ndarray  # [p] of the structures that were changed
+    structures: list[Atoms]  # the changed ones
+    atoms: np.ndarray  # [p, 2] in each structure, the two that were exchanged
 
 
 def sample(files: Sequence[Path], atoms: int, seed: int) -> list[Atoms]:
@@ -25,40 +38,91 @@ def sample(files: Sequence[Path], atoms: int, seed: int) -> list[Atoms]:
     return [everything[i] for i in sorted(order[:count])]
 
 
-def plant(structures: Sequence[Atoms], most: int, seed: int) -> tuple[list[Atoms], np.ndarray]:
-    """A copy of the data with swaps in up to `most` structures, and the numbers of the two atoms [m, 2]."""
-    generator, changed, swapped = np.random.default_rng(seed), list(structures), []
-    starts = np.cumsum([0, *map(len, structures)])
+def plant(structures: Sequence[Atoms], most: int, seed: int, *, atoms: int | None = None) -> Planted:
+    """Exchanges in up to `most` structures that hold two elements, and up to so many `atoms` together."""
+    generator = np.random.default_rng(seed)
+    numbers, changed, places = [], [], []
     for i in generator.permutation(len(structures)):
-        atoms = structures[i].copy()
-        pairs = find_pairs([atoms], cutoff=REACH)
-        unlike = atoms.numbers[pairs.center] != atoms.numbers[pairs.neighbor]
+        flawed = structures[i].copy()
+        pairs = find_pairs([flawed], cutoff=REACH)
+        unlike = flawed.numbers[pairs.center] != flawed.numbers[pairs.neighbor]
         center, neighbor = pairs.center[unlike], pairs.neighbor[unlike]
-        if len(swapped) == most or not len(center):
+        full = atoms is not None and sum(map(len, changed)) >= atoms
+        if len(numbers) == most or full or not len(center):
             continue
         first = generator.choice(np.unique(center))
         distance = np.linalg.norm(pairs.vector[unlike][center == first], axis=1)
         pair = [int(first), int(neighbor[center == first][distance.argmin()])]
-        atoms.numbers[pair] = atoms.numbers[pair[::-1]]
-        changed[i] = atoms
-        swapped.append(starts[i] + np.array(pair))
-    return changed, np.array(swapped).reshape(-1, 2)
+        flawed.numbers[pair] = flawed.numbers[pair[::-1]]
+        numbers.append(int(i))
+        changed.append(flawed)
+        places.append(pair)
+    return Planted(np.array(numbers, int), changed, np.array(places, int).reshape(-1, 2))
 
 
-def found(envs: qj.Environments, clean: qj.Environments, swapped: np.ndarray, h: float) -> dict[str, float]:
-    """Shares of the swapped atoms among the 1 % of largest δH.
+def found(envs: qj.Environments, planted: Planted, describe: Describe, h: float) -> dict[str, float]:
+    """Shares of the exchanged atoms that δH names, with the data set as it was, [n] rows.
 
-    Against the data set as it was, and against the other structures of the flawed data set itself.
+    each alone     δH against the other structures as they were is above what 99 % of the environments have
+    together       among the 1 % of largest δH against the other structures of the set with all errors in it
+    against clean  among the 1 % of largest δH against the data set as it was
     """
-    measured = {
-        "swaps_against_clean": qj.delta_entropy(envs, clean, bandwidth=h),
-        "swaps_against_others": delta_entropy_of_others(envs, envs.structure_id, bandwidth=h),
+    if not len(planted.numbers):
+        return {}
+    flawed = describe(planted.structures)
+    starts = np.cumsum([0, *map(len, planted.structures)])[:-1]
+    exchanged = (starts[:, None] + planted.atoms).reshape(-1)
+    return {
+        "swaps": len(planted.numbers),
+        "swaps_alone": float(_alone(envs, flawed, planted, exchanged, h).mean()),
+        "swaps_together": _together(envs, flawed, planted, exchanged, h),
+        "swaps_against_clean": _against_clean(envs, flawed, exchanged, h),
     }
-    return {name: _among_the_first(np.asarray(dH), swapped) for name, dH in measured.items()}
 
 
-def _among_the_first(dH: np.ndarray, swapped: np.ndarray) -> float:
-    """Share of the swapped atoms above the quantile; equal values count as not found."""
-    threshold = np.partition(dH, -(most := int(np.ceil(TOP * len(dH)))))[-most]
+def by_kind(
+    envs: qj.Environments, planted: Planted, describe: Describe, kinds: Sequence[str], h: float
+) -> dict[str, list[float]]:
+    """Number of exchanges and share of the atoms that are found each alone, by kind of structure."""
+    flawed = describe(planted.structures)
+    starts = np.cumsum([0, *map(len, planted.structures)])[:-1]
+    exchanged = (starts[:, None] + planted.atoms).reshape(-1)
+    named = _alone(envs, flawed, planted, exchanged, h).reshape(-1, 2).mean(axis=1)
+    of = np.array(kinds)[planted.numbers]
+    return {str(kind): [int((of == kind).sum()), float(named[of == kind].mean())] for kind in np.unique(of)}
+
+
+def _alone(
+    envs: qj.Environments, flawed: qj.Environments, planted: Planted, exchanged: np.ndarray, h: float
+) -> np.ndarray:
+    number = np.asarray(envs.structure_id)
+    threshold = baseline(envs, bandwidth=h).threshold(1 - TOP)
+    dH = [
+        np.asarray(qj.delta_entropy(flawed.take(np.sort(pair)), envs.take(number != i), bandwidth=h))
+        for i, pair in zip(planted.numbers, exchanged.reshape(-1, 2), strict=True)
+    ]
+    return np.concatenate(dH) > threshold
+
+
+def _together(
+    envs: qj.Environments, flawed: qj.Environments, planted: Planted, exchanged: np.ndarray, h: float
+) -> float:
+    number = np.asarray(envs.structure_id)
+    kept = envs.take(~np.isin(number, planted.numbers))
+    group = np.concatenate([kept.structure_id, envs.n_structures + np.asarray(flawed.structure_id)])
+    everything = joined([kept, flawed])
+    dH = np.asarray(delta_entropy_of_others(everything, group, bandwidth=h))
+    return _among_the_first(dH, len(kept) + exchanged, len(dH))
+
+
+def _against_clean(envs: qj.Environments, flawed: qj.Environments, exchanged: np.ndarray, h: float) -> float:
+    dH = np.asarray(qj.delta_entropy(flawed, envs, bandwidth=h))
+    return _among_the_first(np.where(dH < overlap_tolerance(dH.dtype), -np.inf, dH), exchanged, len(envs))
+
+
+def _among_the_first(dH: np.ndarray, which: np.ndarray, total: int) -> float:
+    """Share of some among the `TOP` of so many in all; equal values that are too many count as not found."""
+    most = int(np.ceil(TOP * total))
+    threshold = np.partition(dH, -most)[-most] if most < len(dH) else -np.inf
     above = dH >= threshold if (dH >= threshold).sum() <= most else dH > threshold
-    return float(above[swapped].mean())
+    return float((above & np.isfinite(dH) | np.isposinf(dH))[which].mean())

@@ -15,6 +15,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, apart, joined, make_environments
 from quests_jax.cover import prefix_metrics, soft_weights, staged_cover
 from quests_jax.cover.rules.registry import RULES
+from quests_jax.information.sums import kernels
 
 H = 0.05
 S = 8
@@ -170,6 +171,24 @@ def test_each_measure_is_that_of_each_element_joined_bit_for_bit():
     dH = -np.log(p)
     np.testing.assert_allclose(qj.entropy(x, bandwidth=several), np.log(len(x)) + dH.mean(axis=1), rtol=1e-13)
     np.testing.assert_allclose(qj.diversity(x, bandwidth=H), np.log(np.exp(dH[1]).sum()), rtol=1e-13)
+
+
+def test_four_elements_form_a_quarter_of_the_pairs(monkeypatch):
+    """Each of four elements is summed alone, and joined: the same numbers, from no other pairs."""
+    x = dataclasses.replace(mixture(), elements=np.tile([1, 6, 7, 8], 15))
+    sizes = []
+    alone = kernels.self_kernel_sum
+
+    def counted(rows, **options):
+        sizes.append(len(rows))
+        return alone(rows, **options)
+
+    monkeypatch.setattr(kernels, "self_kernel_sum", counted)
+    p = information.self_kernel_sum(x, bandwidth=H)
+    assert sum(size**2 for size in sizes) == len(x) ** 2 // 4
+    for Z in (1, 6, 7, 8):
+        own = x.elements == Z
+        np.testing.assert_array_equal(p[own], alone(x.x[own], bandwidth=H))
 
 
 def test_one_element_is_no_element():
