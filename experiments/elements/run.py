@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
     parser.add_argument("--nequix", type=Path, help="a .nqx file, to describe with Nequix too")
     parser.add_argument("--only", nargs="*", help="names of sets")
+    parser.add_argument("--descriptors", nargs="*", help="names of descriptors")
     parser.add_argument("--smoke", action="store_true", help="a simulated salt")
     options = parser.parse_args(arguments)
     output = Path(__file__).parent / ("smoke" if options.smoke else "") / "results.json"
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.only and name not in options.only:
             continue
         done = [row["descriptor"] for row in rows if row["set"] == name]
-        missing = [each for each in descriptors if each not in done]
+        missing = [each for each in options.descriptors or descriptors if each not in done]
         if not missing:
             continue
         paths = [options.data / f"{file}.xyz.gz" for file in files]
