@@ -11,7 +11,7 @@ from ase import Atoms
 
 import quests_jax as qj
 from quests_jax.atoms.neighbors import find_pairs
-from quests_jax.base.environments import joined
+from quests_jax.base.environments import joined, make_environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.information import delta_entropy_of_others
 from quests_jax.studies.baselines import baseline
@@ -27,6 +27,10 @@ class Planted(NamedTuple):
     numbers: np.ndarray  # [p] of the structures that were changed
     structures: list[Atoms]  # the changed ones
     atoms: np.ndarray  # [p, 2] in each structure, the two that were exchanged
+
+    def first(self, count: int) -> Planted:
+        """The first few of them."""
+        return Planted(self.numbers[:count], self.structures[:count], self.atoms[:count])
 
 
 def sample(files: Sequence[Path], atoms: int, seed: int) -> list[Atoms]:
@@ -65,22 +69,27 @@ def found(
 ) -> dict[str, float]:
     """Shares of the exchanged atoms that δH names; `envs` is the data set as it was.
 
-    each alone     δH against the other structures as they were is above what 99 % of the environments have
-    together       among the 1 % of largest δH against the other structures of the set with all errors in it
+    alone          δH against the other structures as they were is above what 99 % of the environments have
     against clean  among the 1 % of largest δH against the data set as it was
+    together       among the 1 % of largest δH against the other structures of the set with all errors in it
+
+    Of the last two as many exchanges at once as make up half of that 1 %.
     """
     if not len(planted.numbers):
         return {}
     flawed = describe(planted.structures)
-    starts = np.cumsum([0, *map(len, planted.structures)])[:-1]
-    exchanged = (starts[:, None] + planted.atoms).reshape(-1)
+    exchanged = _rows(planted)
     shares = {
         "swaps": len(planted.numbers),
         "swaps_alone": float(_alone(envs, flawed, planted, exchanged, h).mean()),
-        "swaps_against_clean": _against_clean(envs, flawed, exchanged, h),
     }
+    few = planted.first(max(1, int(TOP * len(envs) / 4)))  # half of what an alarm may name
+    flawed = flawed.take(np.asarray(flawed.structure_id) < len(few.numbers))
+    flawed = make_environments(flawed.x, flawed.structure_id, len(few.numbers), flawed.elements)
+    shares["swaps_at_once"] = len(few.numbers)
+    shares["swaps_against_clean"] = _against_clean(envs, flawed, _rows(few), h)
     if together:  # all pairs of all environments
-        shares["swaps_together"] = _together(envs, flawed, planted, exchanged, h)
+        shares["swaps_together"] = _together(envs, flawed, few, _rows(few), h)
     return shares
 
 
@@ -89,11 +98,15 @@ def by_kind(
 ) -> dict[str, list[float]]:
     """Number of exchanges and share of the atoms that are found each alone, by kind of structure."""
     flawed = describe(planted.structures)
-    starts = np.cumsum([0, *map(len, planted.structures)])[:-1]
-    exchanged = (starts[:, None] + planted.atoms).reshape(-1)
-    named = _alone(envs, flawed, planted, exchanged, h).reshape(-1, 2).mean(axis=1)
+    named = _alone(envs, flawed, planted, _rows(planted), h).reshape(-1, 2).mean(axis=1)
     of = np.array(kinds)[planted.numbers]
     return {str(kind): [int((of == kind).sum()), float(named[of == kind].mean())] for kind in np.unique(of)}
+
+
+def _rows(planted: Planted) -> np.ndarray:
+    """Numbers of the exchanged atoms among those of the changed structures."""
+    starts = np.cumsum([0, *map(len, planted.structures)])[:-1]
+    return (starts[:, None] + planted.atoms).reshape(-1)
 
 
 def _alone(
