@@ -106,12 +106,14 @@ def compare_environments(
     bounds: bool = True,
     equal: str = "structures",
     seeds: int = 1,
+    told: Callable[[str, int, Selection], None] | None = None,
 ) -> list[dict[str, Any]]:
     """`compare` for environments, with what is known of their structures: `force_tail`, `config_types`.
 
     Without `bounds`, which take longest, `upper_bound` and `certified_ratio` are None. With `equal` "atoms",
     sizes are of the atoms, and rules that cannot keep such a budget are left out. Random choices are repeated
-    with `seeds` seeds: rows hold means, and standard deviations in `spread`.
+    with `seeds` seeds: rows hold means, and standard deviations in `spread`. Each choice is told, by the name
+    of its rule and its size.
     """
     rules = find_rules(methods, labels)
     if equal == "atoms":
@@ -130,6 +132,8 @@ def compare_environments(
             if repeats > 1:
                 choose = partial(choose, key=jax.random.key(seed))
             for limit, selection, seconds in _choices(choose, limits, cost, rule.nested):
+                if told is not None:
+                    told(name, limit, selection)
                 row = measure(problem, envs, selection.selected)
                 row |= {"chosen": len(selection.selected), "force_tail": _kept(tail, selection.selected)}
                 row["upper_bound"] = _smaller(bound_of.get(limit), selection.upper_bound)

@@ -17,6 +17,7 @@ from quests_jax.atoms.labels import Labels, find_labels
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
+from quests_jax.base.sizes import as_size
 from quests_jax.cover import Selection, greedy_cover
 from quests_jax.cover.posing import pose
 from quests_jax.cover.rules.registry import find_rule
@@ -100,6 +101,7 @@ def survey(
     advance("survey", 2, 5)
     cover = greedy_cover(pose(envs, bandwidth=bandwidth).problem, coverage=1.0)
     advance("survey", 3, 5)
+    chosen: dict[tuple[str, int], Selection] = {}
     comparison = compare_environments(
         envs,
         sizes=[size for size in SIZES if round(size * envs.n_structures) >= 1] or [1.0],
@@ -107,9 +109,10 @@ def survey(
         bandwidth=bandwidth,
         tail=force_tail(structures),
         bounds=full,
+        told=lambda name, size, choice: chosen.update({(name, size): choice}),
     )
     advance("survey", 4, 5)
-    kept, tails = _tails(envs, norms, bandwidth)
+    kept, tails = _tails(envs, norms, bandwidth, chosen)
     return Survey(
         contents=_contents(structures, envs),
         labels=labels,
@@ -178,14 +181,19 @@ def _force_norms(structures: Sequence[Atoms], labels: Labels) -> np.ndarray | No
 
 
 def _tails(
-    envs: Environments, norms: np.ndarray | None, bandwidth: float
+    envs: Environments,
+    norms: np.ndarray | None,
+    bandwidth: float,
+    chosen: dict[tuple[str, int], Selection],
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
     if norms is None:
         return {}, {}
     known, number = ~np.isnan(norms), np.asarray(envs.structure_id)
-    kept = {}
+    kept, count = {}, as_size(KEPT).of(envs.n_structures)
     for method in METHODS:
-        choice = find_rule(method).choose(envs, size=KEPT, bandwidth=bandwidth, reference=None)
+        choice = chosen.get((method, count))
+        if choice is None:
+            choice = find_rule(method).choose(envs, size=count, bandwidth=bandwidth, reference=None)
         kept[method] = norms[known & np.isin(number, choice.selected)]
     kept = {method: values for method, values in kept.items() if len(values)}
     return kept, {method: compare_tails(values, norms[known]) for method, values in kept.items()}
