@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 TYPE_CHECKING = False  # as in `typing`, which takes long
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class _State:
 
     received: int | None = None
     running = False
+    first_import: float | None = None  # of a command, by `time.perf_counter`
     ended = threading.Event()
 
 
@@ -56,7 +58,14 @@ def watch_if_command() -> None:
     name = os.path.basename(sys.argv[0]) if sys.argv else ""
     starts_module = name == "-m" and "quests_jax" in sys.orig_argv
     if threading.current_thread() is threading.main_thread() and (name == COMMAND or starts_module):
+        _State.first_import = time.perf_counter()
         _install()
+
+
+def beginning() -> float:
+    """When this process began to import the package, by `time.perf_counter`; now, if it is no new command."""
+    begun, _State.first_import = _State.first_import, None
+    return time.perf_counter() if begun is None else begun
 
 
 class answered:  # noqa: N801  (used as a function is)

@@ -18,6 +18,7 @@ from quests_jax.atoms.formats import XYZ_SUFFIXES, structure_suffix
 from quests_jax.atoms.learned import Scaling
 from quests_jax.atoms.reading import read, stream
 from quests_jax.atoms.writing import refuse_unsupported
+from quests_jax.base import signals
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, from_arrays, joined
 from quests_jax.base.progress import timed
@@ -105,7 +106,7 @@ class Run:
 
     command: str  # as it was typed
     parameters: dict[str, Any]
-    started: float = dataclasses.field(default_factory=time.perf_counter)
+    started: float = dataclasses.field(default_factory=signals.beginning)
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     anonymous: list[str] = dataclasses.field(default_factory=list)  # descriptors made by who knows what
     work: Work | None = None  # where to work on data past memory
@@ -121,6 +122,7 @@ class Run:
         for name, value in self.parameters.items():
             if name in ("k", "cutoff", "bandwidth") and value not in (None, AUTO):
                 check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
+        self.add({"start": time.perf_counter() - self.started})
 
     def load(self, inputs: Inputs) -> Data:
         """Structures and their environments."""
