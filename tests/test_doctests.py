@@ -16,7 +16,15 @@ PATHS = sorted(path for path in PACKAGE.rglob("*.py") if ">>>" in path.read_text
 # They need a network, other machines or minutes, or they are parts of a longer story told by the tests.
 WITHOUT = {"cli", "main", "on_cluster"}
 WITHOUT |= {"load_published", "generate", "simulate", "stillinger_weber"}
-WITHOUT |= {"compress_shards", "estimate", "tree_choice", "large_cover", "self_sums", "tiles_of_masses"}
+WITHOUT |= {
+    "compress_shards",
+    "estimate",
+    "tree_choice",
+    "outliers_of_shards",
+    "large_cover",
+    "self_sums",
+    "tiles_of_masses",
+}
 WITHOUT |= {"drawn_structures", "Augmented", "Dynamics", "Potential", "Sweep", "Shards", "Work"}
 
 

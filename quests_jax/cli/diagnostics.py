@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,17 +14,19 @@ from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments
 from quests_jax.base.plain import plain
 from quests_jax.cli.findings import about_bandwidth, about_outliers, about_parts, about_saturation, typed
-from quests_jax.cli.given import labeled
+from quests_jax.cli.given import Place, labeled
 from quests_jax.cli.inputs import Inputs
-from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED
+from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED, WORK
 from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
+from quests_jax.disk import Shards, Work, outliers_of_shards, rerun_after_repairs
 from quests_jax.output.charts import bandwidth_chart, histogram, learning_chart
 from quests_jax.output.figures import draw, draw_overlaps
+from quests_jax.output.files import FIGURE_SUFFIXES
 from quests_jax.output.viewer import write_viewer
 from quests_jax.studies.bandwidths import bandwidths_by_element, recommended_bandwidth, typical_volume
 from quests_jax.studies.learning_curves import saturation
-from quests_jax.studies.outliers import QUANTILE, find_outliers
+from quests_jax.studies.outliers import QUANTILE, Outliers, find_outliers
 from quests_jax.studies.overlaps import overlaps_of_parts
 
 SHOWN = 10  # structures in a table; outputs hold all of them
@@ -42,9 +44,11 @@ SHOWN = 10  # structures in a table; outputs hold all of them
         help="Quantile of the reference's own delta entropies above which an environment is an outlier.",
     ),
     *KERNEL,
+    *WORK,
     kind="diagnosis",
     examples=(
         "outliers data.xyz -o outliers.xyz -o outliers.png",
+        "outliers large/ -r known.xyz --work folder -o outliers.json",
         "outliers new.xyz -r known.xyz -q 0.999 -o outliers.json",
         "outliers data.xyz -o outliers.chemiscope.json.gz",
     ),
@@ -55,27 +59,65 @@ def outliers(run: Run, files: Inputs, reference: Inputs | None, quantile: float)
     The threshold is a quantile of what the reference says of itself: the delta entropy of each of its
     environments against all its other structures. Extended xyz outputs hold delta_entropy and outlier of
     every atom, as does a file for chemiscope, which draws a map of all environments beside the structures.
+    With --work and -r, environments of FILE stay on disk, and outputs are .json and figures.
     """
+    if run.work is not None:
+        return _outliers_on_disk(run, files, run.work, reference, quantile)
     given = run.load(files)
     known = None if reference is None else run.load(reference)
     with located((reference or files).name), run.stage("delta_entropy"):
         found = find_outliers(
             given.envs, None if known is None else known.envs, quantile=quantile, bandwidth=run.bandwidth
         )
-    rows = [row._asdict() for row in found.structures]
-    numbers = {"threshold": found.threshold, "quantile": quantile, "outliers": int(found.is_outlier.sum())}
-    data = {"n_structures": given.envs.n_structures, "n_environments": len(given.envs)} | numbers
-    data |= {
-        "structures": rows,
-        "structure_id": given.envs.structure_id,
-        "delta_entropy": found.delta_entropy,
-    }
     arrays = {"delta_entropy": found.delta_entropy, "outlier": found.is_outlier.astype(int)}
     structures = labeled(given, arrays)
 
     def view(path: Path) -> None:
         write_viewer(path, structures, given.x, arrays, cutoff=run.parameters["cutoff"])
 
+    report = _report_outliers(
+        run, found, given.name, np.asarray(given.envs.structure_id), given.places, quantile
+    )
+    return report._replace(structures=structures, view=view)
+
+
+def _outliers_on_disk(
+    run: Run, files: Inputs, work: Work, reference: Inputs | None, quantile: float
+) -> Report:
+    """`outliers` of environments on disk."""
+    if reference is None:
+        raise InputError("with --work, say what is known: add -r REFERENCE, which is in memory.")
+    if any(path.suffix not in (".json", *FIGURE_SUFFIXES) for path in run.writing.outputs):
+        raise InputError("with --work, structures are never in memory all at once; write to a .json file.")
+    known = run.load(reference).envs
+
+    def measure() -> tuple[Shards, Outliers]:
+        shards = run.shards(files, work)
+        with located(reference.name), run.stage("delta_entropy"):
+            asked = {"quantile": quantile, "bandwidth": run.bandwidth}
+            return shards, outliers_of_shards(shards, known, **asked)
+
+    shards, found = rerun_after_repairs(measure)
+    places = [shards.structures.place(number) for number in range(len(shards.counts))]
+    structure_id = np.repeat(np.arange(len(shards.counts)), shards.counts)
+    return _report_outliers(run, found, files.name, structure_id, places, quantile)
+
+
+def _report_outliers(
+    run: Run,
+    found: Outliers,
+    name: str,
+    structure_id: np.ndarray,
+    places: Sequence[Place],
+    quantile: float,
+) -> Report:
+    numbers = {"threshold": found.threshold, "quantile": quantile, "outliers": int(found.is_outlier.sum())}
+    data = {"n_structures": len(places), "n_environments": len(structure_id)} | numbers
+    data |= {
+        "structures": [row._asdict() for row in found.structures],
+        "structure_id": structure_id,
+        "delta_entropy": found.delta_entropy,
+    }
     return Report(
         data,
         [
@@ -83,10 +125,8 @@ def outliers(run: Run, files: Inputs, reference: Inputs | None, quantile: float)
             for row in found.structures
         ][:SHOWN],
         ("structure", "largest δH", "of atom", "outliers", "atoms"),
-        structures=structures,
-        draw=partial(draw, [histogram(found.delta_entropy, found.threshold)], title=run.title(given.name)),
-        view=view,
-        advice=about_outliers(found, given.places),
+        draw=partial(draw, [histogram(found.delta_entropy, found.threshold)], title=run.title(name)),
+        advice=about_outliers(found, places),
     )
 
 

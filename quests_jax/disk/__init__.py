@@ -1,6 +1,6 @@
 """Data sets past memory and past one machine: streamed from disk, resumable, divided among workers."""
 
-from quests_jax.disk.comparison import compare_shards
+from quests_jax.disk.comparison import compare_shards, outliers_of_shards
 from quests_jax.disk.compression import compress_shards
 from quests_jax.disk.covers import large_cover
 from quests_jax.disk.shards import Shards, describe_files, drawn_structures
@@ -20,6 +20,7 @@ __all__ = [
     "estimate",
     "large_cover",
     "on_cluster",
+    "outliers_of_shards",
     "rerun_after_repairs",
     "self_sums",
     "tree_choice",

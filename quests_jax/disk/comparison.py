@@ -9,6 +9,7 @@ from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.covers import covered
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.targets import pose_on_disk
+from quests_jax.studies.outliers import Outliers, outliers_among
 from quests_jax.studies.overlaps import Comparison, comparison
 
 
@@ -28,5 +29,17 @@ def compare_shards(shards: Shards, reference: Environments, *, bandwidth: float)
     >>> found.delta_entropy.shape == (shards.n_environments,)
     True
     """
-    dH = covered(pose_on_disk(shards, 0, bandwidth, 0, 0, reference), np.zeros(0, int))
-    return comparison(dH, reference, bandwidth=bandwidth)
+    return comparison(_against(shards, reference, bandwidth), reference, bandwidth=bandwidth)
+
+
+@follows_dtype
+def outliers_of_shards(
+    shards: Shards, reference: Environments, *, quantile: float, bandwidth: float
+) -> Outliers:
+    """`studies.outliers.find_outliers` of environments on disk; raises as it, and as `compare_shards`."""
+    dH = _against(shards, reference, bandwidth)
+    return outliers_among(dH, shards.counts, reference, quantile=quantile, bandwidth=bandwidth)
+
+
+def _against(shards: Shards, reference: Environments, bandwidth: float) -> np.ndarray:
+    return covered(pose_on_disk(shards, 0, bandwidth, 0, 0, reference), np.zeros(0, int))

@@ -61,7 +61,9 @@ def on_cluster(scheduler: str) -> Iterator[Runner]:
         import distributed
     except ImportError:
         raise InputError("--scheduler needs Dask; run `pip install 'quests_jax[cluster]'`.") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said in one line
+    for name in logging.root.manager.loggerDict:
+        if name.startswith("distributed"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is said in one line
     with _cluster(distributed, scheduler) as where:
         try:
             client = distributed.Client(timeout=CONNECTING, **where)
@@ -103,7 +105,8 @@ def _submit(distributed: Any, client: Any, name: str, task: Task, numbers: Seque
     futures = client.map(_Run(task), numbers, key=f"{name}-{id(task)}", pure=False)
     try:
         for done, future in enumerate(distributed.as_completed(futures), start=1):
-            future.result()
+            if future.status != "finished":  # of others there is nothing to fetch
+                future.result()
             advance(name, done, len(futures))
     except distributed.CancelledError:
         raise InputError(f"the scheduler of the cluster is gone; {AGAIN}") from None

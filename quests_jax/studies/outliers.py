@@ -10,7 +10,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy
-from quests_jax.studies.baselines import baseline
+from quests_jax.studies.baselines import Baseline, baseline
 
 QUANTILE = 0.99  # of the reference's own delta entropies, above which an environment is an outlier
 
@@ -66,23 +66,56 @@ def find_outliers(
     >>> find_outliers(envs, quantile=0.7, bandwidth=0.1).structures[0].structure
     3
     """
-    if not 0 < quantile < 1:
-        raise InputError(f"quantile must be between 0 and 1, got {quantile}.")
-    known = envs if reference is None else reference
-    if known.n_structures < 2:
-        raise InputError("one structure has no others to compare with; give more.")
-    own = baseline(known, bandwidth=bandwidth, asked=None)
+    own = _yardstick(envs if reference is None else reference, quantile, bandwidth)
     dH = own.delta_entropy
     if reference is not None:
-        dH = np.asarray(delta_entropy(envs, known, bandwidth=bandwidth))
+        dH = np.asarray(delta_entropy(envs, reference, bandwidth=bandwidth))
     threshold = own.threshold(quantile)
-    return Outliers(dH, threshold, by_structure(envs, dH, threshold))
+    return Outliers(dH, threshold, _by_structure(envs.counts, dH, threshold))
 
 
-def by_structure(envs: Environments, dH: np.ndarray, threshold: float) -> list[Foreign]:
+@follows_dtype
+def outliers_among(
+    dH: np.ndarray,
+    counts: np.ndarray,
+    reference: Environments,
+    *,
+    quantile: float = QUANTILE,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+) -> Outliers:
+    """`find_outliers` by δH against the reference that is known already.
+
+    Args:
+      dH: of every environment, shape [n], in nats.
+      counts: environments of each structure, shape [S].
+      reference: what counts as known.
+      quantile: a number in (0, 1).
+      bandwidth: h in Å⁻¹.
+
+    Raises:
+      InputError: a quantile out of range, or a reference of one structure.
+
+    >>> from quests_jax.base.environments import make_environments
+    >>> known = make_environments(np.array([[0.0], [0.01], [0.02]]), np.arange(3))
+    >>> outliers_among(np.array([0.0, 40.0]), np.array([1, 1]), known, bandwidth=0.1).structures[0].structure
+    1
+    """
+    threshold = _yardstick(reference, quantile, bandwidth).threshold(quantile)
+    return Outliers(dH, threshold, _by_structure(counts, dH, threshold))
+
+
+def _yardstick(known: Environments, quantile: float, bandwidth: float) -> Baseline:
+    if not 0 < quantile < 1:
+        raise InputError(f"quantile must be between 0 and 1, got {quantile}.")
+    if known.n_structures < 2:
+        raise InputError("one structure has no others to compare with; give more.")
+    return baseline(known, bandwidth=bandwidth, asked=None)
+
+
+def _by_structure(counts: np.ndarray, dH: np.ndarray, threshold: float) -> list[Foreign]:
     """Largest δH, its atom and the number of outliers of each structure, the most foreign first."""
     rows = []
-    for number, own in enumerate(np.split(dH, np.cumsum(envs.counts)[:-1])):
+    for number, own in enumerate(np.split(dH, np.cumsum(counts)[:-1])):
         if len(own):
             top = int(own.argmax())
             rows.append(Foreign(number, float(own[top]), top, int((own > threshold).sum()), len(own)))
