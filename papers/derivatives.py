@@ -113,7 +113,7 @@ def derivatives(case: Case) -> dict[str, str]:
     at = {name: jnp.asarray(argument) for name, argument in case.arguments.items()}
     try:
         slopes = jax.grad(value)(at)
-    except (TypeError, ValueError):  # JAX or quests_jax refuses
+    except (NotImplementedError, TypeError, ValueError):  # JAX or quests_jax refuses
         return dict.fromkeys(at, "no")
     for name, argument in at.items():
         step = STEP * jnp.cos(jnp.arange(argument.size)).reshape(argument.shape)
