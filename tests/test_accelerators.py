@@ -17,6 +17,7 @@ from jax import export
 import quests_jax as qj
 from quests_jax.atoms import batches
 from quests_jax.atoms.descriptors import quests_descriptor
+from quests_jax.base.platforms import CPU
 from quests_jax.cover.bounds import pairwise, relaxation
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sparse import in_blocks
@@ -97,7 +98,7 @@ def of_msc() -> dict[str, Program]:
 
 
 def programs() -> dict[str, Program]:
-    vectors = jnp.asarray(np.random.default_rng(1).normal(size=(batches.ROWS, K, 3)))
+    vectors = jnp.asarray(np.random.default_rng(1).normal(size=(CPU.environments, K, 3)))
     h = jnp.asarray([0.3, 0.5])
     best, now = iterate()
     found = {

@@ -17,14 +17,15 @@ from quests_jax.atoms.descriptors import (
     shared_descriptor,
     unsorted_terms,
 )
+from quests_jax.base.platforms import here
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.programs import jit
+from quests_jax.base.shapes import padded_size
 
-ROWS = 512  # environments per call
-IN_CACHE = 16  # environments whose terms wait for the sort; divides ROWS
+IN_CACHE = 16  # environments whose terms wait for the sort; divides the rows of a call
 UNSORTED = 8  # environments whose terms are computed at a time
 SORTED = 2  # environments sorted at a time; divides IN_CACHE
-SHARED = 32  # environments with a shared shell described at a time; divides ROWS
+SHARED = 32  # environments with a shared shell described at a time; divides the rows of a call
 
 _compiling = threading.Lock()
 _compiled: set[Hashable] = set()
@@ -33,20 +34,22 @@ _compiled: set[Hashable] = set()
 @follows_dtype
 def describe_rows(program: Callable, k: int, cutoff: float, *rows: np.ndarray) -> np.ndarray:
     """Descriptors [n, 2k − 1] of any number of rows by a `program` such as `plain_program`."""
+    size = min(here().environments, padded_size(max(1, len(rows[0])), smallest=512))
     pending = []
-    for start in range(0, len(rows[0]), ROWS):
-        part = [column[start : start + ROWS] for column in rows]
-        pending.append(_call(program, len(part[0]), *map(_padded, part), k=k, cutoff=cutoff))
+    for start in range(0, len(rows[0]), size):
+        part = [column[start : start + size] for column in rows]
+        padded = (_padded(column, size) for column in part)
+        pending.append(_call(program, len(part[0]), *padded, k=k, cutoff=cutoff))
     x = np.empty((len(rows[0]), 2 * k - 1))
     for number, result in enumerate(pending):
-        start = number * ROWS
-        x[start : start + ROWS] = np.asarray(result)[: len(x) - start]
+        start = number * size
+        x[start : start + size] = np.asarray(result)[: len(x) - start]
     return x
 
 
 @partial(jit, static_argnames=("k", "cutoff"))
 def plain_program(count: ArrayLike, vectors: jax.Array, *, k: int, cutoff: float) -> jax.Array:
-    """`quests_descriptor` of the first `count` of [ROWS, k, 3]."""
+    """`quests_descriptor` of the first `count` of [r, k, 3]."""
     del k
     return from_terms(partial(unsorted_terms, cutoff=cutoff), count, vectors)
 
@@ -55,14 +58,14 @@ def plain_program(count: ArrayLike, vectors: jax.Array, *, k: int, cutoff: float
 def shared_program(
     count: ArrayLike, vectors: jax.Array, occupation: jax.Array, *, k: int, cutoff: float
 ) -> jax.Array:
-    """`shared_descriptor` of the first `count` of [ROWS, K, 3] with occupations [ROWS, K]."""
+    """`shared_descriptor` of the first `count` of [r, K, 3] with occupations [r, K]."""
     describe = jax.vmap(partial(shared_descriptor, k=k, cutoff=cutoff))
     return _on_platform(partial(_by_blocks, describe, SHARED), describe, count, vectors, occupation)
 
 
 @partial(jit, static_argnames=("k", "cutoff"))
 def weighted_program(count: ArrayLike, rows: jax.Array, *, k: int, cutoff: float) -> jax.Array:
-    """`quests_descriptor` of the first `count` of [ROWS, k, 4], vectors and weights of neighbors."""
+    """`quests_descriptor` of the first `count` of [r, k, 4], vectors and weights of neighbors."""
     del k
     return from_terms(lambda row: unsorted_terms(row[:, :3], cutoff=cutoff, weights=row[:, 3]), count, rows)
 
@@ -71,7 +74,7 @@ def weighted_program(count: ArrayLike, rows: jax.Array, *, k: int, cutoff: float
 def weighted_shared_program(
     count: ArrayLike, rows: jax.Array, occupation: jax.Array, *, k: int, cutoff: float
 ) -> jax.Array:
-    """`shared_descriptor` of the first `count` of [ROWS, K, 4] with occupations [ROWS, K]."""
+    """`shared_descriptor` of the first `count` of [r, K, 4] with occupations [r, K]."""
 
     def one(row, occupation):
         return shared_descriptor(row[:, :3], occupation, k=k, cutoff=cutoff, weights=row[:, 3])
@@ -130,6 +133,6 @@ def _call(program: Callable, count: int, *rows: np.ndarray, k: int, cutoff: floa
     return x
 
 
-def _padded(rows: np.ndarray) -> np.ndarray:
-    missing = ROWS - len(rows)
+def _padded(rows: np.ndarray, size: int) -> np.ndarray:
+    missing = size - len(rows)
     return np.concatenate([rows, np.zeros((missing, *rows.shape[1:]))]) if missing else rows

@@ -36,11 +36,12 @@ from quests_jax.atoms.validation import check_structures, validate
 from quests_jax.base.checks import InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, make_environments
+from quests_jax.base.platforms import here
 from quests_jax.base.precision import double_precision, follows_dtype
 from quests_jax.base.progress import advance
 
 ALONE = 512  # environments up to which one host thread is as fast as several
-RUN = 2048  # environments that one host thread describes at a time
+RUN = 4  # calls of environments that one host thread describes at a time
 
 
 class Vectors(NamedTuple):
@@ -189,8 +190,8 @@ def _runs(counts: Sequence[int], size: int) -> Iterator[slice]:
 
 
 def _run_size(total: int, workers: int) -> int:
-    """Environments of a run, about `RUN`, so that all workers have equally many runs; few are not divided."""
-    rounds = max(1, -(-total // (workers * RUN)))
+    """Environments of a run, about `RUN` calls, so that all workers have as many; few are not divided."""
+    rounds = max(1, -(-total // (workers * RUN * here().environments)))
     return max(ALONE, -(-total // (workers * rounds)))
 
 

@@ -18,9 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from quests_jax.atoms.device_search import pairs_on_device
 from quests_jax.atoms.search import NO_PAIRS, Search
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
+from quests_jax.base.platforms import here
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.shapes import padded_size
 
@@ -99,7 +101,10 @@ def find_pairs(
     """
     search = Search()
     reach = np.full(len(structures), cutoff) if k is None else _reach(structures, k, cutoff)
-    found = [search.pairs(atoms, radius) for atoms, radius in zip(structures, reach, strict=True)]
+    if here().distances:
+        found = pairs_on_device(structures, reach)
+    else:
+        found = [search.pairs(atoms, radius) for atoms, radius in zip(structures, reach, strict=True)]
     counts = np.array([len(atoms) for atoms in structures], int)
     pairs = _together(counts, found, first)
     if k is not None:

@@ -32,6 +32,10 @@ class Platform(NamedTuple):
     )
     rows_shown: int  # of what is chosen, that these are shown at a time
     fused: str  # "compiled" or "interpreted" where a kernel of its own sums plain pairs, "" where XLA does
+    distances: (
+        int  # of atoms that are formed at a time to find neighbors; 0 where vesin finds them on the CPU
+    )
+    environments: int  # that one call describes
     pieces: int  # that an interval is cut into in one step of a search for a zero
 
 
@@ -45,6 +49,8 @@ CPU = Platform(
     candidates=1,
     rows_shown=256,
     fused="",
+    distances=0,
+    environments=512,
     pieces=2,
 )
 ACCELERATOR = Platform(
@@ -57,6 +63,8 @@ ACCELERATOR = Platform(
     candidates=16,
     rows_shown=4096,
     fused="",  # until a device has shown that it wins
+    distances=2**26,
+    environments=2**15,
     pieces=128,
 )
 

@@ -20,6 +20,7 @@ from quests_jax.atoms.describe import environments, get_descriptors
 from quests_jax.atoms.descriptors import descriptors, quests_descriptor, shared_descriptor, sort_descending
 from quests_jax.atoms.neighbors import find_neighbors
 from quests_jax.atoms.smooth import get_smooth_descriptors
+from quests_jax.base.platforms import CPU
 
 K, CUTOFF = 6, 3.6
 PROGRAMS: list[Any] = [plain_program, shared_program]
@@ -124,7 +125,7 @@ def test_data_sets_of_other_sizes_compile_nothing_new() -> None:
 def test_calls_of_one_shape_equal_one_environment_at_a_time() -> None:
     """More rows than a call takes, and none, with and without shared shells."""
     rng = np.random.default_rng(7)
-    vectors = rng.uniform(-2, 2, (batches.ROWS + 37, K + 2, 3))
+    vectors = rng.uniform(-2, 2, (CPU.environments + 37, K + 2, 3))
     vectors = np.take_along_axis(vectors, np.argsort((vectors**2).sum(axis=2))[..., None], axis=1)
     occupation = np.tile([1.0] * (K - 1) + [1 / 3] * 3, (len(vectors), 1))
     for count in (len(vectors), 33, 1, 0):
