@@ -1,4 +1,7 @@
-"""Every compiled function can be lowered for GPUs and TPUs, without calls that only CPUs know."""
+"""Every compiled function can be lowered for GPUs and TPUs, without calls that only CPUs know.
+
+Every product asks for the highest precision, so that none is rounded to TF32 or bfloat16.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +34,12 @@ from quests_jax.information import kernel_product, log_kernel_sum, structure_mas
 PLATFORMS = ("cuda", "tpu")
 EIGENVALUES = {"Eigh", "cusolver_syevd_ffi"}  # of a TPU and of a GPU; the only calls of foreign code
 N, S, D, K = 700, 7, 3, 4  # rows, enough for tiles
+MANY = jax.ShapeDtypeStruct((5000, D), jnp.float32)  # too many for all pairs at once
 Program = tuple[Callable[..., Any], tuple[Any, ...]]
 
 NAMES = (
     *("entropy", "slope", "delta entropy", "diversity", "overlap", "bandwidths", "product", "masses"),
+    *("tiles of the entropy", "tiles of its slope", "tiles of delta entropies", "tiles of masses"),
     *("descriptor", "plain", "coverage", "log mass", "cap", "pairs"),
     *(
         f"{kind} {name}"
@@ -110,6 +115,10 @@ def programs() -> dict[str, Program]:
         "bandwidths": (lambda y, x: log_kernel_sum(y, x, bandwidth=h), (X[:50], X)),
         "product": (lambda x: kernel_product(x, x, x, bandwidth=0.3), (X,)),
         "masses": (lambda x: structure_masses(x, x, NUMBER, S, bandwidth=0.3), (X,)),
+        "tiles of the entropy": (qj.entropy, (MANY,)),
+        "tiles of its slope": (jax.grad(qj.entropy), (MANY,)),
+        "tiles of delta entropies": (qj.delta_entropy, (MANY, MANY)),
+        "tiles of masses": (lambda x: structure_masses(x, x, np.arange(MANY.shape[0]) // 99, 51), (MANY,)),
         "descriptor": (partial(quests_descriptor, cutoff=5.0), (vectors[0],)),
         "plain": (partial(batches.plain_program, k=K, cutoff=5.0), (jnp.int32(3), vectors)),
         "coverage": (coverage, (DENSE, jnp.ones(S))),
@@ -135,8 +144,10 @@ def test_every_program_lowers_for_accelerators(compiled: dict[str, Program], nam
     f, arguments = compiled[name]
     checks = [export.DisabledSafetyCheck.custom_call(call) for call in EIGENVALUES]
     exported = export.export(jax.jit(f), platforms=PLATFORMS, disabled_checks=checks)(*arguments)
-    calls = set(re.findall(r"custom_call @([\w.]+)", exported.mlir_module()))
-    assert calls <= EIGENVALUES
+    text = exported.mlir_module()
+    assert set(re.findall(r"custom_call @([\w.]+)", text)) <= EIGENVALUES
+    products = [line for line in text.splitlines() if "stablehlo.dot_general" in line]
+    assert [line for line in products if "precision = [HIGHEST, HIGHEST]" not in line] == []
 
 
 def test_all_programs_are_tried(compiled: dict[str, Program]) -> None:

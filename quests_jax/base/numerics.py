@@ -26,6 +26,11 @@ def sum_last(x: jax.Array) -> jax.Array:
     return 2 * jnp.dot(x, jnp.full(x.shape[-1], 0.5, x.dtype), precision="highest")
 
 
+def dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    """`jnp.dot` in the highest precision: accelerators would round what they multiply to TF32 or bfloat16."""
+    return jnp.dot(a, b, precision="highest")
+
+
 def largest(values: jax.Array, count: int) -> jax.Array:
     """Places of the largest values [n], shape [count]; CPUs are slow at `top_k`."""
     return jnp.argmax(values)[None] if count == 1 else jax.lax.top_k(values, count)[1]

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quests_jax.base.numerics import dot
 from quests_jax.base.programs import jit
 from quests_jax.base.progress import advance
 from quests_jax.cover.bounds.relaxation import Data, Relaxation, best_weights
@@ -108,7 +109,7 @@ def _diagonal(Q: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
     values, vectors = jnp.linalg.eigh(Q * root[:, None] * root[None])
     margin = 10 * len(Q) * jnp.finfo(Q.dtype).eps * jnp.max(jnp.abs(values))  # error of eigenvalues
     low = (values <= NEAR * values[0]).astype(Q.dtype)
-    lives = len(Q) * (vectors**2 @ low) / jnp.sum(low)  # 1 on average
+    lives = len(Q) * dot(vectors**2, low) / jnp.sum(low)  # 1 on average
     return (jnp.maximum(-values[0], 0.0) + margin) * s, scale * jnp.clip(lives, 0.25, 4.0) ** POWER
 
 
@@ -117,11 +118,11 @@ def _ascend(b: jax.Array, A: jax.Array, data: Data, w: jax.Array) -> tuple[jax.A
 
     def step(_, carry):
         w, best = carry
-        Aw = A @ w
+        Aw = dot(A, w)
         slope = b - 2.0 * Aw
         move = best_weights(slope, data.budget) - w
-        gap, bend = slope @ move, move @ A @ move
-        best = jnp.minimum(best, b @ w - w @ Aw + gap)
+        gap, bend = dot(slope, move), dot(move, dot(A, move))
+        best = jnp.minimum(best, dot(b, w) - dot(w, Aw) + gap)
         length = jnp.where(2.0 * bend > gap, gap / jnp.where(bend > 0, 2.0 * bend, 1.0), 1.0)
         return w + jnp.where(gap > 0, length, 0.0) * move, best  # at the top, the gap is 0 or its rounding
 

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from quests_jax.base.numerics import dot
 from quests_jax.base.platforms import here
 from quests_jax.base.programs import jit
 from quests_jax.cover.budget import Budget
@@ -133,7 +134,7 @@ def upper_bound(data: Data, theta: jax.Array, measure: Measure) -> jax.Array:
 
 def best_fill(value: jax.Array, budget: Budget) -> jax.Array:
     """max Σ_s value_s w_s within the budget; values ≥ 0."""
-    return value @ best_weights(value, budget)
+    return dot(value, best_weights(value, budget))
 
 
 def best_weights(value: jax.Array, budget: Budget) -> jax.Array:

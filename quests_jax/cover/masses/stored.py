@@ -22,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.environments import Environments
+from quests_jax.base.numerics import dot
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.cover.masses.sparse import SparseMasses, in_blocks
@@ -51,11 +52,11 @@ class DenseMasses(NamedTuple):
 
     def total(self, w: jax.Array) -> jax.Array:
         """Mass of weighted structures at each environment."""
-        return w @ self.values
+        return dot(w, self.values)
 
     def pull(self, v: jax.Array) -> jax.Array:
         """Weighted mass that each structure brings to all environments."""
-        return self.values @ v
+        return dot(self.values, v)
 
     def gain(self, s: jax.Array, u: jax.Array, room: jax.Array) -> jax.Array:
         """Weighted mass of structure s that still counts."""

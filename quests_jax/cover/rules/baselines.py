@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, apart
+from quests_jax.base.numerics import dot
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import Size
 from quests_jax.cover.budget import Budget, budget_of_choice, first_affordable, spending_limit
@@ -256,7 +257,7 @@ def _summed_distance(x: jax.Array, rows: jax.Array, first: jax.Array, last: jax.
     def add(block, total):
         begin = first + block * BLOCK
         y = jax.lax.dynamic_slice_in_dim(rows, begin, BLOCK)
-        squared = norms[:, None] + jnp.sum(y**2, axis=1)[None] - 2.0 * (x @ y.T)
+        squared = norms[:, None] + jnp.sum(y**2, axis=1)[None] - 2.0 * dot(x, y.T)
         own = begin + jnp.arange(BLOCK, dtype=first.dtype) < last
         return total + jnp.sum(jnp.where(own[None], jnp.sqrt(jnp.maximum(squared, 0.0)), 0.0), axis=1)
 

@@ -28,7 +28,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, apart
-from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.numerics import dot, overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.sizes import Size
@@ -172,7 +172,7 @@ def _delta_entropy(mass: jax.Array) -> jax.Array:
 
 def _mass(landscape: Landscape, chosen: jax.Array) -> jax.Array:
     """Σ_{s in C} M_si, shape [n]."""
-    return chosen.astype(landscape.masses.dtype) @ landscape.masses
+    return dot(chosen.astype(landscape.masses.dtype), landscape.masses)
 
 
 def _measures(landscape: Landscape, chosen: jax.Array, mass: jax.Array) -> jax.Array:
@@ -224,8 +224,8 @@ def _candidates(landscape: Landscape, chosen: jax.Array, width: int) -> tuple[ja
     mass = _mass(landscape, chosen) + landscape.reference_mass
     density = landscape.reference_mass + jnp.sum(masses, axis=0)
     u = density**-RARITY
-    gain = jnp.minimum(masses, jnp.maximum(1.0 - mass, 0.0)[None]) @ u
-    loss = (jnp.minimum(mass, 1.0)[None] - jnp.minimum(mass[None] - masses, 1.0)) @ u
+    gain = dot(jnp.minimum(masses, jnp.maximum(1.0 - mass, 0.0)[None]), u)
+    loss = dot(jnp.minimum(mass, 1.0)[None] - jnp.minimum(mass[None] - masses, 1.0), u)
     near = masses[:, jnp.argmin(mass)]
     _, leaving = jax.lax.top_k(jnp.where(chosen, -loss, -jnp.inf), width)
     _, adding = jax.lax.top_k(jnp.where(chosen, -jnp.inf, gain), width)
