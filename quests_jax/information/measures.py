@@ -6,6 +6,7 @@ differentiated in every argument; overlaps are counts, whose derivative is 0 whe
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,10 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from quests_jax.base.arrays import uncompiled
 from quests_jax.base.checks import InputError, check_matrix, check_positive
 from quests_jax.base.environments import Environments, joined, rows_of
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
+from quests_jax.base.programs import jit
 from quests_jax.base.progress import advance
 from quests_jax.information.sums.elements import (
     DEFAULT_BANDWIDTH,
@@ -55,7 +58,7 @@ def entropy(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
     return _mean_surprise(self_kernel_sum(x, bandwidth=bandwidth))
 
 
-@jax.jit
+@jit
 def _mean_surprise(p: jax.Array) -> jax.Array:
     return entropy_from(jnp.asarray(p.shape[-1], p.dtype), jnp.mean(jnp.log(p), axis=-1))
 
@@ -96,7 +99,7 @@ def delta_entropy(y: Rows, x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH)
     >>> [round(float(each), 2) for each in dH]  # covered, and new
     [-0.69, 3.81]
     """
-    return -log_kernel_sum(y, x, bandwidth=bandwidth)
+    return uncompiled(operator.neg, log_kernel_sum(y, x, bandwidth=bandwidth))
 
 
 @follows_dtype
@@ -131,7 +134,7 @@ def delta_entropy_of_others(
     >>> (dH > 0).tolist()  # the third is like no other
     [False, False, True]
     """
-    return -log_sum_of_others(x, group, rows=rows, bandwidth=bandwidth)
+    return uncompiled(operator.neg, log_sum_of_others(x, group, rows=rows, bandwidth=bandwidth))
 
 
 @follows_dtype
