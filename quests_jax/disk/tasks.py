@@ -91,6 +91,7 @@ def _cluster(distributed: Any, scheduler: str) -> Iterator[dict[str, Any]]:
     programs = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
     env = {"JAX_COMPILATION_CACHE_DIR": programs} if programs else {}
     env |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    env |= {"TF_CPP_MIN_LOG_LEVEL": "3"}  # XLA logs a false alarm for every program it loads
     with distributed.LocalCluster(
         n_workers=int(count),
         threads_per_worker=1,
