@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 OUT := demo-output
 PROCESSES ?= 2
 
-.PHONY: demo test test-fast bench experiments papers docs lint format clean
+.PHONY: demo test test-fast bench bench-device experiments papers docs lint format clean
 
 demo: $(VENV)/.installed
 	mkdir -p $(OUT)
@@ -23,6 +23,10 @@ test-fast: $(VENV)/.installed-test
 # PEER_PYTHON names an interpreter that has QUESTS.
 bench: $(VENV)/.installed
 	$(BIN)/python experiments/benchmarks/run.py $(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
+
+# The main programs on the GPU or TPU that JAX finds, in a few minutes; what was predicted is in accelerator.md.
+bench-device: $(VENV)/.installed
+	$(BIN)/python experiments/benchmarks/accelerator.py --measure
 
 # Every experiment on tiny data, into experiments/*/smoke/. Their READMEs have the commands of the real runs.
 experiments: $(VENV)/.installed
