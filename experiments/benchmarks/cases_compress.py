@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ase import Atoms
 from inputs import rattled
-from measuring import Contender, Record, interleave, make_record, process
+from measuring import Contender, Record, Sample, interleave, make_record, process
+from peer import Peer
 from setting import Setting
 
 KINDS = {
@@ -31,9 +32,7 @@ def compress(setting: Setting) -> Iterator[Record]:
     kinds = ("cover",) if setting.smoke else KINDS
     contenders = {kind: partial(_run, setting, file, SHARE, KINDS[kind]) for kind in kinds}
     if setting.peer is not None:
-        out = str(setting.folder / "theirs.xyz")
-        command = [setting.peer.python, "-m", "quests.cli.quests", "compress", file, "-s", SHARE, "-o", out]
-        contenders[QUESTS] = partial(process, command)
+        contenders[QUESTS] = partial(_theirs, setting, setting.peer, file, SHARE)
     samples = interleave(contenders, 1)
     pairs = [(QUESTS, kind) for kind in KINDS]
     n = sum(map(len, setting.inputs.pool.structures))
@@ -53,9 +52,7 @@ def growth(setting: Setting) -> Iterator[Record]:
             kind: partial(_run, setting, file, GROWTH_SHARE, KINDS[kind]) for kind in kinds
         }
         if setting.peer is not None and n <= MOST_OF_QUESTS:
-            out = str(setting.folder / "theirs.xyz")
-            theirs = ["-m", "quests.cli.quests", "compress", file, "-s", GROWTH_SHARE, "-o", out]
-            contenders[QUESTS] = partial(process, [setting.peer.python, *theirs])
+            contenders[QUESTS] = partial(_theirs, setting, setting.peer, file, GROWTH_SHARE)
         yield make_record("growth", "small structures", interleave(contenders, 1), [], n=n, size=GROWTH_SHARE)
         Path(file).unlink()
 
@@ -73,7 +70,18 @@ def small_structures(structures: list[Atoms], n: int) -> list[Atoms]:
     return found
 
 
-def _run(setting: Setting, file: str, size: str, options: tuple[str, ...]):
+def _run(setting: Setting, file: str, size: str, options: tuple[str, ...]) -> Sample:
     out = str(setting.folder / "ours.xyz")
     command = [sys.executable, "-m", "quests_jax", "compress", file, "-s", size, *options, "-o", out]
     return process([*command, "--overwrite"], **setting.programs)
+
+
+def _theirs(setting: Setting, peer: Peer, file: str, size: str) -> Sample:
+    """QUESTS' command, which ends without an error where its output is there already."""
+    out = setting.folder / "theirs.xyz"
+    out.unlink(missing_ok=True)
+    command = [peer.python, "-m", "quests.cli.quests", "compress", file, "-s", size, "-o", str(out)]
+    sample = process(command)
+    if not out.exists():
+        raise RuntimeError(f"{' '.join(command)} wrote nothing.")
+    return sample
