@@ -27,6 +27,8 @@ GROWTH_STYLES = {"msc": ("tab:blue", "o-"), "cover": ("tab:green", "s-"), "quest
 
 def draw(records: Sequence[Record], path: Path) -> None:
     """Draw the scaling on logarithmic axes, with the exponents in the legend; hollow where extrapolated."""
+    if not pool_records(records):
+        return
     fitted = exponents(records)
     figure, axes = plt.subplots(figsize=(7, 5), layout="constrained")
     for name, (n, seconds) in curves(records).items():
