@@ -20,12 +20,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from run import DATA, LOOKED_AT, PAIRS, SEED, SETS, SWAPS
 from swaps import Describe, by_kind, found, plant, sample
 
-ATOMS = 16_400
+ATOMS, FIXED = 16_400, (0.015, 0.03)  # of a sample; bandwidths in Å⁻¹ beside that of the rule
 LARGE = {
     "Ga2O3": SETS["Ga2O3"],
     "InP": SETS["InP"],
+    "InP, defects": SETS["InP"][2:],
     "InP, antisites": [
-        *SETS["InP"],
+        *SETS["InP"][2:],
         *(f"FitSNAP_InP_JPCA2020/{name}" for name in ("aIn", "aP", "aa", "s_aIn", "s_aP", "s_aa")),
     ],
     "MoNbTaW": [*(f"MoNbTaW_SNAP/{pair}_SS" for pair in PAIRS), "MoNbTaW_SNAP/Multinary_Test"],
@@ -70,13 +71,16 @@ def modes() -> dict[str, Describe]:
 
 
 def row(structures: Sequence[Atoms], way: Describe, most: int) -> dict[str, Any]:
-    """Exchanges that are found at the bandwidth of the novelty rule."""
+    """Exchanges that are found at the bandwidth of the novelty rule, and at others."""
     envs = way(structures)
-    h = recommended_bandwidth(envs, sample=LOOKED_AT, seed=SEED).value
+    auto = recommended_bandwidth(envs, sample=LOOKED_AT, seed=SEED).value
     planted = plant(structures, most, SEED)
     kinds = [str(atoms.info.get("config_type")) for atoms in structures]
-    measured = {"environments": len(envs), "bandwidth": h} | found(envs, planted, way, h, together=False)
-    return measured | {"by_kind": by_kind(envs, planted, way, kinds, h)}
+    measured: dict[str, Any] = {"environments": len(envs), "bandwidth_auto": auto}
+    for name, h in {"auto": auto, **{f"{fixed:g}": fixed for fixed in FIXED}}.items():
+        measured[name] = found(envs, planted, way, h, together=False)
+        measured[name] |= {"by_kind": by_kind(envs, planted, way, kinds, h)}
+    return measured
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if (label := f"{name}: {key}") not in rows:
                 rows[label] = row(structures, way, most)
                 output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-                print(label, {k: v for k, v in rows[label].items() if k != "by_kind"}, flush=True)
+                print(label, rows[label], flush=True)
     return 0
 
 
