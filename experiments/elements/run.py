@@ -57,11 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = json.loads(output.read_text(encoding="utf-8"))["rows"] if output.exists() else []
     descriptors = _descriptors(options.nequix)
     for name, files in ({"salt": []} if options.smoke else SETS).items():
-        if options.only and name not in options.only:
-            continue
         done = [row["descriptor"] for row in rows if row["set"] == name]
         missing = [each for each in options.descriptors or descriptors if each not in done]
-        if not missing:
+        if not missing or (options.only and name not in options.only):
             continue
         paths = [options.data / f"{file}.xyz.gz" for file in files]
         structures = _salt() if options.smoke else sample(paths, ATOMS, SEED)
