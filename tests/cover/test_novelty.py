@@ -55,7 +55,7 @@ def test_picks_and_scores_are_those_of_the_rule(seed, conditional, spread):
 def test_many_groups_and_segments_give_the_same_picks(monkeypatch):
     envs = toy(3, counts=[5, 40, 1, 17, 33, 64, 2, 9, 70, 12])
     whole = msc(envs, bandwidth=BANDWIDTH, size=1.0).selected.tolist()
-    for name, value in (("SEGMENT", 3), ("GROUP", 24), ("LOOKS", 2), ("BLOCK", 16)):
+    for name, value in (("SEGMENT", 3), ("GROUP", 24), ("LOOKS", 2)):
         monkeypatch.setattr(novelty, name, value)
     assert msc(envs, bandwidth=BANDWIDTH, size=1.0).selected.tolist() == whole == plain_msc(envs, 10)[0]
 
