@@ -75,7 +75,7 @@ class Asked(NamedTuple):
     click.option(
         "--order",
         type=click.Choice(["choice", "original"]),
-        help="Order of the structures that are written.  [default: choice; original where all of them are]",
+        help="Order of the structures that are written.  [default: choice; original if all are chosen]",
     ),
     click.option("--rest", type=Path, help="File for the structures that are not chosen."),
     click.option("--index-key", help="Name in info for the number that each structure has in its file."),
@@ -111,13 +111,14 @@ class Asked(NamedTuple):
 def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) -> Report:
     """Choose the most informative structures of FILE.
 
-    How many is said by one or more of the options: a number or share of the structures (-s), of the atoms
-    (--atoms) or of a cost of your own (--cost, --budget), or the share of the environments to cover
-    (--coverage, --min-gain). Structures are written in order of choice, so the first n of them are the choice
-    of size n (all of them, in the order of FILE); from extended xyz to extended xyz they are copied as they
-    stand. Isolated atoms among larger structures stay in any case. With --work, environments
-    stay on disk, and what is finished is kept for the next run; with --scheduler, the workers of a Dask
-    cluster that see the same folder divide the work.
+    Say how many with one or more of these: a number or share of the structures (-s), of the atoms
+    (--atoms) or of a cost of your own (--cost, --budget), the share of the environments to cover
+    (--coverage), or the smallest gain in coverage that a structure is worth (--min-gain). Structures are
+    written in order of choice, so the first n of them are the choice of size n; if all are chosen, in the
+    order of FILE. From extended xyz to extended xyz they are copied as they stand. Isolated atoms among
+    larger structures stay unless --drop names them. With --work, environments stay on disk, and what is
+    finished is kept for the next run; with --scheduler, the workers of a Dask cluster that see the same
+    folder divide the work.
 
     Conditions of --keep and --drop compare what info holds, formula, elements, n_atoms, energy_per_atom and
     max_force: 'config_type=bulk*', 'n_atoms>200 or max_force>=30', 'not REF_energy'.

@@ -104,10 +104,18 @@ CHOICE = (
     click.option("--min-gain", type=float, help="Coverage that a structure must add to be chosen."),
 )
 QUOTAS = (
-    click.option("--keep", multiple=True, help="Condition; what fulfills it stays. May be repeated."),
-    click.option("--drop", multiple=True, help="Condition; what fulfills it is left out. May be repeated."),
-    click.option("--by", help="Label, as config_type or elements; of each some structures are chosen."),
-    click.option("--at-least", type=int, default=1, show_default=True, help="Structures of each label."),
+    click.option(
+        "--keep", multiple=True, help="Keep structures that fulfill this condition. May be repeated."
+    ),
+    click.option(
+        "--drop",
+        multiple=True,
+        help="Leave out structures that fulfill it, but for those of --keep. May be repeated.",
+    ),
+    click.option("--by", help="Label, such as config_type or elements: each gets a share, see --at-least."),
+    click.option(
+        "--at-least", type=int, default=1, show_default=True, help="Structures of each label at least."
+    ),
 )
 WORK = (
     click.option(

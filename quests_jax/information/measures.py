@@ -41,10 +41,10 @@ def entropy(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
 
     Args:
       x: environments, shape [n, d], Å⁻¹.
-      bandwidth: h in Å⁻¹, a number or shape [H].
+      bandwidth: h in Å⁻¹, a number or shape [B].
 
     Returns:
-      A number, or shape [H]; in nats.
+      A number, or shape [B]; in nats.
 
     Raises:
       InputError: x is empty or not a matrix, or the bandwidth is not positive.
@@ -77,17 +77,17 @@ def entropy_from(n: Any, mean_log: Any) -> Any:
 
 @follows_dtype
 def delta_entropy(y: Rows, x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array:
-    """Differential entropy of each environment of y against the reference x, [schwalbe-koda:25, (5)].
+    """Delta entropy of each environment of y against the reference x, [schwalbe-koda:25, (5)].
 
         δH(y|x) = −ln Σ_j K(y, x_j)
 
     Above 0 the environment is novel at this bandwidth, at or below 0 it is covered. Finite for any
-    finite input. (A surprise relative to x; not Shannon's differential entropy.)
+    finite input. The paper calls it differential entropy; it is not Shannon's.
 
     Args:
       y: queries, shape [m, d], Å⁻¹.
       x: reference, shape [n, d], Å⁻¹.
-      bandwidth: h in Å⁻¹, a number or shape [H].
+      bandwidth: h in Å⁻¹, a number or shape [B].
 
     Returns:
       Shape [m] or [H, m], in nats.
@@ -118,7 +118,7 @@ def delta_entropy_of_others(
       x: environments, shape [n, d], Å⁻¹.
       group: number of the group of each, such as its structure, shape [n].
       rows: numbers of the environments that are wanted, shape [m]; all where not given.
-      bandwidth: h in Å⁻¹, a number or shape [H].
+      bandwidth: h in Å⁻¹, a number or shape [B].
 
     Returns:
       Shape [n] or [H, n], with rows [m] or [H, m], in nats; infinite if there is one group only. Not
@@ -147,7 +147,7 @@ def diversity(x: Rows, *, bandwidth: ArrayLike = DEFAULT_BANDWIDTH) -> jax.Array
 
     Args:
       x: environments, shape [n, d], Å⁻¹.
-      bandwidth: h in Å⁻¹, a number or shape [H].
+      bandwidth: h in Å⁻¹, a number or shape [B].
 
     >>> import numpy as np
     >>> import quests_jax as qj
@@ -173,7 +173,7 @@ def overlap(
     Args:
       y: queries, shape [m, d], Å⁻¹.
       x: reference, shape [n, d], Å⁻¹.
-      bandwidth: h in Å⁻¹, a number or shape [H].
+      bandwidth: h in Å⁻¹, a number or shape [B].
       tolerance: nats; 1e-5 where not given (see `overlap_tolerance`).
 
     >>> import numpy as np

@@ -42,15 +42,15 @@ class Baseline(NamedTuple):
         return float((self.delta_entropy < overlap_tolerance(self.delta_entropy.dtype)).mean())
 
     def threshold(self, quantile: float) -> float:
-        """δH that this share of the environments stays below; at least the tolerance of an overlap."""
+        """The `quantile` of δH over the environments, but at least the tolerance of `overlap`."""
         return _threshold(self.delta_entropy, quantile)
 
     def threshold_of_structures(self, envs: Environments, quantile: float) -> Threshold:
         """Largest δH that this share of further structures of the same kind stays below, [vovk:05].
 
         The ⌈(n + 1) quantile⌉-th smallest of the largest δH of n structures; single atoms are left aside. A
-        further structure that is drawn as they were lies above the k-th smallest in 1 of (n + 1)/(n + 1 − k)
-        cases. Where n is too small for the quantile, it is the largest.
+        new structure from the same distribution exceeds the k-th smallest with probability
+        (n + 1 − k)/(n + 1). Where n is too small for the quantile, it is the largest.
         """
         number = np.asarray(envs.structure_id)[self.rows]
         counted = (envs.counts > 1) if (envs.counts[number] > 1).any() else (envs.counts > 0)
@@ -115,8 +115,8 @@ def share_like_another(
 ) -> tuple[float, int]:
     """Share of environments that other structures cover, NaN if there are none, and how many were asked.
 
-    Of small sets all are asked, from the masses by which rules choose; of others those of structures drawn
-    until they hold `ASKED` environments.
+    Small sets are measured in full, with the masses that rules use. For larger sets whole structures are
+    drawn at random until they hold `ASKED` environments.
     """
     if np.count_nonzero(envs.counts) < 2:
         return float("nan"), len(envs)

@@ -54,7 +54,7 @@ def find_candidates(
     Args:
       structures: the data set.
       keep: conditions; what fulfills any of them stays.
-      drop: conditions; what fulfills any of them goes, unless it stays.
+      drop: conditions; structures that fulfill any of them and none of `keep` are left out.
       keep_isolated: whether isolated atoms stay too, where there are larger structures as well.
 
     Raises:

@@ -1,6 +1,6 @@
 """How a choice is made: a rule, limits and quotas.
 
-What is known already is complemented, like a reference. The greedy cover knows quotas; for other rules they
+Structures chosen earlier count as part of the reference. The greedy cover knows quotas; for other rules they
 are chosen first, by the same rule within each group, and the rest of the choice complements them.
 """
 
@@ -53,7 +53,7 @@ class Data(NamedTuple):
     cost: np.ndarray | None = None  # [S]
 
     def without(self, chosen: np.ndarray) -> tuple[Data, np.ndarray]:
-        """The other structures, to which those chosen are known, and their numbers."""
+        """The structures that are left, with the chosen ones added to the reference; and their numbers."""
         rest = np.setdiff1d(np.arange(self.envs.n_structures), chosen)
         cost = None if self.cost is None else self.cost[rest]
         return Data(of_structures(self.envs, rest), self.known_with(chosen), cost), rest

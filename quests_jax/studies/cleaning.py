@@ -96,8 +96,8 @@ def find_faults(
     """Find what is wrong with the structures and the labels of a data set; nothing stops the search.
 
     Looked for are the kinds in `KINDS`. A label counts as missing where others have it; single atoms need no
-    forces. Net forces and energies are judged by limits that are wide of what calculations give. A structure
-    with a finding is not what later ones are copies of, if there is another.
+    forces. Net forces and energies are judged by generous limits that sound calculations do not reach. Of
+    several copies, one without faults counts as the original, if there is one.
 
     Args:
       structures: with any flaws; read them with `read(path, check=False)`.

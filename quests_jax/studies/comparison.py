@@ -76,7 +76,7 @@ def compare(
       `environments`, `overlap`, `coverage` (saturated), `entropy`, `diversity`, `max_delta_entropy` and
       `delta_entropy_999` (its 99.9 % quantile over all environments), in nats; `force_tail`, the share kept
       of the structures with a force above the 99.9 % quantile of all forces (None without forces);
-      `upper_bound`, which no choice of this size can cover more than, and `certified_ratio`; `seconds`.
+      `upper_bound`: no choice of this size can cover more; and `certified_ratio`; `seconds`.
       A method whose smaller choices are prefixes of its larger ones runs once, for all its sizes.
 
     Raises:
@@ -111,9 +111,9 @@ def compare_environments(
     """`compare` for environments, with what is known of their structures: `force_tail`, `config_types`.
 
     Without `bounds`, which take longest, `upper_bound` and `certified_ratio` are None. With `equal` "atoms",
-    sizes are of the atoms, and rules that cannot keep such a budget are left out. Random choices are repeated
-    with `seeds` seeds: rows hold means, and standard deviations in `spread`. Each choice is told, by the name
-    of its rule and its size.
+    sizes count atoms, and rules that cannot keep such a budget are left out. Random choices are repeated
+    with `seeds` seeds: rows hold means, and standard deviations in `spread`. `told(name, size, selection)`
+    is called for each choice.
     """
     rules = find_rules(methods, labels)
     if equal == "atoms":

@@ -80,7 +80,7 @@ def compress(
 ) -> Compression:
     """Choose the structures that keep the most of a data set, and say how much they keep.
 
-    Isolated atoms stay in any case, besides what is chosen, wherever there are larger structures too:
+    Isolated atoms among larger structures stay besides what is chosen, unless `drop` names them:
     fits of potentials need their energies.
 
     Args:
@@ -98,7 +98,7 @@ def compress(
       reference: structures or environments that are there already; the choice complements them.
       keep: conditions, such as "config_type=surface*"; structures that fulfill one stay in any case, see
         `studies.candidates`.
-      drop: conditions; structures that fulfill one are left out of everything.
+      drop: conditions; structures that fulfill one, and none of `keep`, are left out of everything.
       by: a name, such as "config_type" or "elements", or a label for each structure; of each label at least
         `at_least` structures are chosen.
       at_least: structures of each label.

@@ -49,8 +49,8 @@ def find_outliers(
     """Find the environments that are more foreign than nearly all of the reference are to each other.
 
     δH is measured against the reference, or against all other structures of the same data set. The threshold
-    is a quantile of what the reference says of itself: δH of each of its environments against all its other
-    structures.
+    is a quantile of δH of each environment of the reference against the other structures of the
+    reference.
 
     Args:
       envs: the data set.
@@ -83,7 +83,7 @@ def outliers_among(
     quantile: float = QUANTILE,
     bandwidth: float = DEFAULT_BANDWIDTH,
 ) -> Outliers:
-    """`find_outliers` by δH against the reference that is known already.
+    """`find_outliers` for δH values that have been computed already.
 
     Args:
       dH: of every environment, shape [n], in nats.

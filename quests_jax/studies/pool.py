@@ -29,7 +29,7 @@ class Pool(NamedTuple):
         return data.without(self.kept)[0] if len(self.kept) else data
 
     def coverage_of(self, data: Data, of_all: float) -> float:
-        """Coverage of the environments open to choice; those of what stays are covered by themselves."""
+        """Coverage of what is open to choice, from that of all: structures that stay cover themselves."""
         n = len(data.envs)
         staying = len(self.envs) - len(data.envs)
         return (of_all * len(self.envs) - staying) / n if staying else of_all

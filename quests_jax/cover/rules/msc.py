@@ -90,8 +90,8 @@ def msc(
 
     Returns:
       `Selection` whose gains are the scores in nats. Structures without environments come last, with gain 0.
-      Its `saturated` is the number of picks up to the last with an environment that those before it do not
-      cover; those that follow are the farthest of what is covered, by the rule itself.
+      Its `saturated` counts the picks up to the last one that adds an uncovered environment. Later picks
+      cover nothing more; the rule takes the structures that score highest all the same.
 
     Raises:
       InputError: a size or budget out of range, a bandwidth that is not positive, or a reference that does

@@ -63,7 +63,7 @@ def log_kernel_sum(
     Args:
       y: queries, environments or an array of shape [m, d], Å⁻¹.
       x: reference, environments or an array of shape [n, d], Å⁻¹.
-      bandwidth: h in Å⁻¹, a number or shape [H] for several in one call.
+      bandwidth: h in Å⁻¹, a number or shape [B] for several in one call.
       weights: w_j ≥ 0, shape [n]; 1 where not given.
 
     Returns:
