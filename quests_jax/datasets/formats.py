@@ -36,7 +36,7 @@ def extended_xyz_files(*paths: Path) -> list[Atoms]:
 def rmd17(path: Path, split: Path | None = None) -> list[Atoms]:
     """Structures of one molecule of revised MD17 in the order of the file, or in that of a split."""
     with located(path):
-        structures = molecules_npz.read(path, str(path))
+        structures = list(molecules_npz.stream(path, str(path)))
     return structures if split is None else [structures[i] for i in np.loadtxt(split, dtype=int, ndmin=1)]
 
 

@@ -38,9 +38,10 @@ def compare_tails(kept: np.ndarray, everything: np.ndarray) -> dict[str, Any]:
       everything: values of the whole data set, shape [b].
 
     Returns:
-      `quantiles`: for each quantile of the whole set, the share of the values above it that is kept; `largest`: the
-      largest value kept over the largest of all; `wasserstein`: ∫|F_kept⁻¹(q) − F_all⁻¹(q)| dq, in units of
-      the values; `jensen_shannon`: distance of the two histograms over logarithmic bins, from 0 to 1.
+      `quantiles`: for each quantile of the whole set, the share of the values above it that is kept;
+      `largest`: the largest value kept over the largest of all; `wasserstein`:
+      ∫|F_kept⁻¹(q) − F_all⁻¹(q)| dq, in units of the values;
+      `jensen_shannon`: distance of the two histograms over logarithmic bins, from 0 to 1.
 
     Raises:
       InputError: a set without values, or values that are negative.

@@ -69,8 +69,8 @@ def split(
     """Divide structures into parts so that no part covers much of another.
 
     Structures are joined into blocks wherever one covers more of another than a level (the connected parts
-    of that graph), and each block goes undivided to the part that is furthest below its size. The level is the
-    smallest at which no block exceeds the largest part and there are at least as many blocks as parts.
+    of that graph), and each block goes undivided to the part that is furthest below its size. The level is
+    the smallest at which no block exceeds the largest part and there are at least as many blocks as parts.
     Isolated atoms always go to the first part: potentials take their energies from there.
 
     Args:
@@ -138,7 +138,7 @@ def _blocks(alike: np.ndarray, most: int, parts: int) -> tuple[np.ndarray, float
 def _shared_out(
     blocks: np.ndarray, wanted: np.ndarray, single: np.ndarray, seed: int
 ) -> tuple[np.ndarray, ...]:
-    """Blocks to parts, the largest first, each to the part furthest below its size; isolated atoms to the first.
+    """Blocks to parts, the largest first, each to the part furthest below its size; isolated atoms first.
 
     A part that got nothing takes the smallest block of the part with the most blocks.
     """

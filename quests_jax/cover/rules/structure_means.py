@@ -35,7 +35,8 @@ def structure_entropies(envs: Environments, *, bandwidth: float) -> np.ndarray:
 def means_of(envs: Environments, known: Environments | None = None) -> tuple[np.ndarray, np.ndarray | None]:
     """Mean descriptor of each structure [S, d], and that of a reference [d], None if there is none.
 
-    A structure without environments gets the mean of all environments. With elements told apart, see `_by_element`.
+    A structure without environments gets the mean of all environments.
+    With elements told apart, see `_by_element`.
     """
     parts = [envs] if known is None or not len(known) else [envs, known]
     present = [labels for part in parts if (labels := elements_of(part)) is not None]
