@@ -197,7 +197,8 @@ def test_picks_rest_order_and_index_are_written(call: Call, pool: str) -> None:
         rows = list(csv.DictReader(stream))
     assert [[row["file"], int(row["index"])] for row in rows] == found["places"]
     assert [int(row["order"]) for row in rows] == [0, 1, 2, 3]
-    assert float(rows[-1]["coverage"]) == pytest.approx(found["overlap"])
+    n, kept = found["n_environments"], len(found["kept"])  # isolated atoms, which cover themselves
+    assert float(rows[-1]["coverage"]) == pytest.approx((found["coverage"] * (n - kept) + kept) / n)
     assert sum(int(row["atoms"]) for row in rows) == found["selected_environments"]
     small, rest = (ase.io.read(name, ":") for name in ("small.xyz", "rest.xyz"))
     places = [found["places"][i] for i in np.argsort(found["selected"])]

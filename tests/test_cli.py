@@ -107,7 +107,7 @@ def test_a_size_is_a_fraction_a_share_in_percent_or_a_number(call: Call, size: s
 def test_compress_measures_every_prefix_where_asked(call: Call) -> None:
     found = json_of(call("compress", "data.xyz", "-s", "0.5", "--prefixes", "--json"))
     assert found["prefixes"]["n_environments"] == [4, 8, 12, 16]
-    for name in ("entropy", "diversity", "overlap"):
+    for name in ("entropy", "diversity", "overlap", "coverage"):
         assert found["prefixes"][name][-1] == pytest.approx(found[name], abs=1e-9)
     assert "prefixes" not in json_of(call("compress", "data.xyz", "-s", "0.5", "--json"))
 

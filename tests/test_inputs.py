@@ -114,3 +114,25 @@ def test_a_folder_gives_the_formats_of_large_data_and_no_results(tmp_path: Path)
     found = parse_inputs(None, None, str(tmp_path))  # pyright: ignore[reportArgumentType]
     assert found is not None
     assert [Path(file.path).name for file in found.files] == wanted
+
+
+def test_references_add_up(call: Call, folder: Path) -> None:
+    words = "data.xyz -r data.xyz@:3 -r pool/a.xyz@1:".split()
+    assert json_of(call("compress", *words, "-s", "2", "--json"))["reference_environments"] == 20
+    told = " ".join(call("delta-entropy", *words, "-b", "0.001").out.split())
+    assert "-r data.xyz@:3 -r pool/a.xyz@1:" in told
+
+
+def test_a_part_without_a_file_is_refused(call: Call) -> None:
+    found = call("split", "data.xyz", "-o", "train.xyz", "-o", "test.xyz")
+    assert "3 parts and 2 files" in found.err
+    assert not Path("train.xyz").exists()
+
+
+def test_parts_of_other_sizes_than_asked_for_are_told(call: Call) -> None:
+    structures = [atoms.copy() for atoms in STRUCTURES]
+    for number, atoms in enumerate(structures):
+        atoms.info["run"] = number // 6
+    ase.io.write("runs.xyz", structures, format="extxyz")
+    words = call("split", "runs.xyz", "--fractions", "0.5,0.5", "--group", "run").out
+    assert "hold 75 %, 25 % of the structures instead of 50 %, 50 %" in " ".join(words.split())

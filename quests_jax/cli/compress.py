@@ -213,7 +213,7 @@ def _atoms_of(data: Data, division: Candidates, summary: dict[str, Any]) -> list
 
 def _sheet(summary: dict[str, Any], atoms: Sequence[int]) -> list[dict[str, Any]]:
     """One row for each pick, in order of choice."""
-    covered = summary.get("prefixes", {}).get("overlap", [None] * summary["size"])
+    covered = summary.get("prefixes", {}).get("coverage", [None] * summary["size"])
     columns = zip(summary["places"], atoms, summary["gains"], covered, strict=True)
     return [
         {"order": order, "file": file, "index": index, "atoms": count, "gain": gain, "coverage": share}

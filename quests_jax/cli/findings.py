@@ -32,8 +32,13 @@ def typed(inputs: Inputs, *, reference: Inputs | None = None, options: bool = Tr
     """The files as they were typed, with the reference, descriptor and kernel that were asked for."""
     words = [shlex.join(inputs.words) if len(inputs.words) <= FEW else "FILE..."]
     if reference is not None:
-        words += ["-r", typed(reference, options=False)]
+        words.append(known_again(reference))
     return " ".join([*words, *(_options() if options else ())])
+
+
+def known_again(reference: Inputs) -> str:
+    """The option of the reference, as it can be typed again."""
+    return " ".join(f"-r {shlex.quote(word)}" for word in reference.words)
 
 
 def _options() -> list[str]:
@@ -117,8 +122,10 @@ def about_parts(found: Parts) -> list[str]:
     return [f"No part covers {percent(COVERED)} of another: each adds something of its own."]
 
 
-def about_overlap(found: Comparison, test: str, reference: str) -> list[str]:
+def about_overlap(found: Comparison, test: str, known: Inputs) -> list[str]:
     """The overlap beside its baseline, a verdict, and what to do about it."""
+    reference = known.name
+    again = known_again(known)
     own = found.baseline
     if found.verdict == "unknown":
         return [
@@ -128,11 +135,17 @@ def about_overlap(found: Comparison, test: str, reference: str) -> list[str]:
     sentence = f"overlap {found.overlap:.3f}; the reference of itself {own:.3f}: {found.verdict}."
     if found.verdict == "inside":
         if not found.foreign:
-            return [f"{sentence} {test} holds little that {reference} does not know."]
-        names = f"quests-jax outliers {test} -r {reference}"
+            if found.overlap >= COVERED:
+                return [f"{sentence} {test} holds little that {reference} does not know."]
+            return [
+                f"{sentence} {test} is of the kind of {reference}, and {percent(1 - found.overlap)} of it is "
+                f"as new as further data of that kind are. To choose from it:\n  quests-jax compress {test} "
+                f"{again} -m cover --coverage 0.95 -o added.xyz"
+            ]
+        names = f"quests-jax outliers {test} {again}"
         yet = f"Yet {found.foreign:,} environments are foreign to {reference}. To see which:"
         return [f"{sentence} {yet}\n  {names}"]
-    add = f"quests-jax compress {test} -r {reference} -s 50 -m cover -o added.xyz"
+    add = f"quests-jax compress {test} {again} -s 50 -m cover -o added.xyz"
     return [f"{sentence} To choose what is missing:\n  {add}"]
 
 

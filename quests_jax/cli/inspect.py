@@ -88,7 +88,9 @@ def _labels(found: Contents, faults: Cleaning) -> list[tuple[str, str]]:
         known = ", ".join(f"{name} {count:,}/{found.structures:,}" for name, count in names.most_common(MOST))
         span, unit = ranges.get(kind, (None, ""))
         words = f"; {_span(span, '.4g')} {unit}" if span is not None else ""
-        rows.append((kind, f"{known}{words}" if names else "none (not needed to choose structures)"))
+        option = f"; --{kind}-key names another" if kind in ranges else ""
+        nothing = f"none{option} (not needed to choose structures)"
+        rows.append((kind, f"{known}{words}" if names else nothing))
     return rows
 
 

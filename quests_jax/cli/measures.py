@@ -108,7 +108,9 @@ def metrics(run: Run, files: Inputs, sample: int | None) -> Report:
 
 @command(
     FILES,
-    click.option("-r", "--reference", required=True, callback=parse_inputs, help=REFERENCE_HELP),
+    click.option(
+        *("-r", "--reference"), required=True, multiple=True, callback=parse_inputs, help=REFERENCE_HELP
+    ),
     *KERNEL,
     *WORK,
     kind="atoms",
@@ -145,7 +147,7 @@ def delta_entropy(run: Run, files: Inputs, reference: Inputs) -> Report:
         data,
         rows,
         structures=labeled(against.given, {"delta_entropy": dH}) if against.given is not None else (),
-        advice=about_overlap(found, typed(files), typed(reference, options=False)),
+        advice=about_overlap(found, typed(files), reference),
     )
 
 
@@ -171,7 +173,7 @@ def overlap(run: Run, test: Inputs, reference: Inputs) -> Report:
         ("overlap", found.overlap),
         ("overlap of the reference with its other structures", found.baseline),
     ]
-    advice = about_overlap(found, typed(test), typed(reference, options=False))
+    advice = about_overlap(found, typed(test), reference)
     return Report(_compared(found, len(known.envs)), rows, advice=advice)
 
 

@@ -129,10 +129,13 @@ WORK = (
         help="Dask cluster that shares the work: its scheduler, or N processes of this machine.",
     ),
 )
-REFERENCE_HELP = "File with the data that counts as known."
-REFERENCE = click.option("-r", "--reference", callback=parse_inputs, help=REFERENCE_HELP)
+REFERENCE_HELP = "File with data that count as known. May be repeated."
+REFERENCE = click.option("-r", "--reference", multiple=True, callback=parse_inputs, help=REFERENCE_HELP)
 REFERENCE_OR_FILE = click.option(
-    *("-r", "--reference"), callback=parse_inputs, help=f"{REFERENCE_HELP}  [default: FILE itself]"
+    *("-r", "--reference"),
+    multiple=True,
+    callback=parse_inputs,
+    help=f"{REFERENCE_HELP}  [default: FILE itself]",
 )
 SEED = click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 OUTPUT = (

@@ -25,7 +25,13 @@ WEIGHT = "config_weight"
 
 @command(
     FILES,
-    click.option("-r", "--reference", required=True, callback=parse_inputs, help="The fine-tuning set."),
+    click.option(
+        *("-r", "--reference"),
+        required=True,
+        multiple=True,
+        callback=parse_inputs,
+        help="The fine-tuning set. May be repeated.",
+    ),
     click.option(
         *("-s", "--size"),
         required=True,

@@ -102,10 +102,11 @@ def about_rules(rows: Sequence[dict[str, Any]], *, name: str, equal: str) -> lis
     sentences += _about_chance(last)
     option = "-s" if equal == "structures" else "--atoms"
     sentences.append(
-        f"To choose: quests-jax compress {name} {option} {largest} -m {best['method']}"
+        f"To cover most: quests-jax compress {name} {option} {largest} -m {best['method']}"
         f"{' --by config_type' if best['method'] == STRATIFIED else ''}\n"
-        "What such choices do to the errors of potentials was measured on 12 data sets: "
-        "experiments/potentials, and the page on choosing a rule."
+        "To train on, coverage is not all. On 22 data sets (experiments/potentials/RULES.md), choices of 10 "
+        "% of the atoms had force and energy errors of 0.72 and 1.00 times those of random choices with "
+        "-m msc, 0.77 and 0.73 with -m balanced, 1.17 and 0.96 with -m cover."
     )
     return sentences
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import click
+import numpy as np
 
+from quests_jax.atoms.formats import structure_suffix
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import of_structures
 from quests_jax.cli.findings import percent, typed
@@ -25,6 +27,7 @@ WORTH = {  # of a test, by the verdict on its leakage
     "independent": "errors on test show how a potential generalizes",
 }
 BLIND = "nothing follows from that at this bandwidth; try -b auto"
+MISSED = 0.25  # of a share: parts further from their size are told
 DEFAULT = ",".join(map(str, FRACTIONS))
 
 
@@ -66,6 +69,12 @@ def split(run: Run, files: Inputs, fractions: list[float], group: str | None, se
     this one tests how well it generalizes, and errors on it are larger. Isolated atoms go to train.
     Structures are written as they stand in FILE.
     """
+    written = sum(structure_suffix(path) is not None for path in run.writing.outputs)
+    if 0 < written < len(fractions):
+        raise InputError(
+            f"{len(fractions)} parts and {written} files for structures; name a file for each part, or as "
+            "many --fractions as files."
+        )
     given = run.load(files)
     fit = run.judge_bandwidth(given.envs)
     with located(given.name), run.stage("split"):
@@ -103,6 +112,13 @@ def split(run: Run, files: Inputs, fractions: list[float], group: str | None, se
         f"{found.n_blocks:,} blocks{words}. Train covers {percent(covered[-1] or 0)} of {names[-1]}; one "
         f"random half of train covers {percent(halves)} of the other: {worth}."
     ]
+    shares = np.array([len(part) for part in found.parts]) / given.envs.n_structures
+    if np.any(abs(shares - fractions) > MISSED * np.asarray(fractions)):
+        advice.append(
+            f"The parts hold {', '.join(map(percent, shares))} of the structures instead of "
+            f"{', '.join(map(percent, fractions))}, because blocks are not divided. Smaller blocks need a "
+            "smaller bandwidth (-b) or labels (--group)."
+        )
     if not run.writing.outputs:
         outputs = " ".join(f"-o {name.replace(' ', '')}.xyz" for name in names)
         advice.append(f"To write the parts:\n  quests-jax split {typed(files)} {outputs}")

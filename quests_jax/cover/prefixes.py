@@ -30,6 +30,7 @@ class Prefixes(NamedTuple):
     entropy: np.ndarray  # [t]
     diversity: np.ndarray  # [t]
     overlap: np.ndarray  # [t], share of all environments that the prefix covers
+    coverage: np.ndarray  # [t], mean of min(1, mass) over all environments
 
 
 @follows_dtype
@@ -47,13 +48,14 @@ def prefix_metrics(
         H_t = ln n_t − (1/n_t) Σ_{i in C_t} ln p_i(t),    D_t = ln Σ_{i in C_t} 1/p_i(t)
 
     and the overlap is the share of all i where −ln of p_i(t), plus the mass of the reference, is below the
-    tolerance. One kernel sum of the selection against everything, whatever t.
+    tolerance; the coverage is the mean of min(1, p_i(t) + r_i) over all i. One kernel sum of the selection
+    against everything, whatever t.
 
     Args:
       envs: all environments.
       selected: structure numbers in order of choice, shape [t], each once.
       bandwidth: h in Å⁻¹.
-      reference: environments that are there already, shape [r, d]; they count for the overlap only.
+      reference: environments that are there already, shape [r, d]; they count for overlap and coverage only.
 
     Raises:
       InputError: structure numbers that are out of range or come twice.
@@ -78,9 +80,10 @@ def prefix_metrics(
         p = mass[chosen]
         entropy = entropy_from(len(p), np.log(p).mean()) if len(p) else np.nan
         diversity = np.log(np.sum(1 / p)) if len(p) else np.nan
-        rows.append((len(p), entropy, diversity, np.mean(mass + known > np.exp(-tolerance))))
+        covered = np.mean(mass + known > np.exp(-tolerance))
+        rows.append((len(p), entropy, diversity, covered, np.minimum(mass + known, 1.0).mean()))
         advance("prefixes", done, len(order))
-    return Prefixes(*map(np.array, zip(*rows, strict=True))) if rows else Prefixes(*[np.zeros(0)] * 4)
+    return Prefixes(*map(np.array, zip(*rows, strict=True))) if rows else Prefixes(*[np.zeros(0)] * 5)
 
 
 def _masses(envs: Environments, order: np.ndarray, bandwidth: float) -> Iterator[tuple[int, np.ndarray]]:

@@ -28,6 +28,8 @@ def test_every_prefix_is_measured_as_if_alone(seed: int, reference: bool) -> Non
         )
         expected = information.overlap(envs.x, covering, bandwidth=BANDWIDTH)
         assert found.overlap[t] == pytest.approx(float(expected), abs=1e-12)
+        mass = information.kernel_sum(envs.x, covering, bandwidth=BANDWIDTH)
+        assert found.coverage[t] == pytest.approx(float(np.minimum(mass, 1.0).mean()), abs=1e-12)
 
 
 def test_more_structures_than_a_block_and_one_without_atoms() -> None:
