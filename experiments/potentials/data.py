@@ -89,14 +89,19 @@ def environments(part: Part) -> qj.Environments:
 
 @lru_cache(maxsize=8)
 def _described(folder: Path, name: str, elements: tuple[int, ...], cutoff: float, most: int) -> Part:
-    """At most so many structures of a file, evenly spaced."""
+    part = read_part(folder, name, most)
+    return part._replace(features=features(part.structures, elements, cutoff=cutoff))
+
+
+def read_part(folder: Path, name: str, most: int) -> Part:
+    """At most so many structures of some files, evenly spaced, with their environments and no features."""
     files = [folder / f"{part}.xyz.gz" for part in name.split("+")] if name else [bundled()]
     structures = [atoms for file in files for atoms in qj.read(file)]
     if len(structures) > most:
         structures = [structures[i] for i in np.linspace(0, len(structures) - 1, most).astype(int)]
     envs = qj.environments(structures)
     x = np.split(np.asarray(envs.x), np.cumsum(envs.counts)[:-1])
-    return Part(structures, features(structures, elements, cutoff=cutoff), x)
+    return Part(structures, [], x)
 
 
 def _config_types(part: Part) -> list[str]:

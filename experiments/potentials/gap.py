@@ -26,7 +26,7 @@ import jax
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from data import DataSet, Part, environments, split, take
+from data import DataSet, environments, read_part, split, take
 from gap_sets import DESIGN, GAP_SETS
 from measures import errors
 from ratio_tables import rounded, stored_rows, tables
@@ -34,7 +34,6 @@ from ridge import Targets, fit_shifts
 from selecting import within_atoms
 from study import draw_pool
 
-import quests_jax as qj
 from quests_jax.base.versions import versions
 from quests_jax.output.files import write_json
 
@@ -92,7 +91,7 @@ def _rows(data: DataSet, done: list[dict[str, Any]], options: argparse.Namespace
     missing = [pair for pair in wanted if (data.name, pair[1], pair[0]) not in there]
     if not missing:
         return
-    train, tests = split(data, lambda name, most: _read(options.data, name, most))
+    train, tests = split(data, lambda name, most: read_part(options.data, name, most))
     for seed, method in missing:
         pool = take(train, draw_pool(len(train.structures), seed)[0])
         selected = within_atoms(environments(pool), method, SIZE, seed)
@@ -159,17 +158,6 @@ def _labelled(atoms: Atoms) -> Atoms:
     copy.info["energy_dft"] = atoms.get_potential_energy()
     copy.arrays["forces_dft"] = atoms.get_forces()
     return copy
-
-
-def _read(folder: Path, name: str, most: int) -> Part:
-    """At most so many structures of some files, evenly spaced, with their environments."""
-    files = [folder / f"{part}.xyz.gz" for part in name.split("+")]
-    structures = [atoms for file in files for atoms in qj.read(file)]
-    if len(structures) > most:
-        structures = [structures[i] for i in np.linspace(0, len(structures) - 1, most).astype(int)]
-    envs = qj.environments(structures)
-    x = np.split(np.asarray(envs.x), np.cumsum(envs.counts)[:-1])
-    return Part(structures, [], x)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -223,6 +223,14 @@ def _labels(elements: ArrayLike | None, n: int) -> np.ndarray | None:
     return labels.astype(np.int32)
 
 
+def structure_means(x: np.ndarray, structure_id: ArrayLike, n_structures: int) -> np.ndarray:
+    """Mean of the rows x [n, d] of each structure, shape [S, d]; 0 where a structure has none."""
+    number = np.asarray(structure_id)
+    sums = np.zeros((n_structures, x.shape[1]))
+    np.add.at(sums, number, x)
+    return sums / np.maximum(np.bincount(number, minlength=n_structures), 1)[:, None]
+
+
 def of_structures(envs: Environments, numbers: np.ndarray) -> Environments:
     """Environments of some structures, by ascending numbers; they are numbered from 0 in the result."""
     some = envs.take(np.isin(np.asarray(envs.structure_id), numbers))

@@ -23,6 +23,7 @@ from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 
 from quests_jax.base.checks import InputError
+from quests_jax.base.environments import structure_means
 
 LONGEST_NAME = 120  # characters of a name that the page keeps
 MOST_GROUPS = 12  # names of one label that get a color of their own; the others share one
@@ -50,9 +51,7 @@ def principal_components(x: np.ndarray, structure_id: np.ndarray, n_structures: 
     shape [n, d] and `structure_id` [n] ascends.
     """
     counts = np.bincount(structure_id, minlength=n_structures)
-    sums = np.zeros((n_structures, x.shape[1]))
-    np.add.at(sums, structure_id, x)
-    means = sums / np.maximum(counts, 1)[:, None]
+    means = structure_means(x, structure_id, n_structures)
     found = np.full((n_structures, 2), np.nan)
     filled = (counts > 0) & ((counts > 1) | means.any(axis=1))
     if not filled.any():

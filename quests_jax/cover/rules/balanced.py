@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.environments import APART, Environments
+from quests_jax.base.environments import APART, Environments, structure_means
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.sizes import Size
 from quests_jax.cover.bounds.sampling import draw_targets
@@ -131,9 +131,7 @@ def stacked(envs: Environments, bandwidth: float, *, means: bool = True) -> Stac
     """
     x, number = np.asarray(envs.x, np.float64), np.asarray(envs.structure_id)
     filled = np.flatnonzero(envs.counts) if means else np.zeros(0, int)
-    sums = np.zeros((envs.n_structures, x.shape[1]))
-    np.add.at(sums, number, x)
-    parts = [x, x / COARSER, sums[filled] / envs.counts[filled, None]]
+    parts = [x, x / COARSER, structure_means(x, number, envs.n_structures)[filled]]
     kind = np.repeat([FINE, COARSE, MEAN], [len(part) for part in parts])
     place = (APART * bandwidth * kind)[:, None]
     of = np.concatenate([number, number, filled]).astype(np.int32)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from quests_jax.base.defaults import key_or_default
-from quests_jax.base.environments import Environments, elements_of
+from quests_jax.base.environments import Environments, elements_of, structure_means
 from quests_jax.cover.rules.structure_tiles import tiles_of
 from quests_jax.cover.selection import Selection
 
@@ -41,10 +41,8 @@ def means_of(envs: Environments, known: Environments | None = None) -> tuple[np.
     parts = [envs] if known is None or not len(known) else [envs, known]
     present = [labels for part in parts if (labels := elements_of(part)) is not None]
     x = _by_element(envs, present)
-    counts = envs.counts
-    sums = np.zeros((envs.n_structures, x.shape[1]))
-    np.add.at(sums, np.asarray(envs.structure_id), x)
-    means = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], x.mean(axis=0)[None])
+    own = structure_means(x, envs.structure_id, envs.n_structures)
+    means = np.where(envs.counts[:, None] > 0, own, x.mean(axis=0)[None])
     if known is None or not len(known):
         return means, None
     return means, _by_element(known, present).mean(axis=0)
