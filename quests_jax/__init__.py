@@ -16,7 +16,7 @@ from quests_jax.base import signals as _signals
 
 _signals.watch_if_command()
 
-from quests_jax.base import versions as _versions
+from quests_jax.base import jax_versions as _versions
 
 _versions.refuse_broken_jax()
 

@@ -20,7 +20,7 @@ from jax import export
 import quests_jax as qj
 from quests_jax.atoms import batches
 from quests_jax.atoms.descriptors import quests_descriptor
-from quests_jax.base.platforms import CPU
+from quests_jax.base.step_sizes import CPU
 from quests_jax.cover.bounds import pairwise, relaxation
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sparse import in_blocks

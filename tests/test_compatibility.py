@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
-from quests_jax.base import versions as compatibility
+from quests_jax.base import jax_versions as compatibility
 
 pytestmark = pytest.mark.optimised
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quests_jax.base.checks import InputError
-from quests_jax.base.expressions import parse_condition
+from quests_jax.base.filter_expressions import parse_condition
 
 FACTS = {"config_type": "bulk_Si", "n_atoms": 64, "energy_per_atom": -5.25, "my key": "a b", "relaxed": True}
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from quests_jax.base import programs
-from quests_jax.base.programs import jit, kept_in, stable_name
+from quests_jax.base import compiled_programs
+from quests_jax.base.compiled_programs import jit, kept_in, stable_name
 from quests_jax.cover.measures import LOG_MASS, SATURATED
 from quests_jax.information.sums import kernels
 
@@ -37,8 +37,8 @@ def arguments(n: int = 40) -> tuple[Any, ...]:
 
 def test_a_program_is_found_again_without_being_traced(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = np.asarray(kernels._self_sum(*arguments()))
-    assert {path.suffix for path in folder.iterdir()} == {programs.SUFFIX, programs.NAME}
-    programs._programs.clear()
+    assert {path.suffix for path in folder.iterdir()} == {compiled_programs.SUFFIX, compiled_programs.NAME}
+    compiled_programs._programs.clear()
     monkeypatch.setattr(programs, "_made", pytest.fail)
     np.testing.assert_array_equal(kernels._self_sum(*arguments()), first)
     x = arguments()[1][:30]
@@ -49,7 +49,7 @@ def test_a_program_is_found_again_without_being_traced(folder: Path, monkeypatch
 
 def test_a_program_that_was_cut_is_compiled_anew(folder: Path) -> None:
     first = np.asarray(kernels._self_sum(*arguments()))
-    programs._programs.clear()
+    compiled_programs._programs.clear()
     for path in folder.iterdir():
         path.write_bytes(path.read_bytes()[:-20])
     np.testing.assert_array_equal(kernels._self_sum(*arguments()), first)
@@ -57,11 +57,11 @@ def test_a_program_that_was_cut_is_compiled_anew(folder: Path) -> None:
 
 def test_what_computes_the_same_is_compiled_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernels._self_sum(*arguments())
-    programs._programs.clear()
+    compiled_programs._programs.clear()
     monkeypatch.setattr(programs, "_sources", lambda: "other sources")
     kernels._self_sum(*arguments())
     suffixes = [path.suffix for path in folder.iterdir()]
-    assert (suffixes.count(programs.SUFFIX), suffixes.count(programs.NAME)) == (1, 2)
+    assert (suffixes.count(compiled_programs.SUFFIX), suffixes.count(compiled_programs.NAME)) == (1, 2)
 
 
 def test_programs_take_part_in_derivatives(folder: Path) -> None:
@@ -82,5 +82,5 @@ def test_names_tell_functions_and_values_apart() -> None:
     values = [SATURATED, LOG_MASS, SATURATED.value, LOG_MASS.value, 1, 1.0, True, None, "1", (1,), ("1",)]
     values += [kernels._self_sum, kernels._log_sum, partial(kernels._product, 1), jax.grad(SATURATED.value)]
     assert len({stable_name(value) for value in values}) == len(values)
-    with pytest.raises(programs.Unnamed):
+    with pytest.raises(compiled_programs.Unnamed):
         stable_name(np.zeros(2))

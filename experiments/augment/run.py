@@ -19,7 +19,7 @@ from monte_carlo import run as monte_carlo
 import quests_jax as qj
 from quests_jax.atoms.neighbors import find_neighbors, find_pairs
 from quests_jax.base.checks import InputError
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
 from quests_jax.datasets import bundled
 from quests_jax.generate.augmentation import TOLERANCE, Goal, augment
 from quests_jax.generate.bias import Known, delta_entropies, known_environments, pooled_with_slope

@@ -22,7 +22,7 @@ from steps import Counted, count
 
 import quests_jax as qj
 from quests_jax.atoms import batches
-from quests_jax.base.platforms import ACCELERATOR, TILE, Platform, computing_as, here
+from quests_jax.base.step_sizes import ACCELERATOR, TILE, Platform, computing_as, here
 from quests_jax.cover.bounds import relaxation
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.stored import DenseMasses

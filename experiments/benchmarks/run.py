@@ -25,7 +25,7 @@ from peer import start_peer
 from setting import OURS, Setting
 from summary import exponents, text
 
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
 
 jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
 

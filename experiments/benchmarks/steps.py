@@ -16,7 +16,7 @@ import jax
 import jax.extend.core as core
 import numpy as np
 
-from quests_jax.base.platforms import Platform
+from quests_jax.base.step_sizes import Platform
 from quests_jax.information.sums.registration import implementations
 
 ALIKE = {"convert_element_type", "broadcast_in_dim", "squeeze", "reshape", "copy", "stop_gradient"}

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 import quests_jax as qj
-from quests_jax.base.plain import plain
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
+from quests_jax.base.json_numbers import plain
 from quests_jax.datasets import bundled
 from quests_jax.output.figures import COLORS
 

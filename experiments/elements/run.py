@@ -16,8 +16,8 @@ from ase import Atoms
 from ase.build import bulk
 
 import quests_jax as qj
-from quests_jax.base.plain import plain
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
+from quests_jax.base.json_numbers import plain
 from quests_jax.studies.bandwidths import recommended_bandwidth
 
 sys.path.insert(0, str(Path(__file__).parent))

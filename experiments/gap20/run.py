@@ -18,8 +18,8 @@ from published import ENTROPY, NAMES, OVERLAP, TOLERANCE
 from scipy.stats import pearsonr, spearmanr
 
 import quests_jax as qj
-from quests_jax.base.plain import plain
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
+from quests_jax.base.json_numbers import plain
 from quests_jax.datasets import bundled
 from quests_jax.information import overlap_matrix
 from quests_jax.output.figures import COLORS

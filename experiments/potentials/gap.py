@@ -34,7 +34,7 @@ from ridge import Targets, fit_shifts
 from selecting import within_atoms
 from study import draw_pool
 
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
 from quests_jax.output.files import write_json
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -11,7 +11,7 @@ from bilevel import Quadratic, learn
 from ridge import ENERGY, Equations, Rows, equations, predict, solve
 from study import Linear, Plan
 
-from quests_jax.base.sizes import check_size
+from quests_jax.base.selection_size import check_size
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.solvers.rounding import threshold_round
 

@@ -22,8 +22,8 @@ from tables import text
 from toy import draw_toy
 
 import quests_jax as qj
-from quests_jax.base.plain import as_columns, plain
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
+from quests_jax.base.json_numbers import as_columns, plain
 from quests_jax.output.files import write_json
 from quests_jax.output.terminal import show_progress
 

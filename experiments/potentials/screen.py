@@ -26,7 +26,7 @@ from ridge import Rows, best_fit, predict
 from selecting import within_atoms
 from study import Linear, basis_of, draw_pool, linear_fits
 
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
 from quests_jax.output.files import write_json
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 import quests_jax as qj
-from quests_jax.base.sizes import check_size
+from quests_jax.base.selection_size import check_size
 from quests_jax.cover import atom_budget
 from quests_jax.cover.rules.registry import RULES
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from ase.build import bulk
 
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
 from quests_jax.datasets import bundled
 from quests_jax.output.files import write_json
 

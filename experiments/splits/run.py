@@ -13,8 +13,8 @@ import jax
 import numpy as np
 
 import quests_jax as qj
-from quests_jax.base.plain import plain
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
+from quests_jax.base.json_numbers import plain
 from quests_jax.datasets import bundled
 from quests_jax.studies.bandwidths import bandwidth_fit
 from quests_jax.studies.leakage import find_leakage

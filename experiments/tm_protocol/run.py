@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from scipy.stats import pearsonr
 
 import quests_jax as qj
-from quests_jax.base.plain import plain
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
+from quests_jax.base.json_numbers import plain
 from quests_jax.datasets import metals, simulate
 from quests_jax.output.figures import COLORS
 from quests_jax.studies.comparison import compare_environments, force_tail

@@ -17,10 +17,10 @@ from quests_jax.atoms.descriptors import (
     shared_descriptor,
     unsorted_terms,
 )
-from quests_jax.base.platforms import here
+from quests_jax.base.compiled_programs import jit
+from quests_jax.base.padding import padded_size
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.programs import jit
-from quests_jax.base.shapes import padded_size
+from quests_jax.base.step_sizes import here
 
 IN_CACHE = 16  # environments whose terms wait for the sort; divides the rows of a call
 UNSORTED = 8  # environments whose terms are computed at a time

@@ -36,9 +36,9 @@ from quests_jax.atoms.validation import check_structures, validate
 from quests_jax.base.checks import InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, make_environments
-from quests_jax.base.platforms import here
 from quests_jax.base.precision import double_precision, follows_dtype
 from quests_jax.base.progress import advance
+from quests_jax.base.step_sizes import here
 
 ALONE = 512  # environments up to which one host thread is as fast as several
 RUN = 4  # calls of environments that one host thread describes at a time

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.atoms.search import NO_PAIRS, Search
-from quests_jax.base.platforms import here
+from quests_jax.base.compiled_programs import jit
+from quests_jax.base.padding import padded_size
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.programs import jit
-from quests_jax.base.shapes import padded_size
+from quests_jax.base.step_sizes import here
 
 FEWEST = 4  # atoms that a structure is filled up to
 

@@ -22,9 +22,9 @@ from quests_jax.atoms.device_search import pairs_on_device
 from quests_jax.atoms.search import NO_PAIRS, Search
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
-from quests_jax.base.platforms import here
+from quests_jax.base.padding import padded_size
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.shapes import padded_size
+from quests_jax.base.step_sizes import here
 
 # Files keep six decimals: two distances that were equal differ by up to 2√3·1e-6 Å after rounding.
 TIE_TOLERANCE = 5e-6  # Å

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.arrays import Rows, check_rows, check_structure_id
+from quests_jax.base.array_checks import Rows, check_rows, check_structure_id
 from quests_jax.base.checks import InputError, check_count, check_matrix
 
 APART = 64.0  # bandwidths between the elements that `apart` sets apart

@@ -7,7 +7,7 @@ from functools import partial
 import click
 
 from quests_jax.base.checks import located
-from quests_jax.base.sizes import Size
+from quests_jax.base.selection_size import Size
 from quests_jax.cli.findings import typed
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, parse_sizes

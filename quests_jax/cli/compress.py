@@ -12,7 +12,7 @@ from ase import Atoms
 
 from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError, located
-from quests_jax.base.sizes import Size
+from quests_jax.base.selection_size import Size
 from quests_jax.cli.findings import typed
 from quests_jax.cli.given import Data, Given
 from quests_jax.cli.inputs import Inputs

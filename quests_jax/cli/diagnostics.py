@@ -12,7 +12,7 @@ from ase.data import chemical_symbols
 
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments
-from quests_jax.base.plain import plain
+from quests_jax.base.json_numbers import plain
 from quests_jax.cli.findings import about_bandwidth, about_outliers, about_parts, about_saturation, typed
 from quests_jax.cli.given import Place, labeled
 from quests_jax.cli.inputs import Inputs

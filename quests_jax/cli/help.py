@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from quests_jax.base.text import spelled
+from quests_jax.base.terminal_text import spelled
 
 JOBS = {  # commands by job, the usual one first
     "Look at a data set": (

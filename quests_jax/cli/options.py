@@ -10,7 +10,7 @@ import click
 from quests_jax.atoms.elements import CENTER, MODES
 from quests_jax.atoms.learned import SCALES
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_K
-from quests_jax.base.sizes import Size, parse_size
+from quests_jax.base.selection_size import Size, parse_size
 from quests_jax.cli.inputs import parse_inputs
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from quests_jax.atoms.labels import find_labels
 from quests_jax.base.checks import InputError, located
-from quests_jax.base.sizes import Size
+from quests_jax.base.selection_size import Size
 from quests_jax.cli.findings import percent
 from quests_jax.cli.given import Given
 from quests_jax.cli.inputs import Inputs, parse_inputs

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from quests_jax.base.checks import InputError
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
 from quests_jax.cli.findings import typed
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE

@@ -20,7 +20,7 @@ import click
 from quests_jax.base import signals
 from quests_jax.base.checks import InputError
 from quests_jax.base.precision import double_precision
-from quests_jax.base.text import spell_on_terminals
+from quests_jax.base.terminal_text import spell_on_terminals
 from quests_jax.cli.help import Grouped, Spelled
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import AUTO, OUTPUT
@@ -215,7 +215,7 @@ def _kept_programs() -> AbstractContextManager[None]:
     """Keep compiled programs from run to run, in $QUESTS_JAX_CACHE (empty: nowhere) or the user's cache."""
     import jax
 
-    from quests_jax.base.programs import kept_in
+    from quests_jax.base.compiled_programs import kept_in
 
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     folder = os.environ.get("QUESTS_JAX_CACHE", os.path.join(home, "quests_jax", "programs"))

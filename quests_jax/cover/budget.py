@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.sizes import Size, as_size, check_size
+from quests_jax.base.selection_size import Size, as_size, check_size
 
 COST_ROUNDING = 1e-9  # relative excess over a budget that is rounding of a sum of costs
 

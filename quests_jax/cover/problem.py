@@ -19,11 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
-from quests_jax.base.arrays import Rows, as_floats, check_rows, check_weights, host, known
+from quests_jax.base.array_checks import Rows, as_floats, check_rows, check_weights, host, known
 from quests_jax.base.checks import InputError, check_positive
+from quests_jax.base.compiled_programs import jit
 from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.programs import jit
 from quests_jax.cover.budget import check_cost
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.masses.stored import all_masses

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.arrays import check_rows
+from quests_jax.base.array_checks import check_rows
 from quests_jax.base.environments import Environments, check_alike, rows_of
 from quests_jax.information import Rows, kernel_sum
 

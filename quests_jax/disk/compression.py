@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from quests_jax.base.environments import rows_of
+from quests_jax.base.jax_versions import versions
+from quests_jax.base.json_numbers import plain
 from quests_jax.base.numerics import overlap_tolerance
-from quests_jax.base.plain import plain
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import timed
-from quests_jax.base.versions import versions
 from quests_jax.cover.bounds.sampling import FAILURE
 from quests_jax.cover.selection import Selection
 from quests_jax.disk.covers import TARGETS, large_cover

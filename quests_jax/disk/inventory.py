@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from quests_jax.base.checks import InputError
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
 from quests_jax.disk.files import Damaged, verify
 from quests_jax.disk.work import LAYOUT, digest, manifest_of
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quests_jax.base import platforms
+from quests_jax.base import step_sizes
 from quests_jax.base.environments import from_arrays
 from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.shards import Shards, kept_environments
@@ -148,7 +148,7 @@ def _order(shards: Shards, _: int) -> dict[str, np.ndarray]:
     origin = sums / n
     axes = np.linalg.eigh(products / n - np.outer(origin, origin))[1][:, ::-1]
     leading = [(shards.x(shard) - origin) @ axes[:, :BOX_AXES] for shard in range(len(shards.runs))]
-    padding = -n % platforms.TILE
+    padding = -n % step_sizes.TILE
     rows = np.concatenate([*leading, np.zeros((padding, leading[0].shape[1]))])
     order = np.asarray(jax.jit(split_order)(rows, np.arange(n + padding) < n))
     return {"order": _by_element(shards, order[:n]), "origin": origin, "axes": axes}

@@ -21,11 +21,11 @@ from quests_jax.atoms.describe import get_descriptors
 from quests_jax.atoms.descriptors import descriptors
 from quests_jax.atoms.neighbors import Neighbors
 from quests_jax.atoms.smooth import get_smooth_descriptors, smooth_descriptors
-from quests_jax.base.arrays import Rows
+from quests_jax.base.array_checks import Rows
 from quests_jax.base.checks import InputError
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
+from quests_jax.base.padding import padded_size
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.shapes import padded_size
 from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum
 
 Pool = Callable[[jax.Array], jax.Array]  # δH [n] of all atoms to a number, such as jnp.mean

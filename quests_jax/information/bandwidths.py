@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.arrays import check_rows
+from quests_jax.base.array_checks import check_rows
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.numerics import overlap_tolerance

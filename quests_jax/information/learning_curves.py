@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import curve_fit
 from scipy.special import stdtrit
 
-from quests_jax.base.arrays import check_rows
+from quests_jax.base.array_checks import check_rows
 from quests_jax.base.checks import InputError, check_count
 from quests_jax.base.defaults import key_or_default
 from quests_jax.base.environments import Environments, rows_of, some_rows

@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.base.arrays import uncompiled
+from quests_jax.base.array_checks import uncompiled
 from quests_jax.base.checks import InputError, check_matrix, check_positive
+from quests_jax.base.compiled_programs import jit
 from quests_jax.base.environments import Environments, joined, rows_of
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.programs import jit
 from quests_jax.base.progress import advance
 from quests_jax.information.sums.elements import (
     DEFAULT_BANDWIDTH,

@@ -17,7 +17,7 @@ from quests_jax.atoms.packing import FREE, MOST
 from quests_jax.atoms.writing import check_output, whole_file
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments, make_environments
-from quests_jax.base.plain import plain
+from quests_jax.base.json_numbers import plain
 from quests_jax.output.viewer import SUFFIX as VIEWER_SUFFIX
 from quests_jax.output.viewer import check_viewer
 

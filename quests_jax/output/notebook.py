@@ -12,7 +12,7 @@ from ase import Atoms
 from quests_jax.atoms.describe import environments
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments
-from quests_jax.base.versions import versions
+from quests_jax.base.jax_versions import versions
 from quests_jax.studies.compression import Compression
 from quests_jax.studies.conclusions import conclusions
 from quests_jax.studies.survey import survey

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from quests_jax.base.jax_versions import versions
 from quests_jax.base.progress import report_progress
-from quests_jax.base.text import spelled
-from quests_jax.base.versions import versions
+from quests_jax.base.terminal_text import spelled
 
 FRAME = 3  # letters that the frame of a table adds to a column
 

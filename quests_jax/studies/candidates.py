@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.geometry import minkowski_reduce
 
 from quests_jax.base.checks import InputError
-from quests_jax.base.expressions import Condition, as_number, parse_condition
+from quests_jax.base.filter_expressions import Condition, as_number, parse_condition
 
 SHOWN = 8  # names in a message
 ALONE = 8.0  # Å; a single atom is isolated if no image of it is nearer
@@ -48,7 +48,7 @@ def find_candidates(
     """Divide a data set by conditions on its structures.
 
     A condition may ask for the names in `facts_of`: whatever `info` holds, formula, elements, n_atoms,
-    energy_per_atom (eV) and max_force (eV/Å); see `base.expressions` for how it is written. Fits of
+    energy_per_atom (eV) and max_force (eV/Å); see `base.filter_expressions` for how it is written. Fits of
     potentials need the energies of isolated atoms, so these stay unless a condition drops them.
 
     Args:

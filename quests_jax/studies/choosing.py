@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, joined, of_structures
-from quests_jax.base.sizes import Size
+from quests_jax.base.selection_size import Size
 from quests_jax.cover.budget import atom_costs, check_cost, cost_budget
 from quests_jax.cover.posing import Posed, pose
 from quests_jax.cover.quota import make_quota

@@ -16,11 +16,11 @@ from quests_jax.atoms.describe import environments
 from quests_jax.atoms.labels import find_labels
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, apart, lacking
+from quests_jax.base.json_numbers import plain
 from quests_jax.base.numerics import overlap_tolerance
-from quests_jax.base.plain import plain
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
-from quests_jax.base.sizes import Size, as_size
+from quests_jax.base.selection_size import Size, as_size
 from quests_jax.cover import CoverProblem, Selection, certify, cover_problem, greedy_cover, make_budget, relax
 from quests_jax.cover.budget import atom_costs, cost_budget
 from quests_jax.cover.problem import coverage, indicator

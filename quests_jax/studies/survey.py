@@ -17,7 +17,7 @@ from quests_jax.atoms.labels import Labels, find_labels
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
-from quests_jax.base.sizes import as_size
+from quests_jax.base.selection_size import as_size
 from quests_jax.cover import Selection, greedy_cover
 from quests_jax.cover.posing import pose
 from quests_jax.cover.rules.registry import find_rule

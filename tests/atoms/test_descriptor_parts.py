@@ -20,7 +20,7 @@ from quests_jax.atoms.describe import environments, get_descriptors
 from quests_jax.atoms.descriptors import descriptors, quests_descriptor, shared_descriptor, sort_descending
 from quests_jax.atoms.neighbors import find_neighbors
 from quests_jax.atoms.smooth import get_smooth_descriptors
-from quests_jax.base.platforms import CPU
+from quests_jax.base.step_sizes import CPU
 
 K, CUTOFF = 6, 3.6
 PROGRAMS: list[Any] = [plain_program, shared_program]

@@ -12,7 +12,7 @@ from zoo import zoo
 from quests_jax.atoms import environments
 from quests_jax.atoms.device_search import pairs_on_device
 from quests_jax.atoms.search import Search
-from quests_jax.base.platforms import CPU, computing_as
+from quests_jax.base.step_sizes import CPU, computing_as
 
 FEW = CPU._replace(distances=2**20)
 

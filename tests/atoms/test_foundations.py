@@ -17,9 +17,9 @@ from quests_jax.atoms.describe import get_descriptors
 from quests_jax.base.checks import InputError, check_count, check_matrix, check_positive, located
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.base.numerics import overlap_tolerance, safe_reciprocal, safe_sqrt
+from quests_jax.base.padding import padded_size
 from quests_jax.base.progress import advance, report_progress
-from quests_jax.base.shapes import padded_size
-from quests_jax.base.sizes import check_size
+from quests_jax.base.selection_size import check_size
 
 
 @given(st.integers(1, 10**7), st.sampled_from([1, 2, 8, 16, 64, 100]))

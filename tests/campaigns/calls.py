@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from quests_jax.base import platforms
+from quests_jax.base import step_sizes
 from quests_jax.base.environments import make_environments
 from quests_jax.information.sums import kernels
 
@@ -87,7 +87,7 @@ def small_tiles(way: str) -> Callable[[], None]:
 
     At the thresholds themselves nothing is patched.
     """
-    before = platforms.TILE, kernels._padded
+    before = step_sizes.TILE, kernels._padded
 
     def padded(rows, origin=0):
         rows = rows - origin
@@ -95,13 +95,13 @@ def small_tiles(way: str) -> Callable[[], None]:
         return jnp.asarray(np.pad(rows, added)) if isinstance(rows, np.ndarray) else jnp.pad(rows, added)
 
     if way != "thresholds":
-        platforms.TILE, kernels._padded = TILE, padded
-    here = platforms.here()
-    steps = platforms.computing_as(here._replace(dense=0) if way == "tiles" else here)
+        step_sizes.TILE, kernels._padded = TILE, padded
+    here = step_sizes.here()
+    steps = step_sizes.computing_as(here._replace(dense=0) if way == "tiles" else here)
     steps.__enter__()
 
     def undo() -> None:
-        platforms.TILE, kernels._padded = before
+        step_sizes.TILE, kernels._padded = before
         steps.__exit__(None, None, None)
 
     return undo

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quests_jax.base.platforms import ACCELERATOR, CPU
+from quests_jax.base.step_sizes import ACCELERATOR, CPU
 from quests_jax.information.sums import exponents as ex
 
 pytestmark = pytest.mark.optimised

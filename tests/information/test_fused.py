@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quests_jax.base.platforms import CPU
+from quests_jax.base.step_sizes import CPU
 from quests_jax.information.sums import dense, streaming
 from quests_jax.information.sums.exponents import plain_exponents
 from quests_jax.information.sums.fused import weighted_kernels

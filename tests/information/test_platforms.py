@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quests_jax.base.platforms import ACCELERATOR, CPU
+from quests_jax.base.step_sizes import ACCELERATOR, CPU
 from quests_jax.information import delta_entropy, entropy
 from quests_jax.information.sums import dense, log_sums, masses, streaming
 

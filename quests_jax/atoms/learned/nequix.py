@@ -14,7 +14,7 @@ import numpy as np
 from quests_jax.atoms.learned.protocol import Descriptor, content_of, missing
 from quests_jax.atoms.neighbors import find_pairs
 from quests_jax.base.checks import InputError
-from quests_jax.base.shapes import padded_size
+from quests_jax.base.padding import padded_size
 
 INSTALL = (
     "pip install --no-deps nequix && pip install e3nn-jax equinox jraph matscipy tqdm pyyaml h5py cloudpickle"

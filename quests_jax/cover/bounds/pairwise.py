@@ -28,8 +28,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quests_jax.base.compiled_programs import jit
 from quests_jax.base.numerics import dot
-from quests_jax.base.programs import jit
 from quests_jax.base.progress import advance
 from quests_jax.cover.bounds.relaxation import Data, Relaxation, best_weights
 

@@ -21,9 +21,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from quests_jax.base.compiled_programs import jit
 from quests_jax.base.numerics import dot
-from quests_jax.base.platforms import here
-from quests_jax.base.programs import jit
+from quests_jax.base.step_sizes import here
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.measures import Measure

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quests_jax.base.padding import padded_size
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.shapes import padded_size
 
 CHUNK = 4096  # stored entries of one structure per step
 HEIGHT = 64  # rows of a block

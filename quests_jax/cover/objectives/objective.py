@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quests_jax.base.programs import jit
+from quests_jax.base.compiled_programs import jit
 from quests_jax.cover.bounds.relaxation import best_fill
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.measures import SATURATED, Measure

@@ -25,7 +25,7 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.environments import APART, Environments, structure_means
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.sizes import Size
+from quests_jax.base.selection_size import Size
 from quests_jax.cover.bounds.sampling import draw_targets
 from quests_jax.cover.budget import Budget, budget_of_choice
 from quests_jax.cover.posing import ALL, TARGETS, fits

@@ -16,7 +16,7 @@ from scipy.spatial.distance import cdist
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.sizes import check_size
+from quests_jax.base.selection_size import check_size
 from quests_jax.cover.rules.structure_means import (
     distances,
     generator_of,

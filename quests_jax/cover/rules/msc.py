@@ -20,14 +20,14 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.base.checks import check_positive
+from quests_jax.base.compiled_programs import jit
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import largest, overlap_tolerance
-from quests_jax.base.platforms import here
+from quests_jax.base.padding import padded_size
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.programs import jit
 from quests_jax.base.progress import advance
-from quests_jax.base.shapes import padded_size
-from quests_jax.base.sizes import Size
+from quests_jax.base.selection_size import Size
+from quests_jax.base.step_sizes import here
 from quests_jax.cover.budget import Budget, budget_of_choice, first_affordable, spending_limit
 from quests_jax.cover.reference import known_environments
 from quests_jax.cover.rules.structure_tiles import TILE, Rows, element_distance, tiles_of, with_more

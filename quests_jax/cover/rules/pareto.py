@@ -31,7 +31,7 @@ from quests_jax.base.environments import Environments, apart
 from quests_jax.base.numerics import dot, overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
-from quests_jax.base.sizes import Size
+from quests_jax.base.selection_size import Size
 from quests_jax.cover.budget import Budget, budget_of_choice, spending_limit
 from quests_jax.cover.masses.stored import DENSE
 from quests_jax.cover.reference import known_environments, reference_mass

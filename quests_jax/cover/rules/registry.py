@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.sizes import Size
+from quests_jax.base.selection_size import Size
 from quests_jax.cover.budget import Budget, budget_of_choice
 from quests_jax.cover.posing import Posed, pose
 from quests_jax.cover.problem import CoverProblem, distinct_weights

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from quests_jax.base.compiled_programs import jit
 from quests_jax.base.environments import APART, Environments, apart
 from quests_jax.base.numerics import sum_last
-from quests_jax.base.platforms import here
-from quests_jax.base.programs import jit
-from quests_jax.base.shapes import padded_size
+from quests_jax.base.padding import padded_size
+from quests_jax.base.step_sizes import here
 from quests_jax.information import entropy_from
 from quests_jax.information.sums.exponents import exponents as careful_or_plain
 from quests_jax.information.sums.exponents import plain_exponents

@@ -9,7 +9,7 @@ import numpy as np
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
-from quests_jax.base.sizes import Size, check_size
+from quests_jax.base.selection_size import Size, check_size
 from quests_jax.cover.budget import COST_ROUNDING
 from quests_jax.cover.measures import SATURATED, Measure, check_measure
 from quests_jax.cover.objectives.objective import Objective, as_objective

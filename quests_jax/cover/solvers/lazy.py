@@ -20,8 +20,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from quests_jax.base.platforms import here
-from quests_jax.base.programs import jit
+from quests_jax.base.compiled_programs import jit
+from quests_jax.base.step_sizes import here
 from quests_jax.cover.objectives.objective import Objective
 from quests_jax.cover.problem import COVERED, CoverProblem, is_covered, saturated
 from quests_jax.cover.quota import Quota, completable, needs

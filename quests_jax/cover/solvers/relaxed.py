@@ -17,11 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.checks import InputError, check_positive
+from quests_jax.base.compiled_programs import jit
 from quests_jax.base.defaults import key_or_default
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.programs import jit
 from quests_jax.base.progress import advance
-from quests_jax.base.sizes import Size, check_size
+from quests_jax.base.selection_size import Size, check_size
 from quests_jax.cover.bounds import relaxation as saddle
 from quests_jax.cover.bounds.pairwise import MOST_STRUCTURES, pair_bound
 from quests_jax.cover.bounds.relaxation import Data, Relaxation

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quests_jax.base.programs import jit
+from quests_jax.base.compiled_programs import jit
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.problem import CoverProblem, indicator, mass
 from quests_jax.cover.quota import Quota, may_replace

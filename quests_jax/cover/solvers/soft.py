@@ -25,11 +25,11 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from quests_jax.base.arrays import check_rows
+from quests_jax.base.array_checks import check_rows
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.precision import follows_dtype
-from quests_jax.base.sizes import Size, as_size
+from quests_jax.base.selection_size import Size, as_size
 from quests_jax.cover.budget import check_cost
 from quests_jax.cover.measures import SATURATED, Measure, check_measure
 from quests_jax.cover.problem import check_target_weights

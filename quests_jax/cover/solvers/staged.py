@@ -16,7 +16,7 @@ from quests_jax.base.defaults import key_or_default
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
-from quests_jax.base.sizes import check_size
+from quests_jax.base.selection_size import check_size
 from quests_jax.cover.problem import cover_problem
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover

@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from quests_jax.base.arrays import check_bandwidth
+from quests_jax.base.array_checks import check_bandwidth
 from quests_jax.base.checks import InputError, check_matrix
 from quests_jax.base.environments import Environments, check_alike, elements_of, rows_of, some_rows
 

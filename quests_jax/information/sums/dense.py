@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from quests_jax.base.platforms import Platform
+from quests_jax.base.step_sizes import Platform
 from quests_jax.information.sums.exponents import (
     base_and_scale,
     exponents,

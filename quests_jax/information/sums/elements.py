@@ -17,7 +17,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from quests_jax.base.arrays import (
+from quests_jax.base.array_checks import (
     check_bandwidth,
     check_groups,
     check_row_numbers,

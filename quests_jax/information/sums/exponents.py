@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from quests_jax.base.numerics import exponent_error, sum_last
-from quests_jax.base.platforms import Platform
+from quests_jax.base.step_sizes import Platform
 
 MARGIN = 8.0  # errors of plain exponents, in units of eps·radius², that a near term may have
 

@@ -10,7 +10,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from quests_jax.base import platforms
+from quests_jax.base import step_sizes
 from quests_jax.base.numerics import finite_rows
 from quests_jax.information.sums import log_sums, masses, streaming
 from quests_jax.information.sums.registration import bind, make_primitive
@@ -60,7 +60,7 @@ def structure_masses(n_structures, error, counts, y, x, number, h):
 def _masses_jvp(n_structures, error, primals, tangents):
     counts, y, x, number, h = primals
     _, dy, dx, _, dh = tangents
-    here = platforms.here()
+    here = step_sizes.here()
     change = masses.tangent(counts, y, x, number, h, dy, dx, dh, n_structures=n_structures, at=here)
     return structure_masses(n_structures, error, *primals), change
 

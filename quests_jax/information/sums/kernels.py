@@ -17,8 +17,8 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from quests_jax.base import platforms
-from quests_jax.base.arrays import (
+from quests_jax.base import step_sizes
+from quests_jax.base.array_checks import (
     Rows,
     check_bandwidth,
     check_groups,
@@ -31,9 +31,9 @@ from quests_jax.base.arrays import (
     uncompiled,
 )
 from quests_jax.base.checks import check_count
+from quests_jax.base.compiled_programs import jit
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
-from quests_jax.base.programs import jit
-from quests_jax.base.shapes import padded_size
+from quests_jax.base.padding import padded_size
 from quests_jax.information.sums import guarded, masses, primitives
 from quests_jax.information.sums.pairs import SKIPPED
 from quests_jax.information.sums.sharding import refuse_varying
@@ -174,12 +174,12 @@ def tiles_of_masses(
     given = given._replace(**{name: getattr(given, name).astype(np.float32) for name in ("x", "y", "h")})
     number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
     sides = _make_sides(
-        *given.sides, number, given.h, n_structures=n_structures, error=error, at=platforms.here()
+        *given.sides, number, given.h, n_structures=n_structures, error=error, at=step_sizes.here()
     )
-    order = np.asarray(sides.query.order).reshape(-1, platforms.TILE)
-    for tile in range(-(-given.m // platforms.TILE)):
+    order = np.asarray(sides.query.order).reshape(-1, step_sizes.TILE)
+    for tile in range(-(-given.m // step_sizes.TILE)):
         real = np.asarray(sides.query.mask[tile]) > 0
-        masses = np.asarray(_of_tile(sides, jnp.int32(tile), n_structures, platforms.here()))
+        masses = np.asarray(_of_tile(sides, jnp.int32(tile), n_structures, step_sizes.here()))
         yield order[tile][real], masses[:, real] if not real.all() else masses
 
 
@@ -208,7 +208,7 @@ class _Given(NamedTuple):
         return uncompiled(lambda sums: sums[..., : self.m].astype(self.dtype), sums)
 
 
-def _one_tile(sides: masses.Sides, tile: jax.Array, n_structures: int, at: platforms.Platform) -> jax.Array:
+def _one_tile(sides: masses.Sides, tile: jax.Array, n_structures: int, at: step_sizes.Platform) -> jax.Array:
     one = tile[None], jnp.ones(1, bool)
     return masses.of_tiles(sides, *one, n_structures, at, roundings=ROUNDINGS)[0]
 
@@ -265,12 +265,12 @@ def _weights(weights: ArrayLike | None, given: _Given) -> jax.Array:
 
 def _padded(rows: Rows, origin: Rows | int = 0) -> jax.Array:
     """Rows from an origin, and zeros up to one of few sizes: data sets of nearby sizes share a program."""
-    tiles = -(-len(rows) // platforms.TILE)
+    tiles = -(-len(rows) // step_sizes.TILE)
     few = 1 << (tiles - 1).bit_length() if tiles <= COARSE else padded_size(tiles)
     if isinstance(rows, np.ndarray) and not isinstance(origin, jax.Array):
-        filled = np.zeros((platforms.TILE * few, *rows.shape[1:]), rows.dtype)
+        filled = np.zeros((step_sizes.TILE * few, *rows.shape[1:]), rows.dtype)
         np.subtract(rows, origin, out=filled[: len(rows)])
         return jax.device_put(filled)
     return jnp.concatenate(
-        [rows - origin, jnp.zeros((platforms.TILE * few - len(rows), *rows.shape[1:]), rows.dtype)]
+        [rows - origin, jnp.zeros((step_sizes.TILE * few - len(rows), *rows.shape[1:]), rows.dtype)]
     )

@@ -7,8 +7,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from quests_jax.base import platforms
-from quests_jax.base.platforms import Platform
+from quests_jax.base import step_sizes
+from quests_jax.base.step_sizes import Platform
 from quests_jax.information.sums import tiles as tl
 from quests_jax.information.sums.exponents import base_and_scale, plain_exponents
 from quests_jax.information.sums.pairs import (
@@ -56,7 +56,7 @@ def log_sum(
 
         near = _within_reach(query, tile, reference, own, shift, base, scale)
         near &= active_pairs(query, tile, exists, reference)
-        size = (len(scale), len(tile), platforms.TILE)
+        size = (len(scale), len(tile), step_sizes.TILE)
         start = jnp.full(size, jnp.finfo(y.dtype).min / 4), jnp.zeros(size, y.dtype)
         top, total = fold_near(near, wide_pairs(query, tile, reference, base), add, start, at)
         return jnp.moveaxis(top + jnp.log(total), 0, -1)

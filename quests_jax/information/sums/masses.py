@@ -14,9 +14,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from quests_jax.base import platforms
+from quests_jax.base import step_sizes
 from quests_jax.base.numerics import sum_last
-from quests_jax.base.platforms import Platform
+from quests_jax.base.step_sizes import Platform
 from quests_jax.information.sums import tiles as tl
 from quests_jax.information.sums.exponents import exponents
 from quests_jax.information.sums.pairs import at_place, exponents_of, fold_bands, fold_near, wide_pairs
@@ -123,7 +123,7 @@ def of_tiles(
         return total.at[row[:, None], sides.structure[j]].add(jnp.exp(exponent), mode="drop")
 
     wide = wide_pairs(query, tile, reference, sides.bandwidth, error=roundings)
-    zero = jnp.zeros((len(tile), n_structures, platforms.TILE), query.x.dtype)
+    zero = jnp.zeros((len(tile), n_structures, step_sizes.TILE), query.x.dtype)
     return fold_near(sides.near[tile] & exists[:, None], wide, add, zero, at)
 
 
@@ -187,5 +187,5 @@ def tangent(
         change = jnp.exp(s) * (along / h**2 - 2 * s * (dh / h))
         return jax.ops.segment_sum(change.T, structure, n_structures + 1)[:n_structures].T
 
-    blocks = jax.tree.map(lambda rows: rows.reshape(-1, min(platforms.TILE, len(y)), y.shape[1]), (y, dy))
+    blocks = jax.tree.map(lambda rows: rows.reshape(-1, min(step_sizes.TILE, len(y)), y.shape[1]), (y, dy))
     return jax.lax.map(block, blocks).reshape(len(y), n_structures)

@@ -1,7 +1,7 @@
 """Pairs first, then work: near pairs of tiles are listed, and the list is summed in batches of one size.
 
 Which pairs are near depends on the data, how many are formed in one step on the platform alone (see
-`quests_jax.base.platforms`). A band is as many tiles of the first side as are looked through at a time.
+`quests_jax.base.step_sizes`). A band is as many tiles of the first side as are looked through at a time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from quests_jax.base.numerics import sum_last
-from quests_jax.base.platforms import Platform
+from quests_jax.base.step_sizes import Platform
 from quests_jax.information.sums.exponents import (
     careful_exponents,
     exponents_of_sums,

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax.core import ShapedArray
 from jax.interpreters import ad, batching, mlir
 
-from quests_jax.base.platforms import platform_of
 from quests_jax.base.precision import follows_dtype
+from quests_jax.base.step_sizes import platform_of
 from quests_jax.information.sums.sharding import alike, varying_over
 
 

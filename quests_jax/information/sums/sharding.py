@@ -16,7 +16,7 @@ from jax.core import ShapedArray
 from jax.sharding import Mesh, PartitionSpec
 from jax.typing import ArrayLike
 
-from quests_jax.base.arrays import as_floats, check_bandwidth, check_rows
+from quests_jax.base.array_checks import as_floats, check_bandwidth, check_rows
 from quests_jax.base.checks import InputError
 from quests_jax.base.precision import follows_dtype
 

@@ -12,8 +12,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from quests_jax.base import platforms
-from quests_jax.base.platforms import Platform
+from quests_jax.base import step_sizes
+from quests_jax.base.step_sizes import Platform
 from quests_jax.information.sums import tiles as tl
 from quests_jax.information.sums.exponents import (
     base_and_scale,
@@ -87,7 +87,7 @@ def product(
             return total.at[row].add(sums, mode="drop")
 
         near = (bound < smallest) & active_pairs(query, tile, exists, reference)
-        zero = jnp.zeros((len(tile), platforms.TILE, v.shape[1]), y.dtype)
+        zero = jnp.zeros((len(tile), step_sizes.TILE, v.shape[1]), y.dtype)
         return fold_near(near, wide_pairs(query, tile, reference, h), add, zero, at)
 
     return query.scatter(map_bands(band, len(query.mask), len(reference.mask), at), y.shape[0])
@@ -100,7 +100,7 @@ def self_sum(
     tiles = tl.make_tiles(x, tl.principal_frame(x, count), count)
     base, scale = base_and_scale(h)
     weight = tiles.gather(w)
-    diagonal = jnp.eye(platforms.TILE, dtype=bool)[None]
+    diagonal = jnp.eye(step_sizes.TILE, dtype=bool)[None]
 
     def contribution(i, j, careful):
         if at.fused and not careful:
@@ -221,5 +221,5 @@ def _over_pairs(
         )
         return fold_near(near, wide(rows=tile), add, sums, at)
 
-    start = jnp.zeros((n_tiles, platforms.TILE, *shape), tiles.x.dtype)
+    start = jnp.zeros((n_tiles, step_sizes.TILE, *shape), tiles.x.dtype)
     return fold_bands(band, n_tiles, n_tiles, start, at)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from quests_jax.base import platforms
+from quests_jax.base import step_sizes
 from quests_jax.base.numerics import sum_last
 
 BOX_AXES = 16  # leading principal axes used by the bounding boxes
@@ -71,19 +71,19 @@ def make_tiles(x: jax.Array, frame: Frame, count: jax.Array, *, reorder: bool = 
 
     Rows beyond are padding whatever they hold. Without `reorder` the rows stay in their order.
     """
-    size = -(-x.shape[0] // platforms.TILE) * platforms.TILE
+    size = -(-x.shape[0] // step_sizes.TILE) * step_sizes.TILE
     real = jnp.arange(size, dtype=count.dtype) < count
     leading = jnp.dot(x - frame.origin, frame.axes, precision="highest")
     leading = jnp.where(real[:, None], jnp.pad(leading, ((0, size - x.shape[0]), (0, 0))), 0)
     rounding = 4 * float(jnp.finfo(x.dtype).eps) * x.shape[1] ** 0.5 * jnp.max(jnp.abs(leading))
     order = split_order(leading, real) if reorder else jnp.arange(size)
-    mask = real[order].reshape(-1, platforms.TILE)
+    mask = real[order].reshape(-1, step_sizes.TILE)
     order = jnp.minimum(order, x.shape[0] - 1)
-    real, tiles = mask[..., None], x[order].reshape(-1, platforms.TILE, x.shape[1])
+    real, tiles = mask[..., None], x[order].reshape(-1, step_sizes.TILE, x.shape[1])
     n_rows = jnp.maximum(mask.sum(axis=1, dtype=x.dtype), 1)[:, None]
     center = jnp.sum(jnp.where(real, tiles, 0), axis=1) / n_rows
     tiles = jnp.where(real, tiles, center[:, None])
-    along = leading[order].reshape(-1, platforms.TILE, leading.shape[1])
+    along = leading[order].reshape(-1, step_sizes.TILE, leading.shape[1])
     middle = jnp.sum(jnp.where(real, along, 0), axis=1) / n_rows
     along = jnp.where(real, along, middle[:, None])
     return Tiles(
@@ -115,13 +115,13 @@ def split_order(x: jax.Array, real: jax.Array) -> jax.Array:
       x: coordinates, shape [n, axes], n a multiple of TILE.
       real: false for padding, shape [n].
     """
-    n, n_tiles = x.shape[0], x.shape[0] // platforms.TILE
+    n, n_tiles = x.shape[0], x.shape[0] // step_sizes.TILE
     levels = (n_tiles - 1).bit_length()
     position = jnp.arange(n)
-    used = jnp.maximum(-(-real.sum() // platforms.TILE), 1)
+    used = jnp.maximum(-(-real.sum() // step_sizes.TILE), 1)
 
     def level(depth, order):
-        part = jnp.minimum(((position // platforms.TILE) << depth) // used, (1 << levels) - 1)
+        part = jnp.minimum(((position // step_sizes.TILE) << depth) // used, (1 << levels) - 1)
         part = jnp.where(real[order], part, 1 << levels)
         along = _principal_projection(x[order], real[order], part, 1 << levels)
         return _sort_rows(part, along, order, 1 << levels)
@@ -146,7 +146,7 @@ def _principal_projection(x: jax.Array, real: jax.Array, part: jax.Array, n_part
 
     Parts are whole tiles, so moments are products within tiles, added up over the tiles of a part.
     """
-    tile = platforms.TILE
+    tile = step_sizes.TILE
     tiles, of_tile = x.reshape(-1, tile, x.shape[1]), part[::tile]
     with_one = jnp.concatenate([tiles, real.astype(x.dtype).reshape(-1, tile, 1)], axis=2)
     moments = jnp.einsum("tsa,tsb->tab", with_one, with_one, precision="highest")
