@@ -18,7 +18,7 @@ import pytest
 from jax import export
 
 import quests_jax as qj
-from quests_jax.atoms import batches
+from quests_jax.atoms import descriptor_batches
 from quests_jax.atoms.descriptors import quests_descriptor
 from quests_jax.base.step_sizes import CPU
 from quests_jax.cover.bounds import pairwise, relaxation
@@ -120,7 +120,7 @@ def programs() -> dict[str, Program]:
         "tiles of delta entropies": (qj.delta_entropy, (MANY, MANY)),
         "tiles of masses": (lambda x: structure_masses(x, x, np.arange(MANY.shape[0]) // 99, 51), (MANY,)),
         "descriptor": (partial(quests_descriptor, cutoff=5.0), (vectors[0],)),
-        "plain": (partial(batches.plain_program, k=K, cutoff=5.0), (jnp.int32(3), vectors)),
+        "plain": (partial(descriptor_batches.plain_program, k=K, cutoff=5.0), (jnp.int32(3), vectors)),
         "coverage": (coverage, (DENSE, jnp.ones(S))),
         "log mass": (partial(mean_value, measure=LOG_MASS), (DENSE, jnp.ones(S))),
         "cap": (relaxed.cap, (sparse(),)),

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import quests_jax as qj
-from quests_jax.atoms.contents import differences
+from quests_jax.atoms.structure_contents import differences
 from quests_jax.cli import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:at the bandwidth")

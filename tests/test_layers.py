@@ -28,7 +28,7 @@ HEIGHT = {part: -depth for depth, parts in enumerate(ROWS) for part in parts}
 HOMES = {
     "chemiscope": {"output.viewer"},
     "jax_md": {"atoms.neighbors", "datasets.jaxmd"},
-    "vesin": {"atoms.search"},
+    "vesin": {"atoms.pair_search"},
 }
 
 MODULES = {

@@ -15,7 +15,7 @@ from command_line import Call, call
 from frames import Written, make_file, make_frame
 
 import quests_jax as qj
-from quests_jax.atoms.contents import differences
+from quests_jax.atoms.structure_contents import differences
 from quests_jax.atoms.writing import add_labels, refuse_unsupported
 from quests_jax.base.checks import InputError
 from quests_jax.disk import Work

@@ -21,7 +21,7 @@ from baselines import dense_entropy
 from steps import Counted, count
 
 import quests_jax as qj
-from quests_jax.atoms import batches
+from quests_jax.atoms import descriptor_batches
 from quests_jax.base.step_sizes import ACCELERATOR, TILE, Platform, computing_as, here
 from quests_jax.cover.bounds import relaxation
 from quests_jax.cover.budget import Budget
@@ -105,7 +105,8 @@ def programs() -> dict[str, Program]:
             lambda y, x: structure_masses(y, x, number, STRUCTURES), (rows(TARGETS, D), x)
         ),
         "descriptors of one call": Program(
-            partial(batches.plain_program, k=32, cutoff=5.0), (3, rows(ACCELERATOR.environments, 32, 3))
+            partial(descriptor_batches.plain_program, k=32, cutoff=5.0),
+            (3, rows(ACCELERATOR.environments, 32, 3)),
         ),
         "relaxed cover, one step": relaxation_step(),
         "2048 pairs of tiles, summed both ways": Program(by_xla, (tiles, tiles, weights)),

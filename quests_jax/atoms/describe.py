@@ -12,7 +12,7 @@ import ase
 import jax
 import numpy as np
 
-from quests_jax.atoms.batches import (
+from quests_jax.atoms.descriptor_batches import (
     describe_rows,
     plain_program,
     shared_program,

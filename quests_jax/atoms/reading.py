@@ -9,8 +9,8 @@ from pathlib import Path
 
 import ase
 
+from quests_jax.atoms.compressed_files import pieces, plain_name, unpacked
 from quests_jax.atoms.formats import format_of_content
-from quests_jax.atoms.packing import pieces, plain_name, unpacked
 from quests_jax.atoms.sources import EVERY, source_of
 from quests_jax.atoms.validation import validate
 from quests_jax.base.checks import InputError, located

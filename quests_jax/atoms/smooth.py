@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from quests_jax.atoms.batches import describe_rows, from_terms
 from quests_jax.atoms.describe import in_runs
+from quests_jax.atoms.descriptor_batches import describe_rows, from_terms
 from quests_jax.atoms.descriptors import descriptor_of_terms, unsorted_terms
 from quests_jax.atoms.neighbors import Neighbors, displacements, find_pairs, nearest
 from quests_jax.atoms.validation import validate

@@ -18,10 +18,10 @@ from typing import Any
 import ase
 import numpy as np
 
-from quests_jax.atoms.contents import differences, without
+from quests_jax.atoms.compressed_files import unpacked
 from quests_jax.atoms.formats import STRUCTURE_SUFFIXES, WRITTEN, Format, format_of_name
-from quests_jax.atoms.packing import unpacked
 from quests_jax.atoms.sources import EVERY, source_of, with_source
+from quests_jax.atoms.structure_contents import differences, without
 from quests_jax.atoms.validation import check_structures
 from quests_jax.base import signals
 from quests_jax.base.checks import InputError, located

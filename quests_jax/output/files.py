@@ -12,8 +12,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from quests_jax.atoms.compressed_files import FREE, MOST
 from quests_jax.atoms.formats import STRUCTURE_SUFFIXES, XYZ_SUFFIXES
-from quests_jax.atoms.packing import FREE, MOST
 from quests_jax.atoms.writing import check_output, whole_file
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments, make_environments

@@ -9,7 +9,7 @@ import ase
 import numpy as np
 from scipy.spatial import KDTree
 
-from quests_jax.atoms.fingerprints import fingerprints
+from quests_jax.atoms.copy_fingerprints import fingerprints
 
 EXACT = 5e-4  # Å; files with four digits keep copies this close
 

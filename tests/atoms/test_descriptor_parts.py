@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo import CRYSTALS, disturbed, zoo
 
-from quests_jax.atoms import batches
 from quests_jax.atoms import describe as dataset
-from quests_jax.atoms.batches import plain_program, shared_program
+from quests_jax.atoms import descriptor_batches
 from quests_jax.atoms.describe import environments, get_descriptors
+from quests_jax.atoms.descriptor_batches import plain_program, shared_program
 from quests_jax.atoms.descriptors import descriptors, quests_descriptor, shared_descriptor, sort_descending
 from quests_jax.atoms.neighbors import find_neighbors
 from quests_jax.atoms.smooth import get_smooth_descriptors
@@ -129,9 +129,11 @@ def test_calls_of_one_shape_equal_one_environment_at_a_time() -> None:
     vectors = np.take_along_axis(vectors, np.argsort((vectors**2).sum(axis=2))[..., None], axis=1)
     occupation = np.tile([1.0] * (K - 1) + [1 / 3] * 3, (len(vectors), 1))
     for count in (len(vectors), 33, 1, 0):
-        found = batches.describe_rows(plain_program, K, CUTOFF, vectors[:count, :K])
+        found = descriptor_batches.describe_rows(plain_program, K, CUTOFF, vectors[:count, :K])
         np.testing.assert_allclose(found, jax.vmap(plain)(vectors[:count, :K]), rtol=1e-13, atol=1e-15)
-        found = batches.describe_rows(shared_program, K, CUTOFF, vectors[:count], occupation[:count])
+        found = descriptor_batches.describe_rows(
+            shared_program, K, CUTOFF, vectors[:count], occupation[:count]
+        )
         expected = jax.vmap(shared)(vectors[:count], occupation[:count])
         np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-15)
 

@@ -10,8 +10,8 @@ from ase.build import make_supercell
 from zoo import zoo
 
 from quests_jax.atoms import environments
-from quests_jax.atoms.device_search import pairs_on_device
-from quests_jax.atoms.search import Search
+from quests_jax.atoms.device_pair_search import pairs_on_device
+from quests_jax.atoms.pair_search import Search
 from quests_jax.base.step_sizes import CPU, computing_as
 
 FEW = CPU._replace(distances=2**20)

@@ -17,7 +17,7 @@ from ase.build import bulk
 from ase.constraints import FixAtoms
 
 import quests_jax as qj
-from quests_jax.atoms.formats.whole import check_whole
+from quests_jax.atoms.formats.completeness import check_whole
 from quests_jax.base.checks import InputError
 
 LATTICE = 'Lattice="4 0 0 0 4 0 0 0 9"'
@@ -306,7 +306,7 @@ def test_a_full_temporary_folder_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "in.xyz.gz").write_bytes(gzip.compress(FRAME.encode()))
     for name in ("unpack", "tempfile.TemporaryDirectory"):
         with monkeypatch.context() as patched:
-            patched.setattr(f"quests_jax.atoms.packing.{name}", full)
+            patched.setattr(f"quests_jax.atoms.compressed_files.{name}", full)
             words = refusal(tmp_path / "in.xyz.gz")
             assert "No space left" in words
             assert "set TMPDIR" in words

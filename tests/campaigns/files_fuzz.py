@@ -226,8 +226,8 @@ def verdict(path: Path, kind: str, n_structures: int) -> str:
 
 def rewritten(path: Path, kind: str, found: list[Atoms]) -> str:
     """What writing structures again, and reading them from disk, comes to."""
-    from quests_jax.atoms.contents import differences
     from quests_jax.atoms.reading import read
+    from quests_jax.atoms.structure_contents import differences
     from quests_jax.atoms.writing import write
     from quests_jax.base.checks import InputError
 

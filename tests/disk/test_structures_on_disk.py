@@ -12,7 +12,7 @@ from ase.db import connect
 from driver import crystals
 
 import quests_jax as qj
-from quests_jax.atoms.contents import differences
+from quests_jax.atoms.structure_contents import differences
 from quests_jax.base.checks import InputError
 from quests_jax.disk import Work, describe_files, rerun_after_repairs, shards
 from quests_jax.disk import structures as module

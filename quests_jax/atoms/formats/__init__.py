@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from ase import Atoms
 
-from quests_jax.atoms.contents import Part
 from quests_jax.atoms.formats import (
     aselmdb,
     database,
@@ -26,6 +25,7 @@ from quests_jax.atoms.formats import (
     parquet,
     trajectory,
 )
+from quests_jax.atoms.structure_contents import Part
 from quests_jax.base.checks import InputError
 
 

@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 from ase.io.extxyz import REV_PROPERTY_NAME_MAP, read_xyz, set_calc_and_arrays
 
-from quests_jax.atoms.formats.headers import Header, parse_header
+from quests_jax.atoms.formats.extxyz_header import Header, parse_header
 from quests_jax.atoms.sources import EVERY, Source, with_source
 from quests_jax.base.checks import InputError
 

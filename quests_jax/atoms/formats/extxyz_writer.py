@@ -15,9 +15,8 @@ from ase.constraints import FixAtoms, FixCartesian
 from ase.io.extxyz import PROPERTY_NAME_MAP, REV_PROPERTY_NAME_MAP, per_atom_properties, per_config_properties
 from ase.stress import voigt_6_to_full_3x3_stress
 
-from quests_jax.atoms.contents import Part, in_voigt_order, named_parts, same
 from quests_jax.atoms.formats.extxyz import decoded
-from quests_jax.atoms.formats.headers import (
+from quests_jax.atoms.formats.extxyz_header import (
     BOOLEANS,
     COLUMNS,
     NUMBERS_OF,
@@ -25,8 +24,9 @@ from quests_jax.atoms.formats.headers import (
     TEXT_KEYS,
     parse_header,
 )
-from quests_jax.atoms.formats.pairs import DECIDING, WORD
+from quests_jax.atoms.formats.extxyz_tokens import DECIDING, WORD
 from quests_jax.atoms.sources import source_of
+from quests_jax.atoms.structure_contents import Part, in_voigt_order, named_parts, same
 
 COLUMN_NAME = re.compile(r"[^\s:=\"'{}\[\]\\,]+")
 PROPERTIES = re.compile(rb"properties\s*=\s*[\"'{\[]?[^\s\"'}\]]+", re.IGNORECASE)

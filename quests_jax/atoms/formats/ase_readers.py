@@ -10,7 +10,7 @@ import ase.io
 from ase import Atoms
 from ase.io.formats import UnknownFileTypeError, filetype
 
-from quests_jax.atoms.formats.whole import check_steps, check_whole
+from quests_jax.atoms.formats.completeness import check_steps, check_whole
 from quests_jax.atoms.sources import EVERY, Source, with_source
 from quests_jax.base.checks import InputError
 

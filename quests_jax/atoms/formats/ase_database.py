@@ -19,8 +19,8 @@ import numpy as np
 from ase import Atoms
 from ase.db.core import check
 
-from quests_jax.atoms.contents import Part, named_parts
 from quests_jax.atoms.sources import EVERY, Source, source_of, with_source
+from quests_jax.atoms.structure_contents import Part, named_parts
 from quests_jax.base.checks import InputError
 
 NAME = "db"

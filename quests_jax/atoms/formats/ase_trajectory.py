@@ -13,8 +13,8 @@ from ase.io import ulm
 from ase.io.jsonio import encode
 from ase.io.trajectory import TrajectoryReader, TrajectoryWriter
 
-from quests_jax.atoms.contents import Part, named_parts
 from quests_jax.atoms.sources import EVERY, Source, source_of, with_source
+from quests_jax.atoms.structure_contents import Part, named_parts
 from quests_jax.base.checks import InputError
 
 NAME = "traj"

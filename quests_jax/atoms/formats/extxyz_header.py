@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from quests_jax.atoms.formats.pairs import DECIDING, split_pairs
+from quests_jax.atoms.formats.extxyz_tokens import DECIDING, split_pairs
 from quests_jax.base.checks import InputError
 
 PLAIN_COLUMNS = "species:S:1:pos:R:3"
