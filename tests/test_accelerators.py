@@ -24,7 +24,7 @@ from quests_jax.base.step_sizes import CPU
 from quests_jax.cover.bounds import pairwise, relaxation
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sparse import in_blocks
-from quests_jax.cover.measures import LOG_MASS, SATURATED
+from quests_jax.cover.objectives.mass_functions import LOG_MASS, SATURATED
 from quests_jax.cover.objectives.objective import as_objective, mean_value
 from quests_jax.cover.problem import CoverProblem, coverage
 from quests_jax.cover.rules import msc, structure_tiles

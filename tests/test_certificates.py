@@ -12,7 +12,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.cover import posing
 from quests_jax.cover.masses import stored
 from quests_jax.information import delta_entropy
-from quests_jax.studies import compression, measures
+from quests_jax.studies import compression
 from quests_jax.studies.compression import compress
 
 WIDE = 0.1

@@ -17,9 +17,8 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.json_numbers import plain
 from quests_jax.cover.rules.registry import RULES
 from quests_jax.information import delta_entropy, diversity, entropy
-from quests_jax.studies import measures
 from quests_jax.studies.compression import compress
-from quests_jax.studies.measures import entropy_and_diversity, measure
+from quests_jax.studies.kept_information import entropy_and_diversity, measure
 
 WIDE = 0.1  # a bandwidth at which these few environments cover one another in part
 

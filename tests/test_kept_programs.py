@@ -15,7 +15,7 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from quests_jax.base import compiled_programs
 from quests_jax.base.compiled_programs import jit, kept_in, stable_name
-from quests_jax.cover.measures import LOG_MASS, SATURATED
+from quests_jax.cover.objectives.mass_functions import LOG_MASS, SATURATED
 from quests_jax.information.sums import kernels
 
 

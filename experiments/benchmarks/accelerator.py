@@ -26,7 +26,7 @@ from quests_jax.base.step_sizes import ACCELERATOR, TILE, Platform, computing_as
 from quests_jax.cover.bounds import relaxation
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.stored import DenseMasses
-from quests_jax.cover.measures import SATURATED
+from quests_jax.cover.objectives.mass_functions import SATURATED
 from quests_jax.information import structure_masses
 from quests_jax.information.sums.exponents import plain_exponents
 from quests_jax.information.sums.fused import weighted_kernels

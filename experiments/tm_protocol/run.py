@@ -22,7 +22,7 @@ from quests_jax.base.json_numbers import plain
 from quests_jax.datasets import metals, simulate
 from quests_jax.output.figures import COLORS
 from quests_jax.studies.comparison import compare_environments, force_tail
-from quests_jax.studies.measures import entropy_and_diversity
+from quests_jax.studies.kept_information import entropy_and_diversity
 
 METHODS, SMOKE = ("msc", "cover", "random", "k-means", "fps", "mean-fps"), ("msc", "random")
 SIZE, SEED = 0.1, 0  # share of the structures that is kept

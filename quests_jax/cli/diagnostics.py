@@ -25,9 +25,9 @@ from quests_jax.output.figures import draw, draw_overlaps
 from quests_jax.output.files import FIGURE_SUFFIXES
 from quests_jax.output.viewer import write_viewer
 from quests_jax.studies.bandwidths import bandwidths_by_element, recommended_bandwidth, typical_volume
-from quests_jax.studies.learning_curves import saturation
 from quests_jax.studies.outliers import QUANTILE, Outliers, find_outliers
 from quests_jax.studies.overlaps import overlaps_of_parts
+from quests_jax.studies.saturation import saturation
 
 SHOWN = 10  # structures in a table; outputs hold all of them
 

@@ -15,9 +15,9 @@ from quests_jax.studies.bandwidths import DISAGREEMENT
 
 if TYPE_CHECKING:
     from quests_jax.studies.bandwidths import Recommendation
-    from quests_jax.studies.learning_curves import Saturation
     from quests_jax.studies.outliers import Outliers
     from quests_jax.studies.overlaps import Comparison, Parts
+    from quests_jax.studies.saturation import Saturation
     from quests_jax.studies.trajectories import Trajectory
 
 Place = tuple[str, int]  # file, and number of the structure in it

@@ -21,7 +21,7 @@ from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WO
 from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
 from quests_jax.disk import Shards, Work, compare_shards, estimate, rerun_after_repairs, self_sums
-from quests_jax.studies.measures import entropy_and_diversity, measures_of
+from quests_jax.studies.kept_information import entropy_and_diversity, measures_of
 from quests_jax.studies.overlaps import Comparison, compare_with_reference
 
 MANY = 1_000_000  # environments of which pairs take minutes and masses gigabytes

@@ -3,8 +3,8 @@
 from quests_jax.cover.bounds.relaxation import Relaxation
 from quests_jax.cover.budget import Budget, atom_budget, atom_costs, cost_budget
 from quests_jax.cover.masses.stored import DenseMasses
-from quests_jax.cover.measures import LOG_MASS, SATURATED, Measure
 from quests_jax.cover.objectives.facility_location import FACILITY_LOCATION
+from quests_jax.cover.objectives.mass_functions import LOG_MASS, SATURATED, Measure
 from quests_jax.cover.objectives.objective import Objective
 from quests_jax.cover.prefixes import Prefixes, prefix_metrics
 from quests_jax.cover.problem import CoverProblem, cover_problem, coverage, distinct_weights, mass

@@ -21,7 +21,7 @@ from ase import Atoms
 
 from quests_jax.atoms.writing import whole_file
 from quests_jax.base.checks import InputError
-from quests_jax.datasets import formats
+from quests_jax.datasets import published_formats
 
 GITHUB = "https://raw.githubusercontent.com"
 BOTNET = f"{GITHUB}/davkovacs/BOTNet-datasets/4a5ea06c3f514f24164428823ba1f5e2d2233b58"
@@ -54,7 +54,7 @@ def _gap20(name: str) -> Part:
     which = "Carbon_GAP_20_Training_Set" if name == "training" else "Carbon_Data_Set_Total"
     wanted = None if name in ("total", "training") else name
     members = (f"Carbon_GAP_20/{which}.xyz",)
-    return Part(url, "Carbon_GAP_20.tgz", members, lambda path: formats.extended_xyz(path, wanted))
+    return Part(url, "Carbon_GAP_20.tgz", members, lambda path: published_formats.extended_xyz(path, wanted))
 
 
 def _tm23(name: str) -> Part:
@@ -65,7 +65,10 @@ def _tm23(name: str) -> Part:
     folder, file = "benchmarking_master_collection", "benchmarking_master_collection-20240316T202423Z-001.zip"
     members = tuple(f"{folder}/{element}_{middle}_{each}.xyz" for each in splits)
     return Part(
-        f"{MATERIALS_CLOUD}/file?record_id=2113&filename={file}", file, members, formats.extended_xyz_files
+        f"{MATERIALS_CLOUD}/file?record_id=2113&filename={file}",
+        file,
+        members,
+        published_formats.extended_xyz_files,
     )
 
 
@@ -73,21 +76,23 @@ def _rmd17(name: str) -> Part:
     molecule, _, split = name.partition("_")
     members = (f"rmd17/npz_data/rmd17_{molecule}.npz",)
     members += (f"rmd17/splits/index_{split}.csv",) if split else ()
-    return Part("https://figshare.com/ndownloader/files/23950376", "rmd17.tar.bz2", members, formats.rmd17)
+    return Part(
+        "https://figshare.com/ndownloader/files/23950376", "rmd17.tar.bz2", members, published_formats.rmd17
+    )
 
 
 def _3bpa(name: str) -> Part:
-    return Part(f"{BOTNET}/dataset_3BPA/{name}.xyz", f"3BPA_{name}.xyz", (), formats.extended_xyz)
+    return Part(f"{BOTNET}/dataset_3BPA/{name}.xyz", f"3BPA_{name}.xyz", (), published_formats.extended_xyz)
 
 
 def _mlearn(name: str) -> Part:
     element, _, split = name.partition("_")
-    return Part(f"{MLEARN}/data/{element}/{split}.json", f"mlearn_{name}.json", (), formats.mlearn)
+    return Part(f"{MLEARN}/data/{element}/{split}.json", f"mlearn_{name}.json", (), published_formats.mlearn)
 
 
 def _colabfit(name: str) -> Part:
     url = f"https://materials.colabfit.org/dataset-xyz/{name}.tar.gz"
-    return Part(url, f"{name}.tar.gz", (f"{name}_*.xyz.xz",), formats.extended_xyz_files)
+    return Part(url, f"{name}.tar.gz", (f"{name}_*.xyz.xz",), published_formats.extended_xyz_files)
 
 
 SOURCES = {

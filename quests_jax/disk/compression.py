@@ -23,7 +23,7 @@ from quests_jax.disk.tree import tree_choice
 from quests_jax.information import Rows
 from quests_jax.studies.candidates import are_isolated
 from quests_jax.studies.choosing import COVER
-from quests_jax.studies.measures import entropy_and_diversity
+from quests_jax.studies.kept_information import entropy_and_diversity
 
 SAMPLE = 2000  # environments that the entropies of the whole are estimated from
 

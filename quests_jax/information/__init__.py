@@ -1,6 +1,6 @@
 """Environments become numbers: kernel sums, entropy, delta entropy, diversity, overlap."""
 
-from quests_jax.information.bandwidths import (
+from quests_jax.information.bandwidth_rules import (
     cutoff_rule,
     elbow_bandwidth,
     gaussian_rule,

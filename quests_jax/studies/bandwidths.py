@@ -24,7 +24,7 @@ from quests_jax.information import (
     likelihood_bandwidth,
     novelty_bandwidth,
 )
-from quests_jax.studies.baselines import share_like_another
+from quests_jax.studies.reference_thresholds import share_like_another
 
 RECOMMENDED = "novelty"  # the rule that `recommended_bandwidth` follows
 NOVEL = 0.01  # share of held-out environments that may be novel at the recommended bandwidth

@@ -26,7 +26,7 @@ from quests_jax.cover.solvers.relaxed import certify as certified
 from quests_jax.information import DEFAULT_BANDWIDTH
 from quests_jax.studies.candidates import Candidates, everything, find_candidates, labels_of
 from quests_jax.studies.choosing import COVER, Amount, Groups, choose, poses
-from quests_jax.studies.measures import measure
+from quests_jax.studies.kept_information import measure
 from quests_jax.studies.pool import Pool
 
 CERTIFICATES = ("quick", "full", "none")

@@ -21,7 +21,7 @@ from quests_jax.information import (
 )
 from quests_jax.studies.bandwidths import Fit, bandwidth_fit
 from quests_jax.studies.cleaning import Cleaning, find_faults
-from quests_jax.studies.measures import entropy_and_diversity
+from quests_jax.studies.kept_information import entropy_and_diversity
 
 EXACT = 20_000  # environments up to which H and D are exact
 SAMPLE = 2000  # environments that they are estimated from beyond

@@ -10,7 +10,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy
-from quests_jax.studies.baselines import Baseline, baseline
+from quests_jax.studies.reference_thresholds import Baseline, baseline
 
 QUANTILE = 0.99  # of the reference's own delta entropies, above which an environment is an outlier
 

@@ -11,8 +11,8 @@ from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy, entropy, overlap_matrix
-from quests_jax.studies.baselines import baseline
 from quests_jax.studies.outliers import QUANTILE
+from quests_jax.studies.reference_thresholds import baseline
 
 INSIDE, PARTLY = 0.9, 0.5  # shares of the reference's own coverage: at least this is inside, or partly inside
 

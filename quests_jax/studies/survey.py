@@ -24,10 +24,10 @@ from quests_jax.cover.rules.registry import find_rule
 from quests_jax.studies.bandwidths import Fit, bandwidth_fit
 from quests_jax.studies.comparison import compare_environments, config_types, force_tail
 from quests_jax.studies.force_tails import compare_tails, norms_of
-from quests_jax.studies.learning_curves import Saturation, saturation
-from quests_jax.studies.measures import entropy_and_diversity
+from quests_jax.studies.kept_information import entropy_and_diversity
 from quests_jax.studies.outliers import Outliers, find_outliers
 from quests_jax.studies.overlaps import Comparison, compare_with_reference
+from quests_jax.studies.saturation import Saturation, saturation
 from quests_jax.studies.splitting import isolated
 
 METHODS = ("msc", "cover", "random")

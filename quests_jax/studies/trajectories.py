@@ -13,8 +13,8 @@ from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy
-from quests_jax.studies.baselines import structure_threshold
-from quests_jax.studies.measures import entropy_and_diversity
+from quests_jax.studies.kept_information import entropy_and_diversity
+from quests_jax.studies.reference_thresholds import structure_threshold
 
 QUANTILE = 0.99  # share of further structures of the reference's own kind that stay below the threshold
 

@@ -11,7 +11,7 @@ from toy_covers import affordable, known, toy_problem, uneven
 
 from quests_jax.base.checks import InputError
 from quests_jax.cover import FACILITY_LOCATION, LOG_MASS, SATURATED, Measure, certify, greedy_cover
-from quests_jax.cover.measures import try_measure
+from quests_jax.cover.objectives.mass_functions import try_measure
 
 seeds = st.integers(0, 10_000)
 ROUNDING = 1e-12

@@ -13,7 +13,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.cover import certify, coverage, greedy_cover, make_budget, relax, relaxed_cover
 from quests_jax.cover.bounds import relaxation as saddle
 from quests_jax.cover.budget import Budget
-from quests_jax.cover.measures import LOG_MASS, SATURATED
+from quests_jax.cover.objectives.mass_functions import LOG_MASS, SATURATED
 from quests_jax.cover.problem import indicator
 from quests_jax.cover.solvers.relaxed import cap
 from quests_jax.cover.solvers.rounding import pipage_round, swap, threshold_round

@@ -12,7 +12,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.cover import cover_problem, make_budget, soft_weights
 from quests_jax.cover.bounds.relaxation import Data, upper_bound
-from quests_jax.cover.measures import LOG_MASS, SATURATED
+from quests_jax.cover.objectives.mass_functions import LOG_MASS, SATURATED
 from quests_jax.cover.solvers import soft_newton
 from quests_jax.cover.solvers.soft import soft_cover
 

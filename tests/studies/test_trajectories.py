@@ -7,7 +7,7 @@ import pytest
 
 from quests_jax.base.environments import make_environments
 from quests_jax.base.numerics import overlap_tolerance
-from quests_jax.studies.baselines import Baseline, structure_threshold
+from quests_jax.studies.reference_thresholds import Baseline, structure_threshold
 
 
 def environments(rng: np.random.Generator, n_structures: int) -> Baseline:

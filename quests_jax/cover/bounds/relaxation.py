@@ -26,7 +26,7 @@ from quests_jax.base.numerics import dot
 from quests_jax.base.step_sizes import here
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import Masses
-from quests_jax.cover.measures import Measure
+from quests_jax.cover.objectives.mass_functions import Measure
 
 STEPS = 50  # steps between two looks at the bound, after which the method restarts
 HALVINGS = 60  # of the price of the budget: to rounding

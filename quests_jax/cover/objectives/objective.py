@@ -22,7 +22,7 @@ import numpy as np
 from quests_jax.base.compiled_programs import jit
 from quests_jax.cover.bounds.relaxation import best_fill
 from quests_jax.cover.budget import Budget
-from quests_jax.cover.measures import SATURATED, Measure
+from quests_jax.cover.objectives.mass_functions import SATURATED, Measure
 from quests_jax.cover.problem import COVERED, CoverProblem, mass
 
 Level = jax.Array  # [n]

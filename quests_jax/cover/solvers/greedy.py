@@ -11,7 +11,7 @@ from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.selection_size import Size, check_size
 from quests_jax.cover.budget import COST_ROUNDING
-from quests_jax.cover.measures import SATURATED, Measure, check_measure
+from quests_jax.cover.objectives.mass_functions import SATURATED, Measure, check_measure
 from quests_jax.cover.objectives.objective import Objective, as_objective
 from quests_jax.cover.problem import CoverProblem, is_covered, placed
 from quests_jax.cover.problem import saturated as mean_saturated

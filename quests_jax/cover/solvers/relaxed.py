@@ -27,7 +27,7 @@ from quests_jax.cover.bounds.pairwise import MOST_STRUCTURES, pair_bound
 from quests_jax.cover.bounds.relaxation import Data, Relaxation
 from quests_jax.cover.budget import COST_ROUNDING, Budget
 from quests_jax.cover.masses.sharded import Masses
-from quests_jax.cover.measures import SATURATED, Measure, check_measure
+from quests_jax.cover.objectives.mass_functions import SATURATED, Measure, check_measure
 from quests_jax.cover.objectives.objective import Objective, mean_value, submodular_bound
 from quests_jax.cover.problem import CoverProblem, coverage, indicator
 from quests_jax.cover.quota import Quota, leaving_room

@@ -31,7 +31,7 @@ from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.selection_size import Size, as_size
 from quests_jax.cover.budget import check_cost
-from quests_jax.cover.measures import SATURATED, Measure, check_measure
+from quests_jax.cover.objectives.mass_functions import SATURATED, Measure, check_measure
 from quests_jax.cover.problem import check_target_weights
 from quests_jax.cover.solvers.soft_conditions import Frame, mass_by_sums, solved
 from quests_jax.cover.solvers.soft_newton import Inputs, smoothed

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.environments import Environments
-from quests_jax.cover.measures import Measure
+from quests_jax.cover.objectives.mass_functions import Measure
 from quests_jax.cover.solvers.soft_newton import (
     Inputs,
     Point,

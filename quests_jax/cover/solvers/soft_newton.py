@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from quests_jax.cover.measures import Measure
+from quests_jax.cover.objectives.mass_functions import Measure
 
 MAX_STEPS = 400  # of Newton's method, at all temperatures together
 HOT, COOLING = 0.3, 0.3  # temperature of the first steps, and the ratio of one to the next
