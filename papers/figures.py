@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sources import helper, results
 
-from quests_jax.output.figures import COLORS
+from quests_jax.output.matplotlib_figures import COLORS
 
 BARS = {
     "diversity": "diversity",

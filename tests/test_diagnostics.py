@@ -71,7 +71,7 @@ def test_outputs_hold_arrays_of_atoms_and_a_figure(planted: Call) -> None:
 
 
 def test_a_viewer_without_chemiscope_is_refused(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("quests_jax.output.viewer.find_spec", lambda _: None)
+    monkeypatch.setattr("quests_jax.output.chemiscope_files.find_spec", lambda _: None)
     outcome = call("outliers", "data.xyz", "-o", "found.chemiscope.json.gz")
     assert (outcome.code, "quests_jax[viewer]" in outcome.err) == (2, True)
     assert not Path("found.chemiscope.json.gz").exists()

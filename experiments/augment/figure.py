@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from quests_jax.output.figures import COLORS
+from quests_jax.output.matplotlib_figures import COLORS
 
 GUARDS = (None, 1.6, 2.0)
 CASES = [(None, 0.02), (1.6, 0.02), (1.6, 0.05), (1.6, 0.1), (2.0, 0.02)]  # closest, move of Monte Carlo

@@ -21,7 +21,7 @@ from quests_jax.base.json_numbers import plain
 from quests_jax.cover.rules.registry import find_rule
 from quests_jax.datasets import bundled
 from quests_jax.information import cutoff_rule, gaussian_rule
-from quests_jax.output.figures import COLORS, LINES
+from quests_jax.output.matplotlib_figures import COLORS, LINES
 from quests_jax.studies.comparison import measure
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

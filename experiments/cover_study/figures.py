@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from summary import MEASURES, Records, at_least, by_rule, studied
 
-from quests_jax.output.figures import COLORS
+from quests_jax.output.matplotlib_figures import COLORS
 
 
 def draw(records: Records, path: Path) -> None:

@@ -19,7 +19,7 @@ import quests_jax as qj
 from quests_jax.base.jax_versions import versions
 from quests_jax.base.json_numbers import plain
 from quests_jax.datasets import bundled
-from quests_jax.output.figures import COLORS
+from quests_jax.output.matplotlib_figures import COLORS
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 PAIRS = (  # test, reference

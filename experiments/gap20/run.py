@@ -22,7 +22,7 @@ from quests_jax.base.jax_versions import versions
 from quests_jax.base.json_numbers import plain
 from quests_jax.datasets import bundled
 from quests_jax.information import overlap_matrix
-from quests_jax.output.figures import COLORS
+from quests_jax.output.matplotlib_figures import COLORS
 from quests_jax.output.terminal import show_progress
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "carbon_GAP20"

@@ -20,7 +20,7 @@ from quests_jax.base.jax_versions import versions
 from quests_jax.base.json_numbers import plain
 from quests_jax.datasets import bundled
 from quests_jax.information import LearningCurve, largest_entropy, learning_curve
-from quests_jax.output.figures import COLORS, LINES
+from quests_jax.output.matplotlib_figures import COLORS, LINES
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 FILES = (

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 from summary import WHERE, Case, Found, Interval, Records, across, collect, errors, names, ratio_to, variants
 
-from quests_jax.output.figures import COLORS, MARKERS
+from quests_jax.output.matplotlib_figures import COLORS, MARKERS
 
 PANELS = (
     ("in", "force_rmse", "forces, in"),

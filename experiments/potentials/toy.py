@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import quests_jax as qj
-from quests_jax.output.figures import COLORS
+from quests_jax.output.matplotlib_figures import COLORS
 
 CROWD, OTHERS = 240, 60  # points around the origin, and spread over the square
 SIZE = 30

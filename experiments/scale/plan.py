@@ -24,7 +24,7 @@ from quests_jax.disk.covers import TARGETS
 from quests_jax.disk.shards import SHARD_ROWS, SHARD_STRUCTURES
 from quests_jax.disk.sums import BLOCK
 from quests_jax.disk.targets import pose_on_disk
-from quests_jax.disk.tree import OVERSAMPLE, ROOT
+from quests_jax.disk.tree_selection import OVERSAMPLE, ROOT
 
 WIDTH = 63  # features of an environment
 GEOMETRY = 28  # bytes of an atom: element and position

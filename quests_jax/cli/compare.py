@@ -15,7 +15,7 @@ from quests_jax.cli.run import Report, Run
 from quests_jax.cli.sentences import about_rules, rules_in_lines
 from quests_jax.cli.shell import command
 from quests_jax.output.charts import comparison_charts
-from quests_jax.output.figures import draw
+from quests_jax.output.matplotlib_figures import draw
 from quests_jax.studies.comparison import (
     compare_environments,
     config_types,

@@ -21,9 +21,9 @@ from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
 from quests_jax.disk import Shards, Work, outliers_of_shards, rerun_after_repairs
 from quests_jax.output.charts import bandwidth_chart, histogram, learning_chart
-from quests_jax.output.figures import draw, draw_overlaps
+from quests_jax.output.chemiscope_files import write_viewer
 from quests_jax.output.files import FIGURE_SUFFIXES
-from quests_jax.output.viewer import write_viewer
+from quests_jax.output.matplotlib_figures import draw, draw_overlaps
 from quests_jax.studies.bandwidths import bandwidths_by_element, recommended_bandwidth, typical_volume
 from quests_jax.studies.outliers import QUANTILE, Outliers, find_outliers
 from quests_jax.studies.overlaps import overlaps_of_parts

@@ -14,7 +14,7 @@ from quests_jax.cli.options import FILES, KERNEL, REFERENCE
 from quests_jax.cli.run import Report, Run
 from quests_jax.cli.shell import command
 from quests_jax.output.charts import trajectory_charts
-from quests_jax.output.figures import draw
+from quests_jax.output.matplotlib_figures import draw
 from quests_jax.studies.trajectories import QUANTILE, Trajectory, follow
 
 SHOWN = 10  # frames in a table; outputs hold all of them

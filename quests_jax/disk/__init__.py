@@ -6,8 +6,8 @@ from quests_jax.disk.covers import large_cover
 from quests_jax.disk.shards import Shards, describe_files, drawn_structures
 from quests_jax.disk.sums import estimate, self_sums
 from quests_jax.disk.tasks import on_cluster
-from quests_jax.disk.tree import tree_choice
-from quests_jax.disk.work import Work, digest, rerun_after_repairs
+from quests_jax.disk.tree_selection import tree_choice
+from quests_jax.disk.working_folder import Work, digest, rerun_after_repairs
 
 __all__ = [
     "Shards",

@@ -19,7 +19,7 @@ from quests_jax.disk.covers import TARGETS, large_cover
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.structures import Structures
 from quests_jax.disk.sums import estimate
-from quests_jax.disk.tree import tree_choice
+from quests_jax.disk.tree_selection import tree_choice
 from quests_jax.information import Rows
 from quests_jax.studies.candidates import are_isolated
 from quests_jax.studies.choosing import COVER

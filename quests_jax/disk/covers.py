@@ -41,7 +41,7 @@ from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.relaxed import make_budget, relax
 from quests_jax.disk.shards import Shards, kept_environments
 from quests_jax.disk.targets import DiskCover, Targets, draw_targets, drawn_targets, pose_on_disk
-from quests_jax.disk.work import Stage
+from quests_jax.disk.working_folder import Stage
 from quests_jax.information import delta_entropy, structure_masses
 
 TARGETS = 32_768

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
-from quests_jax.disk.files import Damaged, verify
-from quests_jax.disk.work import LAYOUT, digest, manifest_of
+from quests_jax.disk.array_files import Damaged, verify
+from quests_jax.disk.working_folder import LAYOUT, digest, manifest_of
 
 Manifest = dict[str, Any]
 
@@ -39,7 +39,7 @@ def inventory(folder: Path, *, thorough: bool = False) -> list[Item]:
     Raises `InputError` for a folder in which nobody has worked.
 
     >>> from pathlib import Path
-    >>> from quests_jax.disk.work import Work
+    >>> from quests_jax.disk.working_folder import Work
     >>> Work(Path("work")).stage("squares", {}).keep({"square": [0, 1, 4]})
     >>> [(item.stage, item.results, item.stale) for item in inventory(Path("work"))]
     [('squares', 1, '')]

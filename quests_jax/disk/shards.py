@@ -15,7 +15,7 @@ from quests_jax.base.checks import FlawedStructure, InputError
 from quests_jax.base.environments import Environments, from_arrays, joined, of_structures
 from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.structures import Part, Structures, open_structures, shards_of
-from quests_jax.disk.work import Stage, Work
+from quests_jax.disk.working_folder import Stage, Work
 
 SHARD_ROWS = 32_768  # environments in a shard, at most: 17 MB of descriptors for k = 32
 SHARD_STRUCTURES = 512

@@ -20,8 +20,8 @@ from ase import Atoms
 from quests_jax.atoms.elements import numbers_of
 from quests_jax.atoms.reading import check_input, stream
 from quests_jax.base.checks import InputError
-from quests_jax.disk.files import Arrays
-from quests_jax.disk.work import Stage, Work, digest
+from quests_jax.disk.array_files import Arrays
+from quests_jax.disk.working_folder import Stage, Work, digest
 
 ROWS = 32_768  # atoms of a piece, at most, or one structure
 STRUCTURES = 512

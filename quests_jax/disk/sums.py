@@ -18,7 +18,7 @@ from quests_jax.base import step_sizes
 from quests_jax.base.environments import from_arrays
 from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.shards import Shards, kept_environments
-from quests_jax.disk.work import Stage
+from quests_jax.disk.working_folder import Stage
 from quests_jax.information import (
     Estimate,
     cross_kernel_sums,

@@ -14,7 +14,7 @@ from quests_jax.base.environments import Environments, from_arrays, joined
 from quests_jax.cover.bounds.sampling import sample_sizes
 from quests_jax.cover.reference import known_environments
 from quests_jax.disk.shards import Shards, kept_environments
-from quests_jax.disk.work import Stage
+from quests_jax.disk.working_folder import Stage
 from quests_jax.information import kernel_sum
 
 

@@ -18,8 +18,8 @@ from quests_jax.atoms.writing import check_output, whole_file
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.base.json_numbers import plain
-from quests_jax.output.viewer import SUFFIX as VIEWER_SUFFIX
-from quests_jax.output.viewer import check_viewer
+from quests_jax.output.chemiscope_files import SUFFIX as VIEWER_SUFFIX
+from quests_jax.output.chemiscope_files import check_viewer
 
 DESCRIPTOR_SUFFIXES = (".npz", ".npy")
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")

@@ -13,7 +13,7 @@ from driver import crystals
 
 import quests_jax as qj
 from quests_jax.base.precision import double_precision
-from quests_jax.disk import shards, tree
+from quests_jax.disk import shards
 
 __all__ = ["call"]  # the fixture
 

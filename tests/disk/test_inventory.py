@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import Call, call, json_of
 
-import quests_jax.disk.work as module
+import quests_jax.disk.working_folder as module
 from quests_jax.disk.inventory import Item, inventory
 
 __all__ = ["call"]  # the fixture

@@ -12,9 +12,9 @@ import pytest
 
 from quests_jax.base.checks import InputError
 from quests_jax.disk import Work, rerun_after_repairs
-from quests_jax.disk import work as module
-from quests_jax.disk.files import Damaged
-from quests_jax.disk.work import manifest_of
+from quests_jax.disk import working_folder as module
+from quests_jax.disk.array_files import Damaged
+from quests_jax.disk.working_folder import manifest_of
 
 
 def squares(number: int) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from quests_jax.information import LearningCurve
-from quests_jax.output import charts, figures
+from quests_jax.output import charts, matplotlib_figures
 
 LARGEST_SIDE = 4000  # pixels
 RNG = np.random.default_rng(0)
@@ -46,7 +46,9 @@ def test_an_overlap_matrix_has_a_bounded_size_whatever_its_names(tmp_path: Path,
     names = [f"a_long_config_type_$a^$_{i}" * 5 for i in range(count)]
     path = tmp_path / "overlaps.png"
     shares, entropies = rng.random((count, count)), rng.random(count)
-    figures.draw_overlaps(names, shares, entropies, np.full(count, 6.0), path, title="cost$a^$.xyz")
+    matplotlib_figures.draw_overlaps(
+        names, shares, entropies, np.full(count, 6.0), path, title="cost$a^$.xyz"
+    )
     assert max(imread(path).shape[:2]) <= LARGEST_SIDE
 
 
@@ -54,7 +56,7 @@ def test_an_overlap_matrix_has_a_bounded_size_whatever_its_names(tmp_path: Path,
 def test_every_figure_has_a_bounded_size_whatever_its_title(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "figure.png"
     title = "/a/long/path$a^$" * 60
-    figures.draw(MADE[kind], path, title=title, columns=3 if kind == "comparison" else 1)
+    matplotlib_figures.draw(MADE[kind], path, title=title, columns=3 if kind == "comparison" else 1)
     assert max(imread(path).shape[:2]) <= LARGEST_SIDE
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 from quests_jax.atoms.writing import whole_file
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
-from quests_jax.disk.files import Arrays, Damaged, read_arrays, write_arrays
+from quests_jax.disk.array_files import Arrays, Damaged, read_arrays, write_arrays
 from quests_jax.disk.tasks import Runner, in_threads
 
 T = TypeVar("T")
