@@ -23,7 +23,7 @@ from quests_jax.atoms import writing
 from quests_jax.atoms.describe import environments
 from quests_jax.atoms.reading import read
 from quests_jax.base import progress as chunks
-from quests_jax.cli import cli, describing, generation
+from quests_jax.cli import cli, generation
 from quests_jax.information import delta_entropy, diversity, entropy
 from quests_jax.output import terminal as console
 
@@ -366,6 +366,6 @@ def test_a_cache_that_cannot_be_written_is_no_failure(call: Call, monkeypatch: p
 
 @pytest.mark.parametrize("command", ["metrics data.xyz", "compress data.xyz -s 2 --quiet"])
 def test_much_data_come_with_advice(call: Call, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
-    monkeypatch.setattr("quests_jax.cli.measures.MANY", 10)
+    monkeypatch.setattr("quests_jax.cli.information.MANY", 10)
     with pytest.warns(UserWarning, match=r"32 environments take long at once; add .*--work FOLDER"):
         assert call(*command.split()).code == 0

@@ -7,7 +7,7 @@ import pytest
 from command_line import STRUCTURES, Call, call, json_of
 
 from quests_jax.atoms.describe import environments
-from quests_jax.cli.sentences import about_rules
+from quests_jax.cli.choice_sentences import about_rules
 from quests_jax.studies.comparison import compare_environments
 
 __all__ = ["call"]  # the fixture

@@ -362,7 +362,7 @@ def test_what_a_format_cannot_hold_is_named_or_dropped(
 
 def test_losses_are_refused_before_anything_is_computed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     write_text(f"3\n{LATTICE} {LABELED.replace('forces', 'REF_forces')} REF_energy=-1\n{MOVED}")
-    monkeypatch.setattr("quests_jax.cli.describing.environments", None)
+    monkeypatch.setattr("quests_jax.cli.descriptor_choice.environments", None)
     for options in ((), ("--work", "folder", "-m", "cover")):
         words = refusal(call, "compress", "in.xyz", "-s", "1", *SMALL, "-o", "out.traj", *options)
         assert "REF_forces (array)" in words
@@ -612,7 +612,7 @@ def test_nothing_reaches_a_person_as_a_traceback(call: Call, monkeypatch: pytest
     def fail(*_: object, **__: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr("quests_jax.cli.describing.environments", fail)
+    monkeypatch.setattr("quests_jax.cli.descriptor_choice.environments", fail)
     outcome = call("metrics", "data.xyz")
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert "KeyError" in outcome.err
@@ -628,15 +628,15 @@ def in_process(*words: str, **environment: str) -> subprocess.CompletedProcess[b
 SIGNALLED = """
 import atexit, sys
 from quests_jax.base import signals
-from quests_jax.cli import shell
+from quests_jax.cli import command_group
 
 def end(arguments):
     raise signals.Ended(signals.signal.SIGTERM)
 
-shell._call = end
+command_group._call = end
 atexit.register(print, "the interpreter was taken down")
 sys.argv = ["quests-jax", "--version"]
-sys.exit(shell.main())
+sys.exit(command_group.main())
 """
 
 
@@ -666,7 +666,7 @@ def test_names_that_are_too_long_are_refused_before_the_work(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("quests_jax.cli.describing.environments", None)
+        patched.setattr("quests_jax.cli.descriptor_choice.environments", None)
         assert "name too long" in refusal(call, "compress", "data.xyz", "-o", f"{'x' * 300}.xyz")
     name = f"{'x' * 250}.xyz"
     assert call("compress", "data.xyz", "-s", "2", *SMALL, "-o", name).code == 0

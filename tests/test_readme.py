@@ -10,7 +10,7 @@ import pytest
 
 import quests_jax
 from quests_jax import cover, datasets, information
-from quests_jax.cli import cli, main, run
+from quests_jax.cli import cli, main
 from quests_jax.datasets import bundled
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")

@@ -9,11 +9,11 @@ import click
 
 from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError
-from quests_jax.cli.findings import Place, percent, typed
+from quests_jax.cli.command_group import command
+from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.diagnosis_sentences import Place, percent, typed
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, LABELS
-from quests_jax.cli.run import Report, Run
-from quests_jax.cli.shell import command
 from quests_jax.studies.cleaning import KINDS, MAX_FORCE, MIN_DISTANCE, Cleaning, Limits, find_faults
 
 REASON = "removed"  # name of the reason in info

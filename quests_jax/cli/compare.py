@@ -8,12 +8,12 @@ import click
 
 from quests_jax.base.checks import located
 from quests_jax.base.selection_size import Size
-from quests_jax.cli.findings import typed
+from quests_jax.cli.choice_sentences import about_rules, rules_in_lines
+from quests_jax.cli.command_group import command
+from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.diagnosis_sentences import typed
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, parse_sizes
-from quests_jax.cli.run import Report, Run
-from quests_jax.cli.sentences import about_rules, rules_in_lines
-from quests_jax.cli.shell import command
 from quests_jax.output.charts import comparison_charts
 from quests_jax.output.matplotlib_figures import draw
 from quests_jax.studies.comparison import (

@@ -13,14 +13,14 @@ from ase import Atoms
 from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.selection_size import Size
-from quests_jax.cli.findings import typed
-from quests_jax.cli.given import Data, Given
+from quests_jax.cli.choice_sentences import about_choice, rules_in_lines
+from quests_jax.cli.command_group import command
+from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.diagnosis_sentences import typed
+from quests_jax.cli.information import advise
 from quests_jax.cli.inputs import Inputs
-from quests_jax.cli.measures import advise
+from quests_jax.cli.loaded_data import Data, Given
 from quests_jax.cli.options import CHOICE, FILES, KERNEL, QUOTAS, REFERENCE, SEED, WORK
-from quests_jax.cli.run import Report, Run
-from quests_jax.cli.sentences import about_choice, rules_in_lines
-from quests_jax.cli.shell import command
 from quests_jax.cover import prefix_metrics
 from quests_jax.cover.rules.registry import find_rule
 from quests_jax.disk import Work, compress_shards, rerun_after_repairs

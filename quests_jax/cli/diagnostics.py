@@ -13,12 +13,18 @@ from ase.data import chemical_symbols
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments
 from quests_jax.base.json_numbers import plain
-from quests_jax.cli.findings import about_bandwidth, about_outliers, about_parts, about_saturation, typed
-from quests_jax.cli.given import Place, labeled
+from quests_jax.cli.command_group import command
+from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.diagnosis_sentences import (
+    about_bandwidth,
+    about_outliers,
+    about_parts,
+    about_saturation,
+    typed,
+)
 from quests_jax.cli.inputs import Inputs
+from quests_jax.cli.loaded_data import Place, labeled
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED, WORK
-from quests_jax.cli.run import Report, Run
-from quests_jax.cli.shell import command
 from quests_jax.disk import Shards, Work, outliers_of_shards, rerun_after_repairs
 from quests_jax.output.charts import bandwidth_chart, histogram, learning_chart
 from quests_jax.output.chemiscope_files import write_viewer

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from quests_jax.base.checks import InputError
-from quests_jax.cli.findings import Place, percent, typed
+from quests_jax.cli.command_group import command
+from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.diagnosis_sentences import Place, percent, typed
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, LABELS
-from quests_jax.cli.run import Report, Run
-from quests_jax.cli.shell import command
 from quests_jax.studies.bandwidths import bandwidth_warning
 from quests_jax.studies.cleaning import Cleaning
 from quests_jax.studies.inspection import REDUNDANT, Contents, Range, Redundancy, redundancy

@@ -9,11 +9,11 @@ import click
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
-from quests_jax.cli.findings import typed
+from quests_jax.cli.command_group import command
+from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.diagnosis_sentences import typed
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE
-from quests_jax.cli.run import Report, Run
-from quests_jax.cli.shell import command
 from quests_jax.studies.conclusions import conclusions
 from quests_jax.studies.survey import Survey, survey
 

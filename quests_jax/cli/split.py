@@ -8,12 +8,12 @@ import numpy as np
 from quests_jax.atoms.formats import structure_suffix
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import of_structures
-from quests_jax.cli.findings import percent, typed
-from quests_jax.cli.given import Data
+from quests_jax.cli.command_group import command
+from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.diagnosis_sentences import percent, typed
 from quests_jax.cli.inputs import Inputs, parse_inputs
+from quests_jax.cli.loaded_data import Data
 from quests_jax.cli.options import FILES, KERNEL, SEED
-from quests_jax.cli.run import Report, Run
-from quests_jax.cli.shell import command
 from quests_jax.studies.leakage import Leakage, find_leakage
 from quests_jax.studies.splitting import FRACTIONS, isolated
 from quests_jax.studies.splitting import split as divide

@@ -8,11 +8,11 @@ import click
 import numpy as np
 
 from quests_jax.atoms.formats import structure_suffix
-from quests_jax.cli.findings import about_trajectory
+from quests_jax.cli.command_group import command
+from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.diagnosis_sentences import about_trajectory
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE
-from quests_jax.cli.run import Report, Run
-from quests_jax.cli.shell import command
 from quests_jax.output.charts import trajectory_charts
 from quests_jax.output.matplotlib_figures import draw
 from quests_jax.studies.trajectories import QUANTILE, Trajectory, follow

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from quests_jax.cli.run import Report, Run
-from quests_jax.cli.shell import command
+from quests_jax.cli.command_group import command
+from quests_jax.cli.command_run import Report, Run
 from quests_jax.disk.inventory import inventory, remove, remove_unfinished
 
 MEGABYTE = 1e6

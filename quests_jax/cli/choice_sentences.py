@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from quests_jax.cli.findings import percent
+from quests_jax.cli.diagnosis_sentences import percent
 from quests_jax.cover.rules.registry import RULES
 from quests_jax.studies.choosing import SOLVERS, STRATIFIED
 

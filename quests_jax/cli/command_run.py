@@ -22,7 +22,7 @@ from quests_jax.base import signals
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, from_arrays, joined
 from quests_jax.base.progress import timed
-from quests_jax.cli.describing import (
+from quests_jax.cli.descriptor_choice import (
     OF_DESCRIPTORS,
     OF_QUESTS,
     check_made_with,
@@ -31,8 +31,8 @@ from quests_jax.cli.describing import (
     note_elements,
     settle,
 )
-from quests_jax.cli.given import Data, Given, part_of
 from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
+from quests_jax.cli.loaded_data import Data, Given, part_of
 from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
 from quests_jax.disk import Shards, Work, describe_files, digest, drawn_structures

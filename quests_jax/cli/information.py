@@ -14,12 +14,12 @@ import quests_jax.information as information
 from quests_jax.atoms.formats import XYZ_SUFFIXES
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
-from quests_jax.cli.findings import about_overlap, typed
-from quests_jax.cli.given import Data, labeled
+from quests_jax.cli.command_group import command
+from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.diagnosis_sentences import about_overlap, typed
 from quests_jax.cli.inputs import Inputs, parse_inputs
+from quests_jax.cli.loaded_data import Data, labeled
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WORK
-from quests_jax.cli.run import Report, Run
-from quests_jax.cli.shell import command
 from quests_jax.disk import Shards, Work, compare_shards, estimate, rerun_after_repairs, self_sums
 from quests_jax.studies.kept_information import entropy_and_diversity, measures_of
 from quests_jax.studies.overlaps import Comparison, compare_with_reference

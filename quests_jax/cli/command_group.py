@@ -26,7 +26,7 @@ from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import AUTO, OUTPUT
 
 if TYPE_CHECKING:
-    from quests_jax.cli.run import Report
+    from quests_jax.cli.command_run import Report
     from quests_jax.disk import Work
 
 Body = Callable[..., "Report"]
@@ -88,8 +88,8 @@ def command(
             as_json: bool,
             **given: Any,
         ) -> int:
+            from quests_jax.cli.command_run import Run, Writing
             from quests_jax.cli.delivery import deliver
-            from quests_jax.cli.run import Run, Writing
             from quests_jax.output.files import check_outputs
             from quests_jax.output.terminal import show_progress
 
