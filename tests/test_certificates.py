@@ -12,7 +12,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.cover import posing
 from quests_jax.cover.masses import stored
 from quests_jax.information import delta_entropy
-from quests_jax.studies import compression
+from quests_jax.studies import compression, kept_information
 from quests_jax.studies.compression import compress
 
 WIDE = 0.1
@@ -81,8 +81,8 @@ def test_measures_from_masses_and_from_pairs_agree(monkeypatch):
 def test_the_entropy_of_a_large_data_set_is_an_estimate_unless_it_is_asked_for(monkeypatch):
     truth = summary_of(certify="none")["entropy_full"]
     monkeypatch.setattr(stored, "DENSE", 0)
-    monkeypatch.setattr(measures, "EXACT", 10)
-    monkeypatch.setattr(measures, "SAMPLE", 24)
+    monkeypatch.setattr(kept_information, "EXACT", 10)
+    monkeypatch.setattr(kept_information, "SAMPLE", 24)
     found = summary_of(certify="none")
     assert found["entropy_full_half_width"] > 0
     assert found["entropy_full"] == pytest.approx(truth, abs=3 * found["entropy_full_half_width"])

@@ -23,7 +23,7 @@ from quests_jax.atoms import writing
 from quests_jax.atoms.describe import environments
 from quests_jax.atoms.reading import read
 from quests_jax.base import progress as chunks
-from quests_jax.cli import cli, generation
+from quests_jax.cli import cli, descriptor_choice, generation
 from quests_jax.information import delta_entropy, diversity, entropy
 from quests_jax.output import terminal as console
 
@@ -290,7 +290,7 @@ def test_an_interrupt_is_one_line(call: Call, monkeypatch: pytest.MonkeyPatch) -
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(describing, "environments", interrupt)
+    monkeypatch.setattr(descriptor_choice, "environments", interrupt)
     outcome = call("entropy", "data.xyz", "-o", "out.json")
     assert (outcome.code, outcome.err.strip()) == (130, "error: interrupted; no unfinished output is left.")
     assert not Path("out.json").exists()

@@ -17,6 +17,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.json_numbers import plain
 from quests_jax.cover.rules.registry import RULES
 from quests_jax.information import delta_entropy, diversity, entropy
+from quests_jax.studies import kept_information
 from quests_jax.studies.compression import compress
 from quests_jax.studies.kept_information import entropy_and_diversity, measure
 
@@ -64,7 +65,7 @@ def test_summary_agrees_with_the_measures_it_names(method: str) -> None:
 
 def test_measures_of_many_environments_come_in_parts(monkeypatch) -> None:
     whole = measure(ENVS, np.array([1, 5]), None, bandwidth=WIDE)
-    monkeypatch.setattr(measures, "QUERIES", 20)
+    monkeypatch.setattr(kept_information, "QUERIES", 20)
     assert measure(ENVS, np.array([1, 5]), None, bandwidth=WIDE) == pytest.approx(whole, nan_ok=True)
 
 

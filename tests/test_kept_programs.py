@@ -39,7 +39,7 @@ def test_a_program_is_found_again_without_being_traced(folder: Path, monkeypatch
     first = np.asarray(kernels._self_sum(*arguments()))
     assert {path.suffix for path in folder.iterdir()} == {compiled_programs.SUFFIX, compiled_programs.NAME}
     compiled_programs._programs.clear()
-    monkeypatch.setattr(programs, "_made", pytest.fail)
+    monkeypatch.setattr(compiled_programs, "_made", pytest.fail)
     np.testing.assert_array_equal(kernels._self_sum(*arguments()), first)
     x = arguments()[1][:30]
     squares = ((x[:, None] - x[None]) ** 2).sum(axis=-1)
@@ -58,7 +58,7 @@ def test_a_program_that_was_cut_is_compiled_anew(folder: Path) -> None:
 def test_what_computes_the_same_is_compiled_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernels._self_sum(*arguments())
     compiled_programs._programs.clear()
-    monkeypatch.setattr(programs, "_sources", lambda: "other sources")
+    monkeypatch.setattr(compiled_programs, "_sources", lambda: "other sources")
     kernels._self_sum(*arguments())
     suffixes = [path.suffix for path in folder.iterdir()]
     assert (suffixes.count(compiled_programs.SUFFIX), suffixes.count(compiled_programs.NAME)) == (1, 2)

@@ -10,7 +10,7 @@ import pytest
 
 import quests_jax
 from quests_jax import cover, datasets, information
-from quests_jax.cli import cli, main
+from quests_jax.cli import cli, command_run, main
 from quests_jax.datasets import bundled
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ def few(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
     """Every fourth structure of the bundled data set in its place: a quarter of the time, the same code."""
     file = tmp_path_factory.mktemp("few") / "silicon.xyz"
     quests_jax.write(file, quests_jax.read(bundled())[::4])
-    for module in (datasets, run):
+    for module in (datasets, command_run):
         monkeypatch.setattr(module, "bundled", lambda: file)
 
 

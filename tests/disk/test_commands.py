@@ -13,7 +13,7 @@ from driver import crystals
 
 import quests_jax as qj
 from quests_jax.base.precision import double_precision
-from quests_jax.disk import shards
+from quests_jax.disk import shards, tree_selection
 
 __all__ = ["call"]  # the fixture
 
@@ -77,7 +77,7 @@ def test_other_rules_choose_as_in_memory_where_the_root_holds_all(call: Call, me
 def test_a_larger_set_is_chosen_from_by_stages(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     write_pool()
     monkeypatch.setattr(shards, "SHARD_STRUCTURES", 4)
-    monkeypatch.setattr(tree, "ROOT", 20)
+    monkeypatch.setattr(tree_selection, "ROOT", 20)
     words = ("compress", "one.xyz", "folder", "-m", "msc", "--json", "--work", "w", "-s")
     few, more = (json_of(call(*words, size)) for size in ("3", "6"))
     assert (few["size"], more["size"]) == (3, 6)

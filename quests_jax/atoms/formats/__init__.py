@@ -1,7 +1,7 @@
 """The formats of structure files, recognised by their content first and by their names second.
 
 A format is one small module and one line in `FORMATS`. Reading gives structures with their `Source`, writing
-takes structures whose source is of the same format from their originals. `others` is whatever else ASE reads.
+takes structures whose source is of the same format from their originals. `ase_readers` reads the rest by ASE.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 from ase import Atoms
 
 from quests_jax.atoms.formats import (
-    aselmdb,
-    database,
+    ase_database,
+    ase_lmdb,
+    ase_readers,
+    ase_trajectory,
     extxyz,
     extxyz_writer,
     hdf5,
     materials_json,
     molecules_npz,
-    others,
     parquet,
-    trajectory,
 )
 from quests_jax.atoms.structure_contents import Part
 from quests_jax.base.checks import InputError
@@ -67,33 +67,33 @@ EXTXYZ = Format(
 )
 FORMATS = (
     Format(
-        trajectory.NAME,
+        ase_trajectory.NAME,
         "a trajectory",
-        trajectory.recognises,
-        trajectory.stream,
+        ase_trajectory.recognises,
+        ase_trajectory.stream,
         (".traj",),
-        trajectory.write,
-        trajectory.lost,
-        trajectory.amended,
+        ase_trajectory.write,
+        ase_trajectory.lost,
+        ase_trajectory.amended,
     ),
     Format(
-        database.NAME,
+        ase_database.NAME,
         "a database",
-        database.recognises,
-        database.stream,
+        ase_database.recognises,
+        ase_database.stream,
         (".db",),
-        database.write,
-        database.lost,
-        database.amended,
+        ase_database.write,
+        ase_database.lost,
+        ase_database.amended,
     ),
-    Format(aselmdb.NAME, "a database in LMDB", aselmdb.recognises, aselmdb.stream),
+    Format(ase_lmdb.NAME, "a database in LMDB", ase_lmdb.recognises, ase_lmdb.stream),
     Format(parquet.NAME, "a table in Parquet", parquet.recognises, parquet.stream),
     Format(hdf5.NAME, "an HDF5 file", hdf5.recognises, hdf5.stream),
     Format(molecules_npz.NAME, "molecules in .npz", molecules_npz.recognises, molecules_npz.stream),
     Format(materials_json.NAME, "structures in JSON", materials_json.recognises, materials_json.stream),
     EXTXYZ,
 )
-OTHERS = Format(others.NAME, "another format", lambda _: True, others.stream)
+OTHERS = Format(ase_readers.NAME, "another format", lambda _: True, ase_readers.stream)
 WRITTEN = {suffix: known for known in (EXTXYZ, *FORMATS) for suffix in known.suffixes}
 STRUCTURE_SUFFIXES = tuple(WRITTEN)
 XYZ_SUFFIXES = EXTXYZ.suffixes  # these keep every array
@@ -104,7 +104,7 @@ def format_of_content(head: bytes, name: str) -> Format:
     for known in FORMATS:
         if known.recognises(head):
             return known
-    if structure_suffix(name) in XYZ_SUFFIXES and not others.known_content(head):
+    if structure_suffix(name) in XYZ_SUFFIXES and not ase_readers.known_content(head):
         return EXTXYZ
     return OTHERS
 
