@@ -21,14 +21,14 @@ import quests_jax as qj
 from quests_jax.atoms import descriptor_batches
 from quests_jax.atoms.descriptors import quests_descriptor
 from quests_jax.base.step_sizes import CPU
-from quests_jax.cover.bounds import pairwise, relaxation
+from quests_jax.cover.bounds import certificate, pairwise, relaxation
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sparse import in_blocks
 from quests_jax.cover.objectives.mass_functions import LOG_MASS, SATURATED
 from quests_jax.cover.objectives.objective import as_objective, mean_value
 from quests_jax.cover.problem import CoverProblem, coverage
 from quests_jax.cover.rules import msc, structure_tiles
-from quests_jax.cover.solvers import lazy, relaxed
+from quests_jax.cover.solvers import lazy
 from quests_jax.information import kernel_product, log_kernel_sum, structure_masses
 
 PLATFORMS = ("cuda", "tpu")
@@ -123,7 +123,7 @@ def programs() -> dict[str, Program]:
         "plain": (partial(descriptor_batches.plain_program, k=K, cutoff=5.0), (jnp.int32(3), vectors)),
         "coverage": (coverage, (DENSE, jnp.ones(S))),
         "log mass": (partial(mean_value, measure=LOG_MASS), (DENSE, jnp.ones(S))),
-        "cap": (relaxed.cap, (sparse(),)),
+        "cap": (certificate.cap, (sparse(),)),
     }
     for name, problem in {"dense": DENSE, "sparse": sparse()}.items():
         found[f"{name} begin"] = partial(relaxation.begin, measure=SATURATED), (data(problem), now.w)

@@ -15,8 +15,10 @@ from quests_jax.base import signals
 from quests_jax.base.checks import InputError
 
 PIECE = 1 << 20  # bytes
-MOST = 50  # times its size that a packed file may hold; structures reach about 5, copies of one text 200
-FREE = 32 << 20  # bytes that any packed file may hold
+LARGEST_RATIO = (
+    50  # times its size that a packed file may hold; structures reach about 5, copies of one text 200
+)
+ALWAYS_ALLOWED = 32 << 20  # bytes that any packed file may hold
 SUFFIXES = (".gz", ".xz", ".bz2")
 UNPACKERS = {  # by the first bytes; zlib with 31 expects a gzip header
     b"\x1f\x8b": ("gzip", lambda: zlib.decompressobj(31)),
@@ -35,7 +37,7 @@ def pieces(path: Path) -> Iterator[bytes]:
     """The unpacked content in pieces; that of the file itself if it is not compressed.
 
     Raises `InputError`, which does not name the file, for one that is damaged, cut short, or holds more than
-    `MOST` times its size.
+    `LARGEST_RATIO` times its size.
     """
     with open(path, "rb") as stream:
         packed = stream.read(PIECE)
@@ -46,7 +48,7 @@ def pieces(path: Path) -> Iterator[bytes]:
                 packed = stream.read(PIECE)
             return
         name, make = unpacker
-        limit = max(FREE, MOST * path.stat().st_size)
+        limit = max(ALWAYS_ALLOWED, LARGEST_RATIO * path.stat().st_size)
         total = 0
         machine = make()
         try:
@@ -55,7 +57,7 @@ def pieces(path: Path) -> Iterator[bytes]:
                 total += len(piece)
                 if total > limit:
                     raise InputError(
-                        f"holds more than {MOST} times its size, which no structures do; unpack it by hand."
+                        f"holds more than {LARGEST_RATIO} times its size, which no structures do; unpack it by hand."
                     )
                 if piece:
                     yield piece

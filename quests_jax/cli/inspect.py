@@ -18,7 +18,7 @@ from quests_jax.studies.cleaning import Cleaning
 from quests_jax.studies.inspection import REDUNDANT, Contents, Range, Redundancy, redundancy
 from quests_jax.studies.inspection import inspect as look_at
 
-MOST = 6  # elements, formulas or names that are listed
+LISTED = 6  # elements, formulas or names that are listed
 HARMLESS = ("copy", "near copy")  # findings that are redundant, not wrong
 
 
@@ -85,7 +85,9 @@ def _labels(found: Contents, faults: Cleaning) -> list[tuple[str, str]]:
     ranges = {"energy": (found.energy, "eV per atom"), "forces": (found.force, "eV/Å")}
     rows = []
     for kind, names in faults.labels.names.items():
-        known = ", ".join(f"{name} {count:,}/{found.structures:,}" for name, count in names.most_common(MOST))
+        known = ", ".join(
+            f"{name} {count:,}/{found.structures:,}" for name, count in names.most_common(LISTED)
+        )
         span, unit = ranges.get(kind, (None, ""))
         words = f"; {_span(span, '.4g')} {unit}" if span is not None else ""
         option = f"; --{kind}-key names another" if kind in ranges else ""
@@ -153,5 +155,5 @@ def _kinds(counts: Counter[str]) -> str:
 
 
 def _counted(counts: Counter[str]) -> str:
-    shown = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(MOST))
-    return shown + (f" and {len(counts) - MOST} more" if len(counts) > MOST else "")
+    shown = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(LISTED))
+    return shown + (f" and {len(counts) - LISTED} more" if len(counts) > LISTED else "")

@@ -24,7 +24,8 @@ from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.compiled_programs import jit
 from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.precision import follows_dtype
-from quests_jax.cover.budget import check_cost
+from quests_jax.base.selection_size import Size, check_size
+from quests_jax.cover.budget import COST_ROUNDING, Budget, check_cost
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.masses.stored import all_masses
 from quests_jax.cover.reference import known_environments, reference_mass
@@ -111,6 +112,27 @@ def cover_problem(
         dropped=placed(dropped),
         bandwidth=placed(bandwidth),
     )
+
+
+@follows_dtype
+def make_budget(
+    problem: CoverProblem, *, size: float | Size | None = None, cost_budget: float | None = None
+) -> Budget:
+    """The constraint that `size` (number or fraction of structures) or else `cost_budget` stands for.
+
+    >>> import quests_jax as qj
+    >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
+    >>> problem = qj.cover_problem(envs, bandwidth=0.1)
+    >>> budget = qj.cover.make_budget(problem, size=2)
+    >>> budget.cost.tolist(), float(budget.limit)
+    ([1.0, 1.0, 1.0], 2.0)
+    """
+    if (size is None) == (cost_budget is None):
+        raise InputError("give either size or cost_budget, and not both.")
+    if size is not None:
+        count = check_size(size, problem.n_structures)
+        return Budget(jnp.ones_like(problem.cost), jnp.asarray(float(count)))
+    return Budget(problem.cost, jnp.asarray(check_positive("cost_budget", cost_budget) * (1 + COST_ROUNDING)))
 
 
 @follows_dtype

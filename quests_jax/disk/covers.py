@@ -29,16 +29,16 @@ from jax.typing import ArrayLike
 
 from quests_jax.base.environments import Environments, joined
 from quests_jax.base.precision import follows_dtype
+from quests_jax.cover.bounds.certificate import relax
 from quests_jax.cover.bounds.relaxation import best_fill
 from quests_jax.cover.bounds.sampling import bound_of_all
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import AXIS, DividedMasses, Masses, divided
 from quests_jax.cover.masses.sparse import sparse_masses
 from quests_jax.cover.masses.stored import DENSE, DROPPED, DenseMasses, dense_masses
-from quests_jax.cover.problem import CoverProblem
+from quests_jax.cover.problem import CoverProblem, make_budget
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
-from quests_jax.cover.solvers.relaxed import make_budget, relax
 from quests_jax.disk.shards import Shards, kept_environments
 from quests_jax.disk.targets import DiskCover, Targets, draw_targets, drawn_targets, pose_on_disk
 from quests_jax.disk.working_folder import Stage

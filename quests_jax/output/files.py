@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from quests_jax.atoms.compressed_files import FREE, MOST
+from quests_jax.atoms.compressed_files import ALWAYS_ALLOWED, LARGEST_RATIO
 from quests_jax.atoms.formats import STRUCTURE_SUFFIXES, XYZ_SUFFIXES
 from quests_jax.atoms.writing import check_output, whole_file
 from quests_jax.base.checks import InputError, located
@@ -169,8 +169,10 @@ def _check_lengths(path: Path) -> None:
             _check_length(stream, path.stat().st_size)
         return
     with zipfile.ZipFile(path) as members:
-        if sum(member.file_size for member in members.infolist()) > max(FREE, MOST * path.stat().st_size):
-            raise InputError(f"{path}: unpacks to more than {MOST} times its size; write it again.")
+        if sum(member.file_size for member in members.infolist()) > max(
+            ALWAYS_ALLOWED, LARGEST_RATIO * path.stat().st_size
+        ):
+            raise InputError(f"{path}: unpacks to more than {LARGEST_RATIO} times its size; write it again.")
         for member in members.infolist():
             with members.open(member) as stream:
                 if member.filename.endswith(".npy"):

@@ -21,8 +21,8 @@ from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import timed
 from quests_jax.base.selection_size import Size, as_size
 from quests_jax.cover import Selection
+from quests_jax.cover.bounds.certificate import certify as certified
 from quests_jax.cover.posing import FEWER, Posed, fits, pose
-from quests_jax.cover.solvers.relaxed import certify as certified
 from quests_jax.information import DEFAULT_BANDWIDTH
 from quests_jax.studies.candidates import Candidates, everything, find_candidates, labels_of
 from quests_jax.studies.choosing import COVER, Amount, Groups, choose, poses

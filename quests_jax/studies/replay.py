@@ -21,10 +21,10 @@ from quests_jax.base.environments import Environments, of_structures
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.selection_size import Size, as_size
+from quests_jax.cover.bounds.certificate import certify
 from quests_jax.cover.posing import FEWER, pose
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
-from quests_jax.cover.solvers.relaxed import certify
 from quests_jax.information import DEFAULT_BANDWIDTH, delta_entropy
 
 FILTERS = {  # what MACE calls them, and what they let pass

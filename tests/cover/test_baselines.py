@@ -34,7 +34,7 @@ RULES = {
     "k-means": clusters.k_means,
     "k-means-H": clusters.k_means_entropy,
     "direct": clusters.direct,
-    "facility": baselines.facility_location,
+    "facility": baselines.mean_facility_location,
 }
 NESTED = ("random", "stratified", "fps", "mean-fps", "facility")
 KEYED = ("random", "stratified", "mean-fps", "k-means", "k-means-H", "direct")
@@ -214,7 +214,7 @@ def test_facility_location_is_within_its_bound_of_the_best(seed: int) -> None:
     def value(chosen) -> float:
         return float((radius - distance[list(chosen)].min(axis=0)).sum())
 
-    found = baselines.facility_location(envs, size=3)
+    found = baselines.mean_facility_location(envs, size=3)
     assert value(found.selected) == pytest.approx(found.gains.sum())
     assert np.all(np.diff(found.gains) <= 1e-12)
     assert value(found.selected) >= (1 - 1 / np.e) * max(map(value, itertools.combinations(range(8), 3)))

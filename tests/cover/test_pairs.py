@@ -13,12 +13,12 @@ from toy_covers import BANDWIDTH, COUNTS, affordable, known, loop_coverage, toy_
 
 from quests_jax.base.environments import make_environments
 from quests_jax.cover import certify, cover_problem, greedy_cover, relaxed_cover
+from quests_jax.cover.bounds import certificate
 from quests_jax.cover.bounds import pairwise as pairs
+from quests_jax.cover.bounds.certificate import cap
 from quests_jax.cover.bounds.relaxation import Data, Relaxation
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.stored import DenseMasses
-from quests_jax.cover.solvers import relaxed
-from quests_jax.cover.solvers.relaxed import cap
 
 N, S = sum(COUNTS), len(COUNTS)
 OWNER = jnp.asarray(np.repeat(np.arange(S), COUNTS), jnp.int32)
@@ -88,8 +88,8 @@ def test_certificates_take_the_better_bound(monkeypatch):
     choice = greedy_cover(problem, size=12)
     by_pairs = certify(problem, choice)
     for bound in (by_pairs.upper_bound, relaxed_cover(problem, size=12).upper_bound):
-        assert 1 - 1e-12 <= known(bound) / known(by_pairs.coverage) <= 1 + relaxed.TOLERANCE
-    monkeypatch.setattr(relaxed, "MOST_STRUCTURES", 39)
+        assert 1 - 1e-12 <= known(bound) / known(by_pairs.coverage) <= 1 + certificate.TOLERANCE
+    monkeypatch.setattr(certificate, "MOST_STRUCTURES", 39)
     assert known(certify(problem, choice).upper_bound) > 1.1 * known(by_pairs.upper_bound)
 
 

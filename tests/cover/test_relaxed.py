@@ -11,11 +11,11 @@ from toy_covers import COUNTS, affordable, known, loop_coverage, toy_problem, un
 
 from quests_jax.base.checks import InputError
 from quests_jax.cover import certify, coverage, greedy_cover, make_budget, relax, relaxed_cover
-from quests_jax.cover.bounds import relaxation as saddle
+from quests_jax.cover.bounds import relaxation
+from quests_jax.cover.bounds.certificate import cap
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.objectives.mass_functions import LOG_MASS, SATURATED
 from quests_jax.cover.problem import indicator
-from quests_jax.cover.solvers.relaxed import cap
 from quests_jax.cover.solvers.rounding import pipage_round, swap, threshold_round
 
 N, S = sum(COUNTS), len(COUNTS)
@@ -37,8 +37,8 @@ def test_any_multipliers_bound_every_choice(seed, limit):
     problem = toy_problem(seed, **uneven(seed), **known_part(seed))
     theta = jnp.asarray(np.random.default_rng(seed).uniform(0, 1, N))
     u = problem.weights / jnp.sum(problem.weights)
-    data = saddle.Data(cap(problem), u, problem.reference_mass, Budget(problem.cost, jnp.asarray(limit)))
-    assert best_by_force(problem, limit) <= saddle.upper_bound(data, theta, SATURATED) + ROUNDING
+    data = relaxation.Data(cap(problem), u, problem.reference_mass, Budget(problem.cost, jnp.asarray(limit)))
+    assert best_by_force(problem, limit) <= relaxation.upper_bound(data, theta, SATURATED) + ROUNDING
 
 
 @given(seeds, st.floats(0.6, 6.0))
@@ -134,11 +134,11 @@ def test_a_supergradient_gives_the_frank_wolfe_gap():
     problem = toy_problem(5)
     budget, w = make_budget(problem, size=3), jnp.linspace(0.1, 0.6, S)
     u = problem.weights / jnp.sum(problem.weights)
-    data = saddle.Data(problem.masses, u, problem.reference_mass, budget)
+    data = relaxation.Data(problem.masses, u, problem.reference_mass, budget)
     slope = jax.grad(lambda w: jnp.sum(u * jnp.log(problem.masses.total(w))))(w)
     value = jnp.sum(u * jnp.log(problem.masses.total(w)))
     gap = jnp.sum(jnp.sort(slope)[-3:]) - jnp.sum(slope * w)
-    bound = saddle.upper_bound(data, 1 / problem.masses.total(w), LOG_MASS)
+    bound = relaxation.upper_bound(data, 1 / problem.masses.total(w), LOG_MASS)
     assert float(bound) == pytest.approx(float(value + gap), rel=1e-12)
 
 
@@ -148,7 +148,7 @@ def test_projection_is_the_nearest_point_of_the_budget(seed, limit):
     rng = np.random.default_rng(seed)
     z, tau, price = rng.normal(0.5, 1, S), rng.uniform(0.1, 3, S), rng.uniform(0.2, 2, S)
     w = np.asarray(
-        saddle.project(jnp.asarray(z), jnp.asarray(tau), Budget(jnp.asarray(price), jnp.asarray(limit)))
+        relaxation.project(jnp.asarray(z), jnp.asarray(tau), Budget(jnp.asarray(price), jnp.asarray(limit)))
     )
     assert w.min() >= 0
     assert w.max() <= 1
@@ -164,7 +164,7 @@ def test_the_best_fill_is_the_linear_optimum(seed, limit):
     rng = np.random.default_rng(seed)
     value, price = rng.uniform(0, 2, S), rng.uniform(0.2, 2, S)
     optimum = -linprog(-value, price[None], [limit], bounds=(0, 1)).fun
-    found = saddle.best_fill(jnp.asarray(value), Budget(jnp.asarray(price), jnp.asarray(limit)))
+    found = relaxation.best_fill(jnp.asarray(value), Budget(jnp.asarray(price), jnp.asarray(limit)))
     assert float(found) == pytest.approx(optimum, rel=1e-9)
 
 
@@ -174,7 +174,7 @@ def test_roundings_keep_the_budget(seed):
     problem = toy_problem(seed, **uneven(seed))
     budget = make_budget(problem, cost_budget=4.0)
     w = np.asarray(
-        saddle.project(jnp.asarray(np.random.default_rng(seed).uniform(0, 1, S)), problem.cost, budget)
+        relaxation.project(jnp.asarray(np.random.default_rng(seed).uniform(0, 1, S)), problem.cost, budget)
     )
     for chosen in (threshold_round(w, budget), pipage_round(w, budget, key=jax.random.key(seed))):
         assert float(problem.cost[np.array(chosen, int)].sum()) <= 4.0 * (1 + 1e-8)

@@ -21,7 +21,7 @@ from quests_jax.base.checks import InputError
 
 NAME = "hdf5"
 MAGIC = b"\x89HDF\r\n\x1a\n"
-MOST = 50_000_000  # atoms of one file
+MOST_ATOMS = 50_000_000  # atoms of one file
 
 
 class Layout(NamedTuple):
@@ -60,7 +60,7 @@ def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atom
             for name in content:
                 layout, numbers, shape = _shape(content[name], str(name))
                 rows, held = shape[0], shape[0] * shape[1]
-                if held + atoms > MOST or held > 40 * size:
+                if held + atoms > MOST_ATOMS or held > 40 * size:
                     raise InputError(
                         f"group {str(name)[:60]}: claims {held:,} atoms, more than its file can hold."
                     )

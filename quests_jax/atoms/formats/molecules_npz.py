@@ -20,7 +20,7 @@ NAME = "molecules-npz"
 MAGIC = b"PK\x03\x04"
 WANTED = ("nuclear_charges", "coords")
 KCAL_PER_MOL = units.kcal / units.mol  # eV
-MOST = 200  # times its size that a file may hold
+LARGEST_RATIO = 200  # times its size that a file may hold
 
 
 def recognises(head: bytes) -> bool:
@@ -34,8 +34,8 @@ def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atom
     """The conformations with these numbers; `file` is how it was named."""
     try:
         with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MOST * path.stat().st_size:
-                raise InputError(f"holds more than {MOST} times its size, which no structures do.")
+            if sum(member.file_size for member in archive.infolist()) > LARGEST_RATIO * path.stat().st_size:
+                raise InputError(f"holds more than {LARGEST_RATIO} times its size, which no structures do.")
         with np.load(path, allow_pickle=False) as arrays:
             missing = [name for name in WANTED if name not in arrays]
             if missing:

@@ -166,7 +166,7 @@ def mean_farthest_point(
 
 
 @follows_dtype
-def facility_location(
+def mean_facility_location(
     envs: Environments,
     *,
     size: float | Size | None = None,

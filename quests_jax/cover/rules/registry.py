@@ -16,8 +16,8 @@ from quests_jax.cover.posing import Posed, pose
 from quests_jax.cover.problem import CoverProblem, distinct_weights
 from quests_jax.cover.rules.balanced import balanced
 from quests_jax.cover.rules.baselines import (
-    facility_location,
     farthest_point,
+    mean_facility_location,
     mean_farthest_point,
     random_choice,
 )
@@ -163,7 +163,7 @@ RULES: dict[str, Rule] = {
         seeded=True,
     ),
     "facility": Rule(
-        facility_location,
+        mean_facility_location,
         "facility location: mean descriptors of the chosen are near to those of all",
         nested=True,
         budgeted=True,

@@ -18,12 +18,13 @@ from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.precision import follows_dtype
+from quests_jax.cover.bounds.certificate import cap
 from quests_jax.cover.budget import COST_ROUNDING, Budget, first_affordable
 from quests_jax.cover.masses.sharded import Masses
-from quests_jax.cover.problem import COVERED, CoverProblem
+from quests_jax.cover.problem import COVERED, CoverProblem, make_budget
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
-from quests_jax.cover.solvers.relaxed import cap, in_greedy_order, make_budget, relaxed_cover
+from quests_jax.cover.solvers.relaxed import in_greedy_order, relaxed_cover
 
 FIRST, MORE = 500, 300  # environments in the first program, and the most that join at a time
 NEGLIGIBLE = 1e-6  # masses below this are left out of a program, in favor of its bound
