@@ -15,9 +15,7 @@ from quests_jax.base import signals
 from quests_jax.base.checks import InputError
 
 PIECE = 1 << 20  # bytes
-LARGEST_RATIO = (
-    50  # times its size that a packed file may hold; structures reach about 5, copies of one text 200
-)
+LARGEST_RATIO = 50  # of unpacked to packed size; structures reach about 5, copies of one text 200
 ALWAYS_ALLOWED = 32 << 20  # bytes that any packed file may hold
 SUFFIXES = (".gz", ".xz", ".bz2")
 UNPACKERS = {  # by the first bytes; zlib with 31 expects a gzip header
@@ -57,7 +55,8 @@ def pieces(path: Path) -> Iterator[bytes]:
                 total += len(piece)
                 if total > limit:
                     raise InputError(
-                        f"holds more than {LARGEST_RATIO} times its size, which no structures do; unpack it by hand."
+                        f"holds more than {LARGEST_RATIO} times its size, which no structures do; "
+                        "unpack it by hand."
                     )
                 if piece:
                     yield piece

@@ -18,7 +18,7 @@ from quests_jax.studies.cleaning import Cleaning
 from quests_jax.studies.inspection import REDUNDANT, Contents, Range, Redundancy, redundancy
 from quests_jax.studies.inspection import inspect as look_at
 
-LISTED = 6  # elements, formulas or names that are listed
+SHOWN = 6  # elements, formulas or names that are listed
 HARMLESS = ("copy", "near copy")  # findings that are redundant, not wrong
 
 
@@ -86,7 +86,7 @@ def _labels(found: Contents, faults: Cleaning) -> list[tuple[str, str]]:
     rows = []
     for kind, names in faults.labels.names.items():
         known = ", ".join(
-            f"{name} {count:,}/{found.structures:,}" for name, count in names.most_common(LISTED)
+            f"{name} {count:,}/{found.structures:,}" for name, count in names.most_common(SHOWN)
         )
         span, unit = ranges.get(kind, (None, ""))
         words = f"; {_span(span, '.4g')} {unit}" if span is not None else ""
@@ -155,5 +155,5 @@ def _kinds(counts: Counter[str]) -> str:
 
 
 def _counted(counts: Counter[str]) -> str:
-    shown = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(LISTED))
-    return shown + (f" and {len(counts) - LISTED} more" if len(counts) > LISTED else "")
+    shown = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(SHOWN))
+    return shown + (f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else "")

@@ -1,6 +1,6 @@
 """Charts as data: what is drawn, apart from who draws it.
 
-`figures` draws them with Matplotlib for files, `charts.js` with Plotly on the page of the report.
+`matplotlib_figures` draws them into files, `charts.js` with Plotly on the page of the report.
 """
 
 from __future__ import annotations

@@ -169,9 +169,8 @@ def _check_lengths(path: Path) -> None:
             _check_length(stream, path.stat().st_size)
         return
     with zipfile.ZipFile(path) as members:
-        if sum(member.file_size for member in members.infolist()) > max(
-            ALWAYS_ALLOWED, LARGEST_RATIO * path.stat().st_size
-        ):
+        unpacked = sum(member.file_size for member in members.infolist())
+        if unpacked > max(ALWAYS_ALLOWED, LARGEST_RATIO * path.stat().st_size):
             raise InputError(f"{path}: unpacks to more than {LARGEST_RATIO} times its size; write it again.")
         for member in members.infolist():
             with members.open(member) as stream:

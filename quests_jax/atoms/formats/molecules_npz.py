@@ -20,7 +20,7 @@ NAME = "molecules-npz"
 MAGIC = b"PK\x03\x04"
 WANTED = ("nuclear_charges", "coords")
 KCAL_PER_MOL = units.kcal / units.mol  # eV
-LARGEST_RATIO = 200  # times its size that a file may hold
+LARGEST_RATIO = 200  # of unpacked to packed size
 
 
 def recognises(head: bytes) -> bool:

@@ -1,6 +1,6 @@
 """The mass of every structure at every environment, M_si = Σ_{j in s} K(x_i, x_j), stored two ways.
 
-Both ways, and that of `divided`, offer the same operations, so no solver knows which one it has:
+Both ways, and that of `sharded`, offer the same operations, so no solver knows which one it has:
 
     total(w)              Σ_s w_s M_si                        shape [n]
     pull(v)               Σ_i v_i M_si                        shape [S]
