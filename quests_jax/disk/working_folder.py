@@ -1,7 +1,7 @@
 """A folder of results: each is computed once, checked when it is read, and shared by all who work there.
 
 A stage is a folder named after what it holds and a digest of the parameters that its results depend on. A
-result is one file of arrays, see `array_files`. It appears whole or not at all, so a run that was killed goes on
+result is one file of arrays (`array_files`). It appears whole or not at all, so a run that was killed goes on
 where it stopped; one that is damaged is made again. The manifest of a stage says what its name depends on.
 """
 
