@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from quests_jax.cli.diagnosis_sentences import percent
+from quests_jax.base.wording import counted
+from quests_jax.cli.diagnosis_sentences import Place, percent
 from quests_jax.cover.rules.registry import RULES
 from quests_jax.studies.choosing import SOLVERS, STRATIFIED
+from quests_jax.studies.cleaning import KINDS, Finding
 
 ENOUGH = 0.99  # coverage above which nothing more is advised
 CLOSE = 0.95  # certified ratio above which no other choice of the size is worth a try
 ROUNDING = 1e-12  # coverage below this is what rounding leaves of a difference
 
 
-def about_choice(summary: dict[str, Any], *, name: str, kept: str) -> list[str]:
-    """What a choice keeps, when it was complete, and what to type next."""
+def about_choice(summary: dict[str, Any], *, name: str, again: str, kept: str) -> list[str]:
+    """What a choice keeps, when it was complete, and what to type next.
+
+    `name` is the data set for other commands, `again` with all that the same command needs.
+    """
     size, total = summary["size"], summary["n_structures"]
     atoms, all_atoms = summary["selected_environments"], summary["n_environments"]
     sentences = [
@@ -29,7 +34,7 @@ def about_choice(summary: dict[str, Any], *, name: str, kept: str) -> list[str]:
         able = ", ".join(name for name, other in RULES.items() if other.complements)
         sentences.append(f"{summary['method']} does not look at the reference; these do: {able}.")
     if dropped := len(summary.get("dropped", ())):
-        sentences.append(f"left out before the choice: {dropped:,} structure{'s' if dropped > 1 else ''}")
+        sentences.append(f"left out before the choice: {counted(dropped, 'structure')}")
     if (count := summary.get("saturated")) is not None:
         sentences.append(_about_saturation(summary, count))
     elif (
@@ -37,8 +42,22 @@ def about_choice(summary: dict[str, Any], *, name: str, kept: str) -> list[str]:
         and size < total
         and not summary.get("limits", {}).get("coverage")
     ):
-        sentences.append(f"To cover 99 %, ask for that: quests-jax compress {name} -m cover --coverage 0.99")
+        sentences.append(f"To cover 99 %, ask for that: quests-jax compress {again} -m cover --coverage 0.99")
     return sentences
+
+
+def about_faults(broken: Sequence[Finding], places: dict[int, Place], name: str) -> list[str]:
+    """How many of the chosen structures have faults, the first of them, and how to remove such structures."""
+    if not broken:
+        return []
+    count = len({finding.structure for finding in broken})
+    first = broken[0]
+    file, index = places[first.structure]
+    have = "structure has" if count == 1 else "structures have"
+    return [
+        f"{count:,} chosen {have} faults: structure {index} of {file}, {KINDS[first.kind]} ({first.reason})"
+        f"{', and others' if count > 1 else ''}. To see all:\n  quests-jax clean {name}"
+    ]
 
 
 def _covered(summary: dict[str, Any]) -> str:

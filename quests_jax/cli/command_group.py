@@ -64,7 +64,8 @@ def cli() -> None:
 
     FILE is anything ASE reads, a .npz or .npy file of descriptors, bundled:silicon, the data set that comes
     with the package, or a published one, downloaded when it is first named, as gap20:Diamond, tm23:Cu_cold,
-    rmd17:ethanol, 3bpa:train_300K, mlearn:Si_test or colabfit:ID. Several files, folders and 'patterns*' in
+    rmd17:ethanol, 3bpa:train_300K, mlearn:Si_test or colabfit:ID. A .npz file holds x, descriptors [n, d],
+    structure_id [n], and elements [n] if they are to be told apart. Several files, folders and 'patterns*' in
     quotes are one data set; FILE@::10 is every tenth structure, - is standard input. An output is written in
     the format of its suffix.
     """
@@ -106,7 +107,7 @@ def command(
             for path in filter(None, map(given.get, APART)):
                 check_outputs([path], [*inputs, *map(str, outputs)], kind="structures", overwrite=overwrite)
                 writing = writing._replace(outputs=(*writing.outputs, path))
-            run = Run(typed, parameters, writing=writing)
+            run = Run(typed, parameters, writing=writing, usual_bandwidth=_is_default("bandwidth"))
             run.check()
             with _kept_programs(), _work_in(**sharing) as work, show_progress(quiet):
                 report = body(dataclasses.replace(run, work=work), **given)

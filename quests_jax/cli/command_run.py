@@ -36,10 +36,7 @@ from quests_jax.cli.loaded_data import Data, Given, part_of
 from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
 from quests_jax.disk import Shards, Work, describe_files, digest, drawn_structures
-from quests_jax.output.files import (
-    DESCRIPTOR_SUFFIXES,
-    read_descriptors,
-)
+from quests_jax.output.files import DESCRIPTOR_SUFFIXES, read_descriptors
 from quests_jax.studies.bandwidths import (
     DISAGREEMENT,
     SAMPLE,
@@ -52,12 +49,8 @@ from quests_jax.studies.bandwidths import (
     typical_volume,
 )
 
-COPYING = (
-    "structures",
-    "choice",
-    "atoms",
-    "diagnosis",
-)  # outputs of structures as they were read, see `add_labels`
+# outputs of structures as they were read, see `add_labels`
+COPYING = ("structures", "choice", "atoms", "diagnosis")
 LOOKED_AT = 4 * SAMPLE  # environments on disk from which --bandwidth auto draws
 
 
@@ -73,9 +66,7 @@ class Report(NamedTuple):
     view: Callable[[Path], None] | None = None
     advice: Sequence[str] = ()  # what it means and what to do, in sentences for a person
     failed: bool = False  # whether the exit code is to say that something was found
-    sets: Sequence[
-        Sequence[Atoms]
-    ] = ()  # of several files, in the order of the outputs; empty ones are not written
+    sets: Sequence[Sequence[Atoms]] = ()  # of several files, in their order; empty ones are not written
     sheet: Sequence[dict[str, Any]] = ()  # rows of a .csv file
     apart: dict[Path, Sequence[Atoms]] = {}  # files of structures with an option of their own
 
@@ -113,6 +104,7 @@ class Run:
     automatic: list[Recommendation] = dataclasses.field(default_factory=list)  # of --bandwidth auto
     warnings: list[str] = dataclasses.field(default_factory=list)
     writing: Writing = Writing()
+    usual_bandwidth: bool = False  # whether it is the default, which is that of our own descriptors
     widths: dict[str, tuple[str, int]] = dataclasses.field(default_factory=dict)  # of the first data
     scalings: list[Scaling | None] = dataclasses.field(default_factory=list)  # of --scale, once it is known
 
@@ -179,10 +171,19 @@ class Run:
             self.parameters.update(known)
         check_made_with(file.path, made_with, self.parameters)
         if not made_with:
-            self.anonymous.append(file.path)
+            self._note_anonymous(file.path)
         if envs.elements is None and "elements" in self.parameters:
             self.parameters["elements"] = IGNORE  # nobody knows them
         return Given(file.path, [], [(file.path, number) for number in range(envs.n_structures)], envs)
+
+    def _note_anonymous(self, path: str) -> None:
+        """Remember a file that does not say what made it, and say once that the default bandwidth is a guess."""
+        if self.usual_bandwidth and not self.anonymous and self.parameters["bandwidth"] != AUTO:
+            words = (
+                f"{path}: does not say what its descriptors are, and the default bandwidth is that of QUESTS"
+            )
+            warnings.warn(f"{words}; add --bandwidth auto, or a number.", stacklevel=2)
+        self.anonymous.append(path)
 
     def _check_width(self, name: str, envs: Environments) -> None:
         """Refuse environments with another number of features than those before."""

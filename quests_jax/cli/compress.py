@@ -13,10 +13,12 @@ from ase import Atoms
 from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.selection_size import Size
-from quests_jax.cli.choice_sentences import about_choice, rules_in_lines
+from quests_jax.base.wording import counted
+from quests_jax.cli.choice_sentences import about_faults, rules_in_lines
+from quests_jax.cli.choice_table import choice_report, sheet_of
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
-from quests_jax.cli.diagnosis_sentences import typed
+from quests_jax.cli.diagnosis_sentences import AGAIN, DESCRIPTION, typed
 from quests_jax.cli.information import advise
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.loaded_data import Data, Given
@@ -34,10 +36,12 @@ from quests_jax.studies.candidates import (
     numbers_of,
 )
 from quests_jax.studies.choosing import STRATIFIED, Amount, Groups
+from quests_jax.studies.cleaning import find_broken
 from quests_jax.studies.compression import CERTIFICATES, compress_environments
 from quests_jax.studies.pool import Pool
 
 MEMORY = "needs the data in memory; leave out --work."
+QUOTAS_OF_LABELS = ("keep", "drop", "by", "at_least")
 
 
 class Asked(NamedTuple):
@@ -137,7 +141,7 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
     known = None if reference is None else run.load(reference).envs
     data = run.describe(given.some(division.remaining))
     advise(files, len(data.envs), "-m cover --work FOLDER")
-    run.judge_bandwidth(data.envs)
+    fit = run.judge_bandwidth(data.envs)
     pool = Pool(data.envs, np.searchsorted(division.remaining, division.kept), division.remaining)
     with located(given.name):
         selection, summary = compress_environments(
@@ -158,12 +162,12 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
             found = prefix_metrics(data.envs, order, bandwidth=run.bandwidth, reference=known)
         summary["prefixes"] = found._asdict()
     summary |= {"dropped": division.dropped, "places": [given.places[i] for i in selected]}
-    report = _report(
-        run, summary, typed(files, reference=reference), describe_kept(given.structures, division)
-    )
-    report = report._replace(
-        sheet=_sheet(summary, _atoms_of(data, division, summary)), structures=_written(given, selected, asked)
-    )
+    again = _again(files, reference, fits=fit.fits)
+    report = choice_report(run, summary, files, again, describe_kept(given.structures, division))
+    numbers = _ordered(selected, len(given.places), asked)
+    chosen = _written(given, numbers, asked)
+    report = report._replace(sheet=sheet_of(summary, _atoms_of(data, division, summary)), structures=chosen)
+    report = _with_faults(report, numbers, files)
     if asked.rest is not None:
         rest = np.setdiff1d(np.arange(len(given.structures)), selected)
         report = report._replace(apart={asked.rest: [given.structures[i] for i in rest]})
@@ -190,9 +194,8 @@ def _asked_of(given: Given, asked: Asked) -> tuple[Candidates, np.ndarray | None
     return everything(len(given.places)), None, None
 
 
-def _written(given: Given, selected: np.ndarray, asked: Asked) -> Sequence[Atoms]:
-    """The chosen structures in the order that is asked for."""
-    numbers = _ordered(selected, len(given.structures), asked)
+def _written(given: Given, numbers: np.ndarray, asked: Asked) -> Sequence[Atoms]:
+    """The chosen structures, with their numbers where that is asked for."""
     chosen = [given.structures[i] for i in numbers] if given.structures else []
     if asked.index_key is not None:
         for number, atoms in zip(numbers, chosen, strict=True):
@@ -211,16 +214,6 @@ def _atoms_of(data: Data, division: Candidates, summary: dict[str, Any]) -> list
     return data.envs.counts[np.searchsorted(division.remaining, summary["selected"])].tolist()
 
 
-def _sheet(summary: dict[str, Any], atoms: Sequence[int]) -> list[dict[str, Any]]:
-    """One row for each pick, in order of choice."""
-    covered = summary.get("prefixes", {}).get("coverage", [None] * summary["size"])
-    columns = zip(summary["places"], atoms, summary["gains"], covered, strict=True)
-    return [
-        {"order": order, "file": file, "index": index, "atoms": count, "gain": gain, "coverage": share}
-        for order, ((file, index), count, gain, share) in enumerate(columns)
-    ]
-
-
 def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | None, asked: Asked) -> Report:
     """`compress` of environments on disk."""
     usual = {"order": "choice", "at_least": 1, "method": asked.method, "size": asked.size}
@@ -231,7 +224,7 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
     if asked.method == STRATIFIED:
         raise InputError(f"-m {STRATIFIED} {MEMORY}")
 
-    def choose_from_disk() -> tuple[dict[str, Any], list[dict[str, Any]], Sequence[Atoms]]:
+    def choose_from_disk() -> tuple[dict[str, Any], list[dict[str, Any]], np.ndarray, Sequence[Atoms]]:
         shards = run.shards(files, work)
         with located(files.name):
             isolated = isolated_atoms(shards.structures)
@@ -243,52 +236,32 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
         selected = np.asarray(summary["selected"])
         summary["places"] = [shards.structures.place(number) for number in selected]
         counts = shards.counts[selected].tolist()
-        chosen = shards.structures.read(_ordered(selected, len(shards.counts), asked))
-        return summary, _sheet(summary, counts), chosen
+        numbers = _ordered(selected, len(shards.counts), asked)
+        return summary, sheet_of(summary, counts), numbers, shards.structures.read(numbers)
 
-    summary, sheet, chosen = rerun_after_repairs(choose_from_disk)
-    report = _report(run, summary, typed(files, reference=reference), _kept_on_disk(summary))
-    return report._replace(structures=chosen, sheet=sheet)
+    summary, sheet, numbers, chosen = rerun_after_repairs(choose_from_disk)
+    report = choice_report(run, summary, files, _again(files, reference, fits=True), _kept_on_disk(summary))
+    return _with_faults(report._replace(structures=chosen, sheet=sheet), numbers, files)
 
 
 def _kept_on_disk(summary: dict[str, Any]) -> str:
     count = len(summary["kept"])
-    return f"{count} isolated atom{'s' * (count > 1)}" if count else ""
+    return counted(count, "isolated atom") if count else ""
 
 
-def _report(run: Run, summary: dict[str, Any], name: str, kept: str) -> Report:
-    run.add(summary.pop("seconds"))
-    size, atoms = summary["size"], summary["selected_environments"]
-    rows = [
-        ("structures", summary["n_structures"], size, _percent(size / summary["n_structures"])),
-        ("atoms", summary["n_environments"], atoms, _percent(atoms / summary["n_environments"])),
-        ("entropy (nats)", _estimated(summary, "entropy_full"), summary["entropy"], ""),
-        ("diversity (nats)", _estimated(summary, "diversity_full"), summary["diversity"], ""),
-        ("overlap", 1.0, summary["overlap"], ""),
-        ("largest delta entropy (nats)", "", summary["max_delta_entropy"], ""),
-        (f"certified ratio{_chance(summary)}", "", summary["certified_ratio"], ""),
+def _again(files: Inputs, reference: Inputs | None, *, fits: bool) -> str:
+    """The files and options with which another choice is made; a bandwidth that does not fit is left out."""
+    options = (*(AGAIN if fits else DESCRIPTION), *QUOTAS_OF_LABELS)
+    return typed(files, reference=reference, options=options) + ("" if fits else " -b auto")
+
+
+def _with_faults(report: Report, numbers: np.ndarray, files: Inputs) -> Report:
+    """The report, with what is wrong with the chosen structures, which have these numbers."""
+    broken = [
+        finding._replace(structure=int(numbers[finding.structure]))
+        for finding in find_broken(report.structures)
     ]
-    if summary.get("overlap_before") is not None:
-        rows.insert(4, ("overlap of the reference alone", "", summary["overlap_before"], ""))
-    return Report(
-        summary,
-        rows,
-        ("", "all", summary["method"], "share"),
-        advice=about_choice(summary, name=name, kept=kept),
-    )
-
-
-def _estimated(summary: dict[str, Any], name: str) -> float | str:
-    """A measure of all environments, with half of its 95 % confidence interval where it is an estimate."""
-    half_width = summary.get(f"{name}_half_width")
-    return f"{summary[name]:.4f} ± {half_width:.4f}" if half_width else summary[name]
-
-
-def _chance(summary: dict[str, Any]) -> str:
-    """Whether the bound behind the ratio may fail, and how rarely."""
-    chance = summary.get("bound_failure_probability")
-    return f" (but for a chance of {chance:.0e})" if chance else ""
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    places = dict(zip(map(int, report.data["selected"]), report.data["places"], strict=True))
+    report.data["flawed"] = sorted({finding.structure for finding in broken})
+    more = about_faults(broken, places, typed(files, options=()))
+    return report._replace(advice=[*report.advice, *more])

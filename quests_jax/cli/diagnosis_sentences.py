@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from quests_jax.base.wording import counted
 from quests_jax.cli.inputs import Inputs
 from quests_jax.output.charts import number_text
 from quests_jax.studies.bandwidths import DISAGREEMENT
@@ -22,18 +23,19 @@ if TYPE_CHECKING:
 
 Place = tuple[str, int]  # file, and number of the structure in it
 
-AGAIN = ("k", "cutoff", "elements", "species", "descriptor", "scale", "bandwidth")  # what next commands need
+DESCRIPTION = ("k", "cutoff", "elements", "species", "descriptor", "scale")  # what next commands need
+AGAIN = (*DESCRIPTION, "bandwidth")
 FEW = 3  # files that are typed again
 SATURATED = 0.1  # nats of information gap below which more data of the same kind add little
 COVERED = 0.95  # overlap from which one part makes another superfluous
 
 
-def typed(inputs: Inputs, *, reference: Inputs | None = None, options: bool = True) -> str:
-    """The files as they were typed, with the reference, descriptor and kernel that were asked for."""
+def typed(inputs: Inputs, *, reference: Inputs | None = None, options: Sequence[str] = AGAIN) -> str:
+    """The files as they were typed, with the reference and those of `options` that were given."""
     words = [shlex.join(inputs.words) if len(inputs.words) <= FEW else "FILE..."]
     if reference is not None:
         words.append(known_again(reference))
-    return " ".join([*words, *(_options() if options else ())])
+    return " ".join([*words, *_given(options)])
 
 
 def known_again(reference: Inputs) -> str:
@@ -41,25 +43,26 @@ def known_again(reference: Inputs) -> str:
     return " ".join(f"-r {shlex.quote(word)}" for word in reference.words)
 
 
-def _options() -> list[str]:
-    """Options of `AGAIN` that were given on the command line, as they can be typed again."""
+def _given(options: Sequence[str]) -> list[str]:
+    """Those of the options that were given on the command line, as they can be typed again."""
     context = click.get_current_context(silent=True)
     given: list[str] = []
     if context is None:
         return given
     for parameter in context.command.params:
         name = parameter.name or ""
-        if name in AGAIN and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if name in options and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             value = context.params[name]
-            text = (
-                ",".join(value)
-                if isinstance(value, list)
-                else f"{value:g}"
-                if isinstance(value, float)
-                else str(value)
-            )
-            given += [min(parameter.opts, key=len), shlex.quote(text)]
+            for each in value if isinstance(value, tuple) else (value,):
+                given += [min(parameter.opts, key=len), shlex.quote(_as_word(each))]
     return given
+
+
+def _as_word(value: object) -> str:
+    """A value of an option as one word of a command line."""
+    if isinstance(value, list):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def percent(share: float) -> str:
@@ -143,10 +146,17 @@ def about_overlap(found: Comparison, test: str, known: Inputs) -> list[str]:
                 f"{again} -m cover --coverage 0.95 -o added.xyz"
             ]
         names = f"quests-jax outliers {test} {again}"
-        yet = f"Yet {found.foreign:,} environments are foreign to {reference}. To see which:"
+        are = "is" if found.foreign == 1 else "are"
+        yet = f"Yet {counted(found.foreign, 'environment')} {are} foreign to {reference}. To see which:"
         return [f"{sentence} {yet}\n  {names}"]
     add = f"quests-jax compress {test} {again} -s 50 -m cover -o added.xyz"
     return [f"{sentence} To choose what is missing:\n  {add}"]
+
+
+def _in_file(place: Place) -> str:
+    """The number of a frame in its file."""
+    file, index = place
+    return f"{index} of {file}"
 
 
 def _false_alarms(share: float | None) -> str:
@@ -164,17 +174,20 @@ def about_trajectory(
     if novelty is None:
         return ["Add -r TRAINING.xyz to see where these frames leave what a training set knows."]
     above, total = novelty.above, len(novelty.largest)
+    frames = counted(total, "frame")
     threshold = f"the threshold of {number_text(novelty.threshold)} nats"
     if not len(above):
-        return [f"All {total:,} frames stay below {threshold}: inside the domain of the reference."]
+        stay = "The only frame stays" if total == 1 else f"All {frames} stay"
+        return [f"{stay} below {threshold}: inside the domain of the reference."]
     worst, first = novelty.worst, int(above[0])
     atom = int(novelty.atom[worst])
     element = f" ({symbols[worst][atom]})" if len(symbols) else ""
+    lie = "lies" if len(above) == 1 else "lie"
     sentences = [
-        f"Frame {first} of {total:,} is the first that leaves the domain of the reference; {len(above):,} "
-        f"frames ({percent(len(above) / total)}) lie above {threshold}.{_false_alarms(novelty.alarms)}",
-        f"Worst: frame {places[worst][1]} of {places[worst][0]}, atom {atom}{element}, "
-        f"{novelty.largest[worst]:.3g} nats.",
+        f"Frame {_in_file(places[first])} is the first that leaves the domain of the reference; "
+        f"{len(above):,} of {frames} ({percent(len(above) / total)}) {lie} above {threshold}."
+        f"{_false_alarms(novelty.alarms)}",
+        f"Worst: frame {_in_file(places[worst])}, atom {atom}{element}, {novelty.largest[worst]:.3g} nats.",
     ]
     if not written:
         sentences.append(

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments
+from quests_jax.base.wording import counted
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import Place, percent, typed
 from quests_jax.cli.inputs import Inputs
+from quests_jax.cli.loaded_data import Given
 from quests_jax.cli.options import FILES, KERNEL, LABELS
 from quests_jax.studies.bandwidths import bandwidth_warning
 from quests_jax.studies.cleaning import Cleaning
@@ -39,7 +42,7 @@ def inspect(run: Run, files: Inputs, energy_key: str | None, forces_key: str | N
     """
     given = run.read(files, check=False)
     if not given.structures:
-        raise InputError(f"{given.name}: holds descriptors; see `metrics`, or give a file of structures.")
+        return _of_descriptors(run, given, typed(files))
     with run.stage("contents"):
         contents, faults = look_at(given.structures, energy_key=energy_key, forces_key=forces_key)
     rows = [*_contents(contents, given.places), *_labels(contents, faults), *_faults(faults)]
@@ -51,17 +54,45 @@ def inspect(run: Run, files: Inputs, energy_key: str | None, forces_key: str | N
     except InputError as reason:  # what is wrong with structures must not keep the rest from a person
         rows.append(("information", f"cannot be measured: {reason}"))
     else:
-        with run.stage("information"):
-            found = redundancy(envs, bandwidth=run.bandwidth)
+        found = _measured(run, envs)
         apart = envs.elements is not None or bool(run.parameters.get("species"))
-        rows += _information(found, len(envs), apart, list(contents.elements))
-        data |= {"entropy": found.entropy.value, "diversity": found.diversity.value}
-        data |= {"max_entropy": found.max_entropy, "distinct_environments": found.distinct}
-        data |= {"like_another": found.fit.like_another, "bandwidth_fits": found.fit.fits}
-        if (text := bandwidth_warning(found.fit)) is not None:
-            run.warnings.append(text)
-            warnings.warn(text, stacklevel=2)
+        rows += _information(found, len(envs))
+        if len(contents.elements) > 1:
+            rows.append(("elements", "told apart" if apart else "not told apart: add --elements center"))
+        data |= _numbers(found)
     return Report(data, rows, advice=_verdict(faults, found, typed(files)))
+
+
+def _of_descriptors(run: Run, given: Given, name: str) -> Report:
+    """What can be said of environments whose structures nobody knows."""
+    envs = run.describe(given).envs
+    found = _measured(run, envs)
+    n, d = envs.x.shape
+    data = {"n_structures": envs.n_structures, "n_environments": n, "n_features": d} | _numbers(found)
+    rows = [("structures", f"{envs.n_structures:,}"), ("environments", f"{n:,}, of {counted(d, 'feature')}")]
+    small = f"  quests-jax compress {name} -s 0.1 -m cover -o picks.csv"
+    return Report(data, [*rows, *_information(found, n)], advice=_next_steps(found, name, small, ""))
+
+
+def _measured(run: Run, envs: Environments) -> Redundancy:
+    """How redundant environments are; a bandwidth that does not fit is told on stderr and in JSON."""
+    with run.stage("information"):
+        found = redundancy(envs, bandwidth=run.bandwidth)
+    if (text := bandwidth_warning(found.fit)) is not None:
+        run.warnings.append(text)
+        warnings.warn(text, stacklevel=2)
+    return found
+
+
+def _numbers(found: Redundancy) -> dict[str, Any]:
+    return {
+        "entropy": found.entropy.value,
+        "diversity": found.diversity.value,
+        "max_entropy": found.max_entropy,
+        "distinct_environments": found.distinct,
+        "like_another": found.fit.like_another,
+        "bandwidth_fits": found.fit.fits,
+    }
 
 
 def _contents(found: Contents, places: Sequence[Place]) -> list[tuple[str, str]]:
@@ -101,24 +132,21 @@ def _faults(faults: Cleaning) -> list[tuple[str, str]]:
     copies = sum(counts[kind] for kind in HARMLESS)
     others = {kind: count for kind, count in counts.items() if count and kind not in HARMLESS}
     return [
-        ("copies", f"{copies:,} structures" if copies else "none"),
+        ("copies", counted(copies, "structure") if copies else "none"),
         ("faults", ", ".join(f"{kind} {count:,}" for kind, count in others.items()) or "none"),
     ]
 
 
-def _information(found: Redundancy, n: int, apart: bool, elements: Sequence[str]) -> list[tuple[str, str]]:
+def _information(found: Redundancy, n: int) -> list[tuple[str, str]]:
     H, fit = found.entropy, found.fit
     about = f" ± {H.half_width:.2g}" if H.half_width else ""
     like = "unknown: one structure only" if fit.asked == 0 else percent(fit.like_another)
-    rows = [
+    return [
         ("entropy H", f"{H.value:.3f}{about} nats, of {found.max_entropy:.3f} at most"),
         ("diversity D", f"{found.diversity.value:.3f} nats: {found.distinct:,.0f} of {n:,} are distinct"),
         ("like another structure's", like),
         ("bandwidth", "fits" if fit.fits else "too small for these data, see the warning"),
     ]
-    if len(elements) > 1:
-        rows.append(("elements", "told apart" if apart else "not told apart: add --elements center"))
-    return rows
 
 
 def _verdict(faults: Cleaning, found: Redundancy | None, name: str) -> list[str]:
@@ -129,18 +157,24 @@ def _verdict(faults: Cleaning, found: Redundancy | None, name: str) -> list[str]
     if found is None:
         return [f"Some structures are broken. Next:\n{clean}\n  quests-jax inspect clean.xyz"]
     if wrong:
-        verdict = f"{len(wrong):,} structures have faults: look at them before you train. Next:"
+        have = "has" if len(wrong) == 1 else "have"
+        verdict = f"{counted(len(wrong), 'structure')} {have} faults: look before you train. Next:"
         return [f"{verdict}\n{clean}\n  quests-jax inspect clean.xyz"]
+    return _next_steps(found, name, small, f"  quests-jax split {name} -o train.xyz -o valid.xyz -o test.xyz")
+
+
+def _next_steps(found: Redundancy, name: str, small: str, split: str) -> list[str]:
+    """How redundant the data are, and the commands that follow from it."""
     if not found.fit.fits:
-        verdict = "Nothing is like anything else at this bandwidth. Next:"
-        auto = f"  quests-jax compress {name} -s 0.1 -m cover -b auto -o small.xyz"
-        return [f"{verdict}\n  quests-jax bandwidth {name}\n{auto}"]
-    split = f"  quests-jax split {name} -o train.xyz -o valid.xyz -o test.xyz"
+        auto = small.replace(" -m cover", " -m cover -b auto")
+        steps = [f"  quests-jax bandwidth {name}", auto]
+        return ["\n".join(["Nothing is like anything else at this bandwidth. Next:", *steps])]
+    steps = [step for step in (small, split) if step]
     if found.fit.like_another >= REDUNDANT:
         share = percent(found.fit.like_another)
         verdict = f"Redundant: {share} of the environments are like another structure's. Next:"
-        return [f"{verdict}\n{small}\n{split}"]
-    return [f"Hardly redundant: compress gains little. Next:\n{split}\n{small}"]
+        return ["\n".join([verdict, *steps])]
+    return ["\n".join(["Hardly redundant: compress gains little. Next:", *reversed(steps)])]
 
 
 def _span(found: Range, digits: str) -> str:

@@ -11,6 +11,7 @@ from ase import Atoms
 from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
+from quests_jax.base.wording import counted
 from quests_jax.cli.inputs import Input
 
 Place = tuple[str, int]  # file, and number of the structure in it
@@ -64,5 +65,7 @@ def part_of(file: Input, structures: Sequence[Atoms]) -> Given:
     elif file.part is not None:
         numbers = [number for number in numbers if number in (file.part, file.part + len(structures))]
     if not len(numbers):
-        raise InputError(f"{file.path}: holds {len(structures)} structures and none of those asked for.")
+        raise InputError(
+            f"{file.path}: holds {counted(len(structures), 'structure')} and none of those asked for."
+        )
     return Given(file.path, [structures[i] for i in numbers], [(file.path, i) for i in numbers])

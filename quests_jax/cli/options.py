@@ -99,7 +99,9 @@ CHOICE = (
     click.option("--cost", help="What a structure costs: a name in info that holds a number, or n_atoms."),
     click.option("--budget", callback=parse_one_size, help="Sum of the costs, a number or a fraction."),
     click.option(
-        "--coverage", type=float, help="Share of the environments to cover with the fewest structures."
+        "--coverage",
+        type=float,
+        help="Coverage to reach with the fewest structures: the mean of min(1, mass) over environments.",
     ),
     click.option("--min-gain", type=float, help="Coverage that a structure must add to be chosen."),
 )

@@ -155,9 +155,7 @@ def leakage(run: Run, train: Inputs, test: Inputs, seed: int) -> Report:
         ("atoms covered", percent(found.covered.environments), percent(found.halves.environments)),
     ]
     header = ("", "TEST by TRAIN", "halves of TRAIN")
-    return Report(
-        data, rows, header, advice=_judged(found, fit.fits, typed(train, options=False), typed(test))
-    )
+    return Report(data, rows, header, advice=_judged(found, fit.fits, typed(train, options=()), typed(test)))
 
 
 def _groups(given: Data, key: str | None) -> list[str] | None:
@@ -186,7 +184,8 @@ def _judged(found: Leakage, fits: bool, train: str, test: str) -> list[str]:
         return [f"{share}, and {half}: {BLIND}."]
     if found.verdict == "like a random split":
         words = "errors on it show how well a potential remembers, not how well it generalizes"
-        return [f"{share}, and {half}: no better than a random split, {words}. Divide again:{again}"]
+        best = "To see how strictly these data can be divided"
+        return [f"{share}, and {half}: no better than a random split, {words}. {best}:{again}"]
     if found.verdict == "partly independent":
         return [f"{share}, and {half}: partly independent. For a stricter test:{again}"]
     return [f"{share}, and {half}: TEST is independent. Errors on it show how a potential generalizes."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import click
@@ -10,7 +11,7 @@ import numpy as np
 from quests_jax.atoms.formats import structure_suffix
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
-from quests_jax.cli.diagnosis_sentences import about_trajectory
+from quests_jax.cli.diagnosis_sentences import Place, about_trajectory
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE
 from quests_jax.output.charts import trajectory_charts
@@ -60,7 +61,7 @@ def trajectory(
     with run.stage("frames"):
         options = {"threshold": above, "quantile": quantile, "bandwidth": run.bandwidth}
         found = follow(given.envs, known, **options)
-    frames = _frames(found)
+    frames = _frames(found, given.places)
     data = {"n_structures": given.envs.n_structures, "n_environments": len(given.envs), "frames": frames}
     order = list(range(0, len(frames), -(-len(frames) // SHOWN)))
     structures, threshold, failed = [], None, False
@@ -76,7 +77,8 @@ def trajectory(
         data |= {"first": int(outside[0]) if len(outside) else None}
         structures = [given.structures[i] for i in outside] if given.structures else []
         failed = fail_above is not None and bool((novelty.largest > fail_above).any())
-    names = list(frames[0])
+    one_file = len({file for file, _ in given.places}) == 1
+    names = list(frames[0])[1 if one_file else 0 :]
     symbols = [list(atoms.symbols) for atoms in given.structures]
     written = any(structure_suffix(path) is not None for path in run.writing.outputs)
     return Report(
@@ -90,15 +92,15 @@ def trajectory(
     )
 
 
-def _frames(found: Trajectory) -> list[dict[str, float | int | None]]:
-    """One row of numbers per frame; None where a frame has no atoms."""
+def _frames(found: Trajectory, places: Sequence[Place]) -> list[dict[str, float | int | str | None]]:
+    """One row per frame, with its number in its file; None where a frame has no atoms."""
     columns = {"entropy": found.entropy, "diversity": found.diversity}
     if found.novelty is not None:
         columns |= {"novel": found.novelty.novel, "max_delta_entropy": found.novelty.largest}
         columns |= {"atom": found.novelty.atom}
     rows = []
-    for number in range(len(found.entropy)):
+    for number, (file, index) in enumerate(places):
         row = {name: column[number].item() for name, column in columns.items()}
         empty = np.isnan(found.entropy[number])
-        rows.append({"frame": number} | (dict.fromkeys(row) if empty else row))
+        rows.append({"file": file, "frame": index} | (dict.fromkeys(row) if empty else row))
     return rows

@@ -189,6 +189,8 @@ def learning_chart(curve: LearningCurve, limit: float | None) -> Chart:
 def trajectory_charts(frames: Sequence[dict[str, Any]], threshold: float | None = None) -> list[Chart]:
     """Entropy and diversity of every frame, then its novelty with the threshold, given a reference."""
     number = [frame["frame"] for frame in frames]
+    if len(set(number)) < len(number):  # frames of several files
+        number = list(range(len(frames)))
     charts = []
     for names in (("entropy", "diversity"), ("max_delta_entropy",), ("novel",)):
         if names[0] not in frames[0]:

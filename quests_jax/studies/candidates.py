@@ -13,6 +13,7 @@ from ase.geometry import minkowski_reduce
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.filter_expressions import Condition, as_number, parse_condition
+from quests_jax.base.wording import counted
 
 SHOWN = 8  # names in a message
 ALONE = 8.0  # Å; a single atom is isolated if no image of it is nearer
@@ -154,7 +155,7 @@ def describe_kept(structures: Sequence[Atoms], candidates: Candidates) -> str:
     words = []
     if count := len(candidates.isolated):
         symbols = Counter(structures[i].get_chemical_formula() for i in candidates.isolated)
-        words.append(f"{count} isolated atom{'s' if count > 1 else ''} ({', '.join(sorted(symbols))})")
+        words.append(f"{counted(count, 'isolated atom')} ({', '.join(sorted(symbols))})")
     if count := len(candidates.kept) - len(candidates.isolated):
         words.append(f"{count} asked for")
     return " and ".join(words)

@@ -42,6 +42,8 @@ KINDS = {  # in the order in which they are reported
     "energy": "energy far from its composition",
 }
 
+SHAPELESS = ("broken", "empty")  # kinds of findings that leave nothing to compare
+
 
 class Finding(NamedTuple):
     """One thing that is wrong with one structure."""
@@ -111,6 +113,30 @@ def find_faults(
     {2: 'copy', 3: 'contact'}
     """
     labels = find_labels(structures, energy_key=energy_key, forces_key=forces_key)
+    findings = _without_others(structures, labels, limits)
+    shapeless = {finding.structure for finding in findings if finding.kind in SHAPELESS}
+    sound = [i for i in range(len(structures)) if i not in shapeless]
+    findings += _energies(structures, labels)
+    flagged = {finding.structure for finding in findings}
+    ordered = sorted(sound, key=lambda number: (number in flagged, number))
+    findings += _copies(structures, ordered, labels, limits.tolerance)
+    return Cleaning(len(structures), _in_order(findings), labels)
+
+
+def find_broken(structures: Sequence[ase.Atoms]) -> list[Finding]:
+    """What is wrong with structures and their labels by themselves: not copies, nor energies of others.
+
+    Much faster than `find_faults`, whose other arguments have their defaults.
+
+    >>> from ase.build import bulk
+    >>> [(f.structure, f.kind) for f in find_broken([bulk("Si"), bulk("Si"), bulk("Si", a=2.0)])]
+    [(2, 'contact')]
+    """
+    return _in_order(_without_others(structures, find_labels(structures), Limits()))
+
+
+def _without_others(structures: Sequence[ase.Atoms], labels: Labels, limits: Limits) -> list[Finding]:
+    """What is wrong with each structure by itself."""
     flaws = find_flaws(structures)
     sound = [i for i in range(len(structures)) if i not in flaws and len(structures[i])]
     findings = [Finding(number, "broken", flaw) for number, flaw in flaws.items()]
@@ -119,14 +145,13 @@ def find_faults(
     findings += _cells(structures, sound)
     findings += _labels(structures, labels)
     findings += _forces(structures, labels, limits.max_force)
-    findings += _energies(structures, labels)
-    flagged = {finding.structure for finding in findings}
-    ordered = sorted(sound, key=lambda number: (number in flagged, number))
-    findings += _copies(structures, ordered, labels, limits.tolerance)
+    return findings
+
+
+def _in_order(findings: list[Finding]) -> list[Finding]:
+    """By structure, then as in `KINDS`."""
     kinds = list(KINDS)
-    return Cleaning(
-        len(structures), sorted(findings, key=lambda f: (f.structure, kinds.index(f.kind))), labels
-    )
+    return sorted(findings, key=lambda finding: (finding.structure, kinds.index(finding.kind)))
 
 
 def _contacts(structures: Sequence[ase.Atoms], sound: Sequence[int], least: float) -> Iterator[Finding]:
