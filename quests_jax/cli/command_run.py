@@ -171,18 +171,17 @@ class Run:
             self.parameters.update(known)
         check_made_with(file.path, made_with, self.parameters)
         if not made_with:
-            self._note_anonymous(file.path)
+            self._note_anonymous(file.path, envs.n_structures)
         if envs.elements is None and "elements" in self.parameters:
             self.parameters["elements"] = IGNORE  # nobody knows them
         return Given(file.path, [], [(file.path, number) for number in range(envs.n_structures)], envs)
 
-    def _note_anonymous(self, path: str) -> None:
-        """Remember a file that does not say what made it, and say once that the default bandwidth is a guess."""
-        if self.usual_bandwidth and not self.anonymous and self.parameters["bandwidth"] != AUTO:
-            words = (
-                f"{path}: does not say what its descriptors are, and the default bandwidth is that of QUESTS"
-            )
-            warnings.warn(f"{words}; add --bandwidth auto, or a number.", stacklevel=2)
+    def _note_anonymous(self, path: str, n_structures: int) -> None:
+        """Remember a file that does not say what made it; say once that the default bandwidth is a guess."""
+        guessed = self.usual_bandwidth and not self.anonymous and self.parameters["bandwidth"] != AUTO
+        if guessed and n_structures > 1:
+            text = f"{path}: does not say what its descriptors are; the default bandwidth is that for QUESTS'"
+            warnings.warn(f"{text}. Add --bandwidth auto, or a number.", stacklevel=2)
         self.anonymous.append(path)
 
     def _check_width(self, name: str, envs: Environments) -> None:
