@@ -279,3 +279,21 @@ def test_commands_to_type_next_ask_for_the_same_descriptor_and_kernel(call: Call
     text = " ".join(call(*words).out.split())
     assert "quests-jax compress data.xyz -k 8 --elements ignore -b auto -m cover --coverage 0.99" in text
     assert "quests-jax compress data.xyz -m cover --coverage 0.99" in " ".join(call(*words[:6]).out.split())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # that the bandwidth does not fit
+def test_a_command_to_type_next_keeps_quotas_and_replaces_a_bandwidth_that_does_not_fit(call: Call) -> None:
+    words = ("compress", "data.xyz", "-s", "2", "-m", "random", "-b", "0.0001", "--drop", "number=7")
+    text = " ".join(call(*words).out.split())
+    assert "quests-jax compress data.xyz --drop number=7 -b auto -m cover --coverage 0.99" in text
+
+
+def test_chosen_structures_with_faults_are_told(call: Call) -> None:
+    broken = STRUCTURES[3].copy()
+    broken.positions[1] = broken.positions[0] + [0.4, 0.0, 0.0]
+    ase.io.write("broken.xyz", [*STRUCTURES, broken], format="extxyz")
+    words = ("compress", "broken.xyz", "-s", "3", "-m", "msc", "-b", "0.05")
+    found = json_of(call(*words, "--json"))
+    assert found["flawed"] == [8]
+    assert "1 chosen structure has faults: structure 8 of broken.xyz" in " ".join(call(*words).out.split())
+    assert json_of(call("compress", "data.xyz", "-s", "2", "-b", "0.05", "--json"))["flawed"] == []

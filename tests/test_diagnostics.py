@@ -137,7 +137,9 @@ def test_a_trajectory_is_measured_frame_by_frame(call: Call) -> None:
 
 def test_a_trajectory_says_where_it_leaves_what_a_reference_knows(planted: Call) -> None:
     outcome = planted("trajectory", "planted.xyz", "-r", "data.xyz", "-o", "novel.xyz", "-o", "frames.png")
-    assert "Frame 8 of 9 is the first that leaves" in outcome.out
+    text = " ".join(outcome.out.split())
+    assert "Frame 8 of planted.xyz is the first that leaves" in text
+    assert "1 of 9 frames (11.1 %) lies above" in text
     assert "atom 5 (Cu)" in outcome.out
     novel = ase.io.read("novel.xyz", ":")
     assert [len(atoms) for atoms in novel] == [32]
@@ -145,6 +147,14 @@ def test_a_trajectory_says_where_it_leaves_what_a_reference_knows(planted: Call)
     found = json_of(planted("trajectory", "planted.xyz", "-r", "data.xyz", "--json"))
     assert (found["first"], found["worst"], found["above"]) == (8, 8, [8])
     assert found["frames"][8]["max_delta_entropy"] > found["threshold"]
+
+
+def test_frames_are_numbered_as_in_their_file(planted: Call) -> None:
+    outcome = planted("trajectory", "planted.xyz@::4", "-r", "data.xyz")
+    assert "Frame 8 of planted.xyz is the first" in " ".join(outcome.out.split())
+    found = json_of(planted("trajectory", "planted.xyz@::4", "-r", "data.xyz", "--json"))
+    assert [frame["frame"] for frame in found["frames"]] == [0, 4, 8]
+    assert found["frames"][found["worst"]]["frame"] == 8
 
 
 def test_the_threshold_of_a_trajectory_is_a_choice_and_a_script_can_ask(planted: Call) -> None:

@@ -53,6 +53,23 @@ def test_faults_and_a_structure_that_cannot_be_described_are_no_end(call: Call):
     assert "entropy" not in found
 
 
+def test_environments_without_structures_are_looked_at_too(call: Call):
+    assert call("descriptors", "data.xyz", "-o", "data.npz").code == 0
+    found, whole = (
+        json_of(call("inspect", name, "-b", "0.05", "--json")) for name in ("data.npz", "data.xyz")
+    )
+    for name in ("entropy", "diversity", "like_another", "bandwidth_fits"):
+        assert found[name] == whole[name]
+    assert "quests-jax compress data.npz -b 0.05 -s 0.1" in " ".join(found["advice"])
+
+
+def test_the_default_bandwidth_of_descriptors_of_unknown_origin_is_warned_of(call: Call):
+    envs = environments(STRUCTURES)
+    np.savez("own.npz", x=envs.x, structure_id=envs.structure_id)
+    assert "own.npz: does not say what its descriptors are" in call("inspect", "own.npz").err
+    assert call("inspect", "own.npz", "-b", "0.05").err == ""
+
+
 def test_the_bandwidth_is_warned_of_and_auto_is_taken(call: Call):
     small = call("inspect", "data.xyz", "-b", "0.0001")
     assert "--bandwidth" in small.err
