@@ -1,4 +1,4 @@
-"""Gaussian approximation potentials trained on choices of equal numbers of atoms: see GAP.md.
+"""Gaussian approximation potentials trained on choices of equal numbers of atoms: see RULES.md.
 
 A potential is a sum of a two-body term and SOAP, fitted by `gap_fit` of the package quippy-ase [bartok:10,
 bartok:13], which lives in an environment of its own:
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from ase.data import chemical_symbols
 from data import DataSet, environments, read_part, split, take
 from gap_sets import DESIGN, GAP_SETS
 from measures import errors
-from ratio_tables import rounded, stored_rows, tables
+from ratio_tables import rounded, stored_rows, tables_of_sizes
 from ridge import Targets, fit_shifts
 from selecting import within_atoms
 from study import draw_pool
@@ -38,8 +39,9 @@ from quests_jax.base.jax_versions import versions
 from quests_jax.output.files import write_json
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-METHODS = ("random", "balanced", "msc", "cover")
-SIZE = 0.1  # share of the atoms
+METHODS = ("random", "msc", "balanced", "cover")
+OTHERS = ("mean-fps", "k-means")
+SIZES = (0.1, 0.05, 0.2)  # shares of the atoms
 SEEDS = 3
 PAIRS = (
     "distance_2b cutoff={cutoff} covariance_type=ard_se delta=1.0 theta_uniform=1.0 n_sparse=15 "
@@ -51,8 +53,17 @@ SOAP = (
 )
 SPARSE = 300  # environments of the sparse set, of each element
 SIGMA = "default_sigma={0.002 0.1 0.0 0.0}"  # eV per atom, eV/Å
-MADE_WITH = {"size": SIZE, "sparse": SPARSE, "sigma": SIGMA, "versions": versions()}
+MADE_WITH = {"sparse": SPARSE, "sigma": SIGMA, "versions": versions()}
 PREDICT = Path(__file__).parent / "gap_predict.py"
+
+
+class Cell(NamedTuple):
+    """A fit of the table."""
+
+    data: DataSet
+    method: str
+    size: float
+    seed: int
 
 
 class Case(NamedTuple):
@@ -70,44 +81,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
     rows = stored_rows(options.output)
     if not options.summary:
-        for data in GAP_SETS:
-            if options.only and data.name not in options.only:
-                continue
-            for row in _rows(data, rows, options):
-                rows.append(row)
-                write_json(options.output, MADE_WITH | {"rows": rows})
-                print(json.dumps(row), file=sys.stderr, flush=True)
-            jax.clear_caches()
+        for row in _missing(rows, options):
+            rows.append(row)
+            write_json(options.output, MADE_WITH | {"rows": rows})
+            print(json.dumps(row), file=sys.stderr, flush=True)
     if not rows:
         sys.exit(f"{options.output}: no results yet; run without --summary first.")
-    print(tables(rows))
+    print(tables_of_sizes(rows))
     return 0
 
 
-def _rows(data: DataSet, done: list[dict[str, Any]], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """The rows of a data set that are not there yet."""
-    there = {(row["data"], row["method"], row["seed"]) for row in done}
-    wanted = [(seed, method) for seed in range(options.seeds) for method in METHODS]
-    missing = [pair for pair in wanted if (data.name, pair[1], pair[0]) not in there]
-    if not missing:
-        return
-    train, tests = split(data, lambda name, most: read_part(options.data, name, most))
-    for seed, method in missing:
-        pool = take(train, draw_pool(len(train.structures), seed)[0])
-        selected = within_atoms(environments(pool), method, SIZE, seed)
+def cells(seeds: int) -> list[Cell]:
+    """All fits: a pool of every data set before the next pool, the main rules and 10 % before the others."""
+    order = [(SIZES[0], METHODS), (SIZES[0], OTHERS), *((size, METHODS) for size in SIZES[1:])]
+    return [
+        Cell(data, method, size, seed)
+        for size, methods in order
+        for seed in range(seeds)
+        for data in GAP_SETS
+        for method in methods
+    ]
+
+
+def _missing(done: Sequence[dict[str, Any]], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The rows that are not there yet."""
+    there = {(row["data"], row["method"], row["size"], row["seed"]) for row in done}
+    parts = lru_cache(maxsize=None)(lambda data: split(data, partial(read_part, options.data)))
+    for cell in cells(options.seeds):
+        key = (cell.data.name, *cell[1:])
+        if key in there or (options.only and cell.data.name not in options.only):
+            continue
+        train, tests = parts(cell.data)
+        start = time.perf_counter(), _used()
+        pool = take(train, draw_pool(len(train.structures), cell.seed)[0])
+        selected = within_atoms(environments(pool), cell.method, cell.size, cell.seed)
         chosen = [pool.structures[i] for i in selected]
-        case = Case(
-            data,
-            chosen,
-            {name: part.structures for name, part in tests.items()},
-            fit_shifts(train.structures, data.elements),
-        )
-        start = time.perf_counter()
-        found = fit_and_test(case, options.gap)
-        row = {"data": data.name, "design": data.name in DESIGN, "method": method, "seed": seed}
-        row |= {"structures": len(chosen)}
+        shifts = fit_shifts(train.structures, cell.data.elements)
+        held = {name: part.structures for name, part in tests.items()}
+        found = fit_and_test(Case(cell.data, chosen, held, shifts), options.gap)
+        row = {"data": cell.data.name, "design": cell.data.name in DESIGN, "method": cell.method}
+        row |= {"size": cell.size, "seed": cell.seed, "structures": len(chosen)}
         row |= {"atoms": sum(map(len, chosen)), "tests": found}
-        yield row | {"seconds": round(time.perf_counter() - start, 1)}
+        seconds = {"seconds": time.perf_counter() - start[0], "processor_seconds": _used() - start[1]}
+        yield row | {name: round(value, 1) for name, value in seconds.items()}
+
+
+def _used() -> float:
+    """Processor seconds of this process and of those that it started."""
+    return sum(os.times()[:4])
 
 
 def fit_and_test(case: Case, python: Path) -> dict[str, dict[str, float]]:

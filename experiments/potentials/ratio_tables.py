@@ -25,6 +25,13 @@ def rounded(values: dict[str, float]) -> dict[str, float]:
     return {key: float(f"{value:.{DIGITS}g}") for key, value in values.items()}
 
 
+def tables_of_sizes(rows: Rows) -> str:
+    """The tables of each share of the atoms under a heading of its own."""
+    sizes = dict.fromkeys(row["size"] for row in rows)
+    some = {size: [row for row in rows if row["size"] == size] for size in sizes}
+    return "\n\n".join(f"### {100 * size:g} % of the atoms\n\n{tables(part)}" for size, part in some.items())
+
+
 def tables(rows: Rows) -> str:
     """Means over data sets, then each data set."""
     parts = []

@@ -21,7 +21,7 @@ from data import DataSet, Task, environments, load, take
 from gap_sets import DESIGN, GAP_SETS
 from measures import errors
 from protocol import FULL
-from ratio_tables import rounded, stored_rows, tables
+from ratio_tables import rounded, stored_rows, tables_of_sizes
 from ridge import Rows, best_fit, predict
 from selecting import within_atoms
 from study import Linear, basis_of, draw_pool, linear_fits
@@ -54,9 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             jax.clear_caches()
     if not rows:
         sys.exit(f"{options.output}: no results yet; run without --summary first.")
-    for size in SIZES:
-        some = [row for row in rows if row["size"] == size]
-        print(f"### {100 * size:g} % of the atoms\n\n{tables(some)}\n")
+    print(tables_of_sizes(rows))
     return 0
 
 
