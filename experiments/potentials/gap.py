@@ -3,7 +3,7 @@
 A potential is a sum of a two-body term and SOAP, fitted by `gap_fit` of the package quippy-ase [bartok:10,
 bartok:13], which lives in an environment of its own:
 
-    python -m venv FOLDER && FOLDER/bin/pip install quippy-ase
+    sh experiments/potentials/environment.sh gap FOLDER
     python experiments/potentials/gap.py --gap FOLDER/bin/python     # goes on where it was stopped
     python experiments/potentials/gap.py --summary                   # the tables, from the stored fits
 """
@@ -11,38 +11,28 @@ bartok:13], which lives in an environment of its own:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import ase.io
 import jax
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from data import DataSet, environments, read_part, split, take
-from gap_sets import DESIGN, GAP_SETS
-from measures import errors
-from ratio_tables import rounded, stored_rows, tables_of_sizes
-from ridge import Targets, fit_shifts
-from selecting import within_atoms
-from study import draw_pool
+from cells import Case, Cell, Errors, add_options, run_cells, tested
+from gap_sets import GAP_SETS
+from ridge import Targets
 
 from quests_jax.base.jax_versions import versions
-from quests_jax.output.files import write_json
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 METHODS = ("random", "msc", "balanced", "cover")
 OTHERS = ("mean-fps", "k-means")
 SIZES = (0.1, 0.05, 0.2)  # shares of the atoms
-SEEDS = 3
 PAIRS = (
     "distance_2b cutoff={cutoff} covariance_type=ard_se delta=1.0 theta_uniform=1.0 n_sparse=15 "
     "sparse_method=uniform"
@@ -57,37 +47,11 @@ MADE_WITH = {"sparse": SPARSE, "sigma": SIGMA, "versions": versions()}
 PREDICT = Path(__file__).parent / "gap_predict.py"
 
 
-class Cell(NamedTuple):
-    """A fit of the table."""
-
-    data: DataSet
-    method: str
-    size: float
-    seed: int
-
-
-class Case(NamedTuple):
-    """What is fitted and tested."""
-
-    data: DataSet
-    train: list[Atoms]
-    tests: dict[str, list[Atoms]]
-    shifts: np.ndarray  # energy of an atom of each element, eV
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fit what has no result yet, or say what the results are."""
     options = _parse(arguments)
     jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
-    rows = stored_rows(options.output)
-    if not options.summary:
-        for row in _missing(rows, options):
-            rows.append(row)
-            write_json(options.output, MADE_WITH | {"rows": rows})
-            print(json.dumps(row), file=sys.stderr, flush=True)
-    if not rows:
-        sys.exit(f"{options.output}: no results yet; run without --summary first.")
-    print(tables_of_sizes(rows))
+    run_cells(cells(options.seeds), partial(fit_and_test, python=options.gap), options, MADE_WITH)
     return 0
 
 
@@ -103,35 +67,7 @@ def cells(seeds: int) -> list[Cell]:
     ]
 
 
-def _missing(done: Sequence[dict[str, Any]], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """The rows that are not there yet."""
-    there = {(row["data"], row["method"], row["size"], row["seed"]) for row in done}
-    parts = lru_cache(maxsize=None)(lambda data: split(data, partial(read_part, options.data)))
-    for cell in cells(options.seeds):
-        key = (cell.data.name, *cell[1:])
-        if key in there or (options.only and cell.data.name not in options.only):
-            continue
-        train, tests = parts(cell.data)
-        start = time.perf_counter(), _used()
-        pool = take(train, draw_pool(len(train.structures), cell.seed)[0])
-        selected = within_atoms(environments(pool), cell.method, cell.size, cell.seed)
-        chosen = [pool.structures[i] for i in selected]
-        shifts = fit_shifts(train.structures, cell.data.elements)
-        held = {name: part.structures for name, part in tests.items()}
-        found = fit_and_test(Case(cell.data, chosen, held, shifts), options.gap)
-        row = {"data": cell.data.name, "design": cell.data.name in DESIGN, "method": cell.method}
-        row |= {"size": cell.size, "seed": cell.seed, "structures": len(chosen)}
-        row |= {"atoms": sum(map(len, chosen)), "tests": found}
-        seconds = {"seconds": time.perf_counter() - start[0], "processor_seconds": _used() - start[1]}
-        yield row | {name: round(value, 1) for name, value in seconds.items()}
-
-
-def _used() -> float:
-    """Processor seconds of this process and of those that it started."""
-    return sum(os.times()[:4])
-
-
-def fit_and_test(case: Case, python: Path) -> dict[str, dict[str, float]]:
+def fit_and_test(case: Case, python: Path) -> Errors:
     """Fit a potential in a folder of its own; errors of every test."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -142,16 +78,11 @@ def fit_and_test(case: Case, python: Path) -> dict[str, dict[str, float]]:
         fit = [str(python.parent / "gap_fit"), *_arguments(case)]
         _run(fit, folder, environment)
         _run([str(python), str(PREDICT), *case.tests], folder, environment)
-        return {test: _tested(part, folder / f"{test}.npz") for test, part in case.tests.items()}
-
-
-def _tested(structures: Sequence[Atoms], file: Path) -> dict[str, float]:
-    """Errors of what was predicted for a test."""
-    found = np.load(file)
-    energies = np.array([atoms.get_potential_energy() for atoms in structures])
-    aim = Targets(energies, np.concatenate([atoms.get_forces() for atoms in structures]))
-    counts = np.array([len(atoms) for atoms in structures])
-    return rounded(errors(Targets(found["energies"], found["forces"]), aim, counts))
+        found = {test: np.load(folder / f"{test}.npz") for test in case.tests}
+        return {
+            test: tested(part, Targets(found[test]["energies"], found[test]["forces"]))
+            for test, part in case.tests.items()
+        }
 
 
 def _arguments(case: Case) -> list[str]:
@@ -184,11 +115,7 @@ def _labelled(atoms: Atoms) -> Atoms:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--gap", type=Path, help="Python of the environment with quippy-ase")
-    parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="number of pools")
-    parser.add_argument("--only", action="append", help="name of a data set; may be repeated")
-    parser.add_argument("--summary", action="store_true", help="tables of the stored fits")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "gap_results.json")
+    add_options(parser, "gap_results.json")
     options = parser.parse_args(arguments)
     if options.gap is None and not options.summary:
         parser.error("name the Python of an environment with quippy-ase with --gap, or ask for --summary.")

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    task, linear = _prepared(data, options)
+    task, linear = prepared(data, options)
     for seed in range(SEEDS):
         pool, held_out = draw_pool(len(task.train.structures), seed)
         envs = environments(take(task.train, pool))
@@ -73,23 +73,24 @@ def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]
                 row = {"data": data.name, "design": data.name in DESIGN, "size": size, "method": method}
                 row |= {"seed": draw, "structures": len(chosen)}
                 theta, _ = best_fit(linear.equations, chosen, held)
-                yield row | {"tests": {name: _tested(test, theta) for name, test in linear.tests.items()}}
+                yield row | {"tests": {name: tested(test, theta) for name, test in linear.tests.items()}}
 
 
-def _tested(test: Rows, theta: np.ndarray) -> dict[str, float]:
+def tested(test: Rows, theta: np.ndarray) -> dict[str, float]:
+    """Errors of the linear model on a test."""
     return rounded(errors(predict(test, theta), test.targets, test.atoms))
 
 
-def _prepared(data: DataSet, options: argparse.Namespace) -> tuple[Task, Linear]:
+def prepared(data: DataSet, options: argparse.Namespace) -> tuple[Task, Linear]:
     """The structures and the design matrices of a data set, kept in a folder if one is named."""
     file = None if options.keep is None else options.keep / f"{data.name}.pickle"
     if file is not None and file.exists():
         return pickle.loads(file.read_bytes())
     task = load(data, options.data)
-    prepared = task, linear_fits(task, basis_of(task, n_hidden=FULL.hidden))
+    made = task, linear_fits(task, basis_of(task, n_hidden=FULL.hidden))
     if file is not None:
-        file.write_bytes(pickle.dumps(prepared))
-    return prepared
+        file.write_bytes(pickle.dumps(made))
+    return made
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

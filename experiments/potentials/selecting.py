@@ -46,13 +46,18 @@ def choices(
         yield Choice(budget, "full", 1.0, np.arange(envs.n_structures))
 
 
-def within_atoms(envs: qj.Environments, method: str, size: float, seed: int) -> np.ndarray:
-    """The choice of a rule within a share of the atoms; a rule that can is told what structures cost."""
+def within_atoms(
+    envs: qj.Environments, method: str, size: float, seed: int, bandwidth: float = qj.DEFAULT_BANDWIDTH
+) -> np.ndarray:
+    """The choice of a rule within a share of the atoms; a rule that can is told what structures cost.
+
+    A bandwidth (Å⁻¹) other than the default is for rules that are told the cost.
+    """
     if not RULES[method].budgeted:
         return _within(envs, method, "atoms", size, seed)
     drawn = {"key": jax.random.key(seed)} if RULES[method].seeded else {}
     budget = atom_budget(envs, size)
-    return RULES[method].choose(envs, budget=budget, bandwidth=qj.DEFAULT_BANDWIDTH, **drawn).selected
+    return RULES[method].choose(envs, budget=budget, bandwidth=bandwidth, **drawn).selected
 
 
 def _chosen(envs: qj.Environments, method: str, count: int, seed: int) -> np.ndarray:

@@ -1,0 +1,96 @@
+"""Which bandwidth trains the better potential, and does `auto` find it? MSC and cover, linear model.
+
+    python experiments/potentials/bandwidths.py --keep FOLDER   # goes on where it was stopped
+    python experiments/potentials/bandwidths.py --summary       # the tables, from the stored errors
+
+Pools, random choices and the choices at the default bandwidth are those of `screen.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from data import DataSet, environments, take
+from gap_sets import DESIGN
+from protocol import FULL
+from ratio_tables import stored_rows, tables
+from ridge import best_fit
+from screen import DATA, OTHERS, SIZES, prepared, tested
+from selecting import within_atoms
+from study import draw_pool
+
+from quests_jax.base.jax_versions import versions
+from quests_jax.output.files import write_json
+from quests_jax.studies.bandwidths import recommended_bandwidth
+
+METHODS = ("msc", "cover")
+BANDWIDTHS = (0.03, 0.06, None)  # Å⁻¹; the recommended one where None
+SEEDS = 3
+HERE = Path(__file__).parent
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what has no result yet, or say what the results are."""
+    options = _parse(arguments)
+    jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
+    rows = stored_rows(options.output)
+    if not options.summary:
+        for data in (*FULL.data_sets, *OTHERS):
+            known = {row["data"] for row in rows}
+            if data.name in known or (options.only and data.name not in options.only):
+                continue
+            rows += list(_rows(data, options))
+            write_json(options.output, {"versions": versions(), "rows": rows})
+            print(data.name, file=sys.stderr, flush=True)
+            jax.clear_caches()
+    if not rows:
+        sys.exit(f"{options.output}: no results yet; run without --summary first.")
+    print(tables([*_at_default(rows), *rows]))
+    return 0
+
+
+def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    task, linear = prepared(data, options)
+    for seed in range(SEEDS):
+        pool, held_out = draw_pool(len(task.train.structures), seed)
+        envs, held = environments(take(task.train, pool)), linear.train.take(held_out)
+        for bandwidth in BANDWIDTHS:
+            h = recommended_bandwidth(envs).value if bandwidth is None else bandwidth
+            for method in METHODS:
+                chosen = pool[within_atoms(envs, method, SIZES[0], seed, h)]
+                theta, _ = best_fit(linear.equations, chosen, held)
+                label = f"{method}, {'auto' if bandwidth is None else bandwidth}"
+                row = {"data": data.name, "design": data.name in DESIGN, "method": label, "bandwidth": h}
+                row |= {"seed": seed, "structures": len(chosen)}
+                yield row | {"tests": {name: tested(test, theta) for name, test in linear.tests.items()}}
+
+
+def _at_default(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the screen of the same data sets: random choices, and those at the default bandwidth."""
+    names = {row["data"] for row in rows}
+    screen = stored_rows(HERE / "screen_results.json")
+    return [
+        row
+        for row in screen
+        if row["data"] in names
+        if row["method"] == "random" or (row["method"] in METHODS and row["seed"] < SEEDS)
+    ]
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
+    parser.add_argument("--keep", type=Path, help="folder in which prepared data sets are kept")
+    parser.add_argument("--only", action="append", help="name of a data set; may be repeated")
+    parser.add_argument("--summary", action="store_true", help="tables of the stored errors")
+    parser.add_argument("--output", type=Path, default=HERE / "bandwidth_results.json")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
