@@ -15,10 +15,12 @@ import compression
 import figures
 import information
 import potentials
+import rules
 from sources import Values
 
 FOLDER = Path(__file__).resolve().parent
 PAGES = tuple(sorted(FOLDER.glob("*.md")))
+FILLED = (*PAGES, FOLDER / "docs" / "pages" / "choosing.md")  # those that hold marks
 MARKED = re.compile(r"<!--(\w+)-->(.*?)<!--/-->", re.DOTALL)
 
 
@@ -29,13 +31,13 @@ def fill(text: str, values: Values) -> str:
 
 def values() -> Values:
     """What stands behind every name that a page may mark."""
-    return information.values() | compression.values() | potentials.values()
+    return information.values() | compression.values() | potentials.values() | rules.values()
 
 
 def main() -> int:
     """Fill every page, and draw the figures whose data have changed."""
     present = values()
-    for page in PAGES:
+    for page in FILLED:
         text = page.read_text(encoding="utf-8")
         filled = fill(text, present)
         if filled != text:

@@ -35,10 +35,10 @@ def tables_of_sizes(rows: Rows) -> str:
 def tables(rows: Rows) -> str:
     """Means over data sets, then each data set."""
     parts = []
-    for title, names in _halves(rows).items():
+    for title, names in halves(rows).items():
         if not names:
             continue
-        parts.append(f"**{title}: {', '.join(names)}**\n\n{_means(rows, names)}")
+        parts.append(f"**{title}: {', '.join(names)}**\n\n{means(rows, names)}")
     return "\n\n".join([*parts, _each(rows)])
 
 
@@ -64,7 +64,8 @@ def _logs(rows: Rows, data: str, method: str, key: str, inside: bool) -> dict[in
     }
 
 
-def _halves(rows: Rows) -> dict[str, list[str]]:
+def halves(rows: Rows) -> dict[str, list[str]]:
+    """Data sets without and with a part in the design of `balanced`."""
     names = list(dict.fromkeys(row["data"] for row in rows))
     design = {row["data"] for row in rows if row["design"]}
     return {
@@ -73,31 +74,39 @@ def _halves(rows: Rows) -> dict[str, list[str]]:
     }
 
 
-def _means(rows: Rows, names: Sequence[str]) -> str:
-    methods = [name for name in dict.fromkeys(row["method"] for row in rows) if name != "random"]
-    heads = [f"{name}, {where}" for where in ("in", "out") for name in KEYS.values()]
-    lines = [f"| rule | {' | '.join(heads)} |", "| --- |" + " --- |" * len(heads)]
-    for method in methods:
-        cells = []
-        for inside in (True, False):
-            for key in KEYS:
-                each = [
-                    np.mean(found) for name in names if (found := ratios(rows, name, method, key, inside))
-                ]
-                cells.append(interval(each))
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def interval(logs: Sequence[float]) -> str:
     """Geometric mean with the 95 % interval of the mean, by Student's t."""
     if not logs:
         return "-"
+    middle, low, high = np.exp(bounds(logs))
+    return f"{middle:.2f}" if len(logs) == 1 else f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def bounds(logs: Sequence[float]) -> tuple[float, float, float]:
+    """Mean and its 95 % interval, which is unbounded for a single value."""
     middle = float(np.mean(logs))
     if len(logs) == 1:
-        return f"{np.exp(middle):.2f}"
+        return middle, -np.inf, np.inf
     half = student.ppf(0.975, len(logs) - 1) * np.std(logs, ddof=1) / np.sqrt(len(logs))
-    return f"{np.exp(middle):.2f} [{np.exp(middle - half):.2f}, {np.exp(middle + half):.2f}]"
+    return middle, middle - half, middle + half
+
+
+def means(rows: Rows, names: Sequence[str], methods: Sequence[str] | None = None) -> str:
+    """A line for each rule: means over these data sets, each of which counts once."""
+    heads = [f"{name}, {where}" for where in ("in", "out") for name in KEYS.values()]
+    lines = [f"| rule | sets | {' | '.join(heads)} |", "| --- | --- |" + " --- |" * len(heads)]
+    there = [name for name in dict.fromkeys(row["method"] for row in rows) if name != "random"]
+    for method in methods or there:
+        logs = [over_sets(rows, names, method, key, inside) for inside in (True, False) for key in KEYS]
+        cells = [interval(list(each.values())) for each in logs]
+        lines.append(f"| {method} | {len(logs[0])} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def over_sets(rows: Rows, names: Sequence[str], method: str, key: str, inside: bool) -> dict[str, float]:
+    """By data set, the mean over seeds of ln of the error over that of random choices."""
+    found = {name: ratios(rows, name, method, key, inside) for name in names}
+    return {name: float(np.mean(logs)) for name, logs in found.items() if logs}
 
 
 def _each(rows: Rows) -> str:

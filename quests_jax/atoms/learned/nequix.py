@@ -44,7 +44,8 @@ def nequix_descriptor(path: Path, *, layers: str = "last") -> Descriptor:
         positions = np.zeros((len(graph.species), 3), np.float32)
         total = sum(map(len, structures))
         positions[:total] = np.concatenate([atoms.positions for atoms in structures])
-        x = np.asarray(program(positions, graph), np.float64)[:total]
+        with jax.enable_x64(False):  # constants of the model follow the flag and would make all of it float64
+            x = np.asarray(program(positions, graph), np.float64)[:total]
         return np.split(x, np.cumsum([len(atoms) for atoms in structures])[:-1])
 
     return Descriptor(f"nequix:{path}:{layers}", describe, version, kept=True)

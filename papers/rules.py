@@ -1,0 +1,109 @@
+"""What rules of choice do to potentials at equal numbers of atoms, by each kind of potential."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sources import EXPERIMENTS, Values, helper, table
+
+SIZE = 0.1  # share of the atoms
+RULES = ("msc", "balanced", "cover", "mean-fps", "k-means")
+CERTIFIED = ("balanced", "cover")
+KINDS = {"linear": "screen", "gap": "gap", "nequix": "nequix"}
+LEAST = 2  # data sets, of which a mean has an interval
+Rows = list[dict[str, Any]]
+
+
+def values() -> Values:
+    """Tables and verdicts, from the stored errors."""
+    rows = {kind: _rows(name) for kind, name in KINDS.items()}
+    found = {f"rules_{kind}": _table(each) for kind, each in rows.items()}
+    found |= {f"sets_{kind}": str(len(_names(each))) for kind, each in rows.items()}
+    return found | {"aim": _aim(rows)} | _summary(rows)
+
+
+def _rows(name: str) -> Rows:
+    """Rows at the size of the page."""
+    path = EXPERIMENTS / "potentials" / f"{name}_results.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    return [row for row in rows if row["size"] == SIZE]
+
+
+def _names(rows: Rows) -> list[str]:
+    return list(dict.fromkeys(row["data"] for row in rows))
+
+
+def _parts(rows: Rows) -> dict[str, list[str]]:
+    """Data sets by what they had to do with the design of `balanced`."""
+    design = {row["data"] for row in rows if row["design"]}
+    new = [name for name in _names(rows) if name not in design]
+    parts = {"all": _names(rows), "no part in the design": new, "of the design": sorted(design)}
+    return {title: names for title, names in parts.items() if len(names) >= LEAST}
+
+
+def _table(rows: Rows) -> str:
+    if not rows:
+        return "not measured"
+    ratio = helper("potentials", "ratio_tables")
+    heads = [f"{name}, {where}" for where in ("in", "out") for name in ratio.KEYS.values()]
+    lines = []
+    for title, names in _parts(rows).items():
+        for rule in RULES:
+            logs = [
+                list(ratio.over_sets(rows, names, rule, key, inside).values())
+                for inside in (True, False)
+                for key in ratio.KEYS
+            ]
+            if logs[0]:
+                lines.append([title, f"`{rule}`", str(len(logs[0])), *map(ratio.interval, logs)])
+    return table(["data sets", "rule", "sets", *heads], lines)
+
+
+def _aim(rows: dict[str, Rows]) -> str:
+    """How near each certified rule comes to the aim, and the rule MSC beside it."""
+    lines = []
+    for kind, each in rows.items():
+        for title, names in _parts(each).items():
+            for rule in (*CERTIFIED[:1], "msc"):
+                lines.append([kind, title, f"`{rule}`", *_verdicts(each, names, rule)])
+    heads = ["potential", "data sets", "rule", "forces ≤ 0.80", "energies ≤ 1.00", "tails ≤ those of `msc`"]
+    return table([*heads, "worse than random, out"], lines)
+
+
+def _verdicts(rows: Rows, names: Sequence[str], rule: str) -> list[str]:
+    ratio = helper("potentials", "ratio_tables")
+    forces, energies, tails = (ratio.over_sets(rows, names, rule, key, True) for key in ratio.KEYS)
+    usual = ratio.over_sets(rows, names, "msc", "force_rmse_tail", True)
+    beside = [tails[name] - usual[name] for name in tails if name in usual]
+    worse = [name for name in names if _is_worse(ratio.ratios(rows, name, rule, "force_rmse", False))]
+    cells = [_verdict(list(forces.values()), 0.8), _verdict(list(energies.values()), 1.0)]
+    return [*cells, "-" if rule == "msc" else _verdict(beside, 1.0), ", ".join(worse) or "none"]
+
+
+def _verdict(logs: Sequence[float], limit: float) -> str:
+    """Whether a mean keeps to a limit, by its interval over data sets."""
+    ratio = helper("potentials", "ratio_tables")
+    middle, low, high = np.exp(ratio.bounds(logs))
+    word = "yes" if middle <= limit else "no"
+    certain = high <= limit or low > limit
+    return f"{word if certain else f'{word}, not beyond chance'}: {ratio.interval(logs)}"
+
+
+def _is_worse(logs: Sequence[float]) -> bool:
+    """Whether errors are above those of random choices beyond chance, by the interval over seeds."""
+    return len(logs) > 1 and helper("potentials", "ratio_tables").bounds(logs)[1] > 0
+
+
+def _summary(rows: dict[str, Rows]) -> Values:
+    """Forces and energies of two rules over all data sets, for the page on choosing."""
+    ratio = helper("potentials", "ratio_tables")
+    found = {}
+    for kind, each in rows.items():
+        for rule in ("msc", "balanced"):
+            logs = [ratio.over_sets(each, _names(each), rule, key, True) for key in ratio.KEYS]
+            words = [ratio.interval(list(one.values())) for one in logs]
+            found[f"{rule}_{kind}"] = f"forces {words[0]}, energies {words[1]}, tails {words[2]}"
+    return found
