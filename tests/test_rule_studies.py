@@ -62,8 +62,8 @@ def test_each_data_set_counts_once_and_those_of_the_design_apart(load):
     text = tables.tables(rows)
     first, second = text.split("**Data sets of the design")
     assert "no part in the design: a, c" in first
-    assert "| msc | 1.00 [" in first  # geometric mean of 0.5 and 2
-    assert "| msc | 3.00 |" in second
+    assert "| msc | 2 | 1.00 [" in first  # geometric mean of 0.5 and 2
+    assert "| msc | 1 | 3.00 |" in second
 
 
 def test_choices_keep_to_the_atoms(load):
