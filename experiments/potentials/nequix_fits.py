@@ -29,8 +29,8 @@ from protocol import FULL
 from ridge import ENERGY, Targets
 
 from quests_jax.atoms.learned import nequix
-from quests_jax.base.shapes import padded_size
 from quests_jax.base.jax_versions import versions
+from quests_jax.base.padding import padded_size
 
 METHODS = ("random", "msc", "balanced", "cover")
 STEPS = {"CH4 300 K": 100, "methane QM22": 100, "ethanol 100 K": 100, "ethanol and methanol": 100, "SiO": 40}
