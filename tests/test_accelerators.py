@@ -123,7 +123,7 @@ def programs() -> dict[str, Program]:
         "plain": (partial(descriptor_batches.plain_program, k=K, cutoff=5.0), (jnp.int32(3), vectors)),
         "coverage": (coverage, (DENSE, jnp.ones(S))),
         "log mass": (partial(mean_value, measure=LOG_MASS), (DENSE, jnp.ones(S))),
-        "cap": (certificate.cap, (sparse(),)),
+        "cap": (certificate.capped_copy, (sparse(),)),
     }
     for name, problem in {"dense": DENSE, "sparse": sparse()}.items():
         found[f"{name} begin"] = partial(relaxation.begin, measure=SATURATED), (data(problem), now.w)

@@ -57,6 +57,8 @@ def pose(
 ) -> Posed:
     """The cover problem of all environments, or of a weighted sample of them where masses are too many.
 
+    Its masses are capped at 1 − r where those of all environments are too many to be stored densely.
+
     Args:
       envs: environments of S structures, n in all.
       weights: u of each environment, shape [n]; 1 where not given.
@@ -66,9 +68,10 @@ def pose(
       options: those of `cover_problem`: bandwidth, cost, reference.
     """
     number, most = (TARGETS, ALL) if targets is None else (targets, 2 * targets)
-    if fits(envs) or len(envs) <= most:
-        return Posed(cover_problem(envs, weights=weights, **options), envs.counts, None)
+    capped = not fits(envs)
+    if not capped or len(envs) <= most:
+        return Posed(cover_problem(envs, weights=weights, capped=capped, **options), envs.counts, None)
     drawn = draw_targets(envs.counts, number, seed=seed)
     u = drawn.weights if weights is None else drawn.weights * np.asarray(weights)[drawn.rows]
-    problem = cover_problem(envs, targets=envs.take(drawn.rows), weights=u, **options)
+    problem = cover_problem(envs, targets=envs.take(drawn.rows), weights=u, capped=True, **options)
     return Posed(problem, envs.counts, drawn)

@@ -53,6 +53,7 @@ class CoverProblem:
     counts: jax.Array  # [S] int, environments of each structure
     dropped: jax.Array  # [], largest mass that pruning took from any environment
     bandwidth: jax.Array  # [], Å⁻¹
+    capped: bool = dataclasses.field(default=False, metadata={"static": True})  # whether M_si ≤ 1 − r_i
 
     @property
     def n_structures(self) -> int:
@@ -69,6 +70,7 @@ def cover_problem(
     weights: ArrayLike | None = None,
     reference: ArrayLike | Environments | None = None,
     targets: ArrayLike | Environments | None = None,
+    capped: bool = False,
 ) -> CoverProblem:
     """Build the masses once; every solver and every report reads the same problem.
 
@@ -84,6 +86,9 @@ def cover_problem(
       reference: environments that are known already, shape [r, d], Å⁻¹.
       targets: environments that are to be covered, shape [n, d], Å⁻¹; those of the structures themselves
         where not given.
+      capped: whether to store min(M_si, 1 − r_i), with which the saturated coverage of every choice is the
+        same, and its certificate needs no second copy; other objectives refuse such a problem, and what fills
+        up a choice that covers everything may differ.
 
     Raises:
       InputError: no environments, or a cost, weight, reference or target that does not fit.
@@ -102,15 +107,18 @@ def cover_problem(
     costs = np.ones(envs.n_structures) if cost is None else check_cost(cost, envs.n_structures)
     u = np.ones(len(wanted)) if weights is None else check_target_weights(weights, len(wanted))
     there = known_environments(reference, envs)
-    masses, dropped = all_masses(envs, wanted, bandwidth=bandwidth)
+    r = reference_mass(wanted, there, bandwidth)
+    room = np.maximum(1.0 - np.asarray(r), 0.0) if capped else None
+    masses, dropped = all_masses(envs, wanted, bandwidth=bandwidth, room=room)
     return CoverProblem(
         masses=masses,
-        reference_mass=reference_mass(wanted, there, bandwidth),
+        reference_mass=r,
         weights=placed(u, np.float64),
         cost=placed(costs),
         counts=placed(envs.counts),
         dropped=placed(dropped),
         bandwidth=placed(bandwidth),
+        capped=capped,
     )
 
 
@@ -193,6 +201,19 @@ def indicator(problem: CoverProblem, selected: Sequence[int] | np.ndarray) -> ja
     chosen = np.zeros(problem.n_structures)
     chosen[np.asarray(selected, int)] = 1.0
     return placed(chosen)
+
+
+def check_masses(problem: CoverProblem, *, saturated: bool) -> None:
+    """Refuse masses that are capped for an objective other than the saturated coverage.
+
+    Raises:
+      InputError: such an objective of such a problem.
+    """
+    if problem.capped and not saturated:
+        raise InputError(
+            "measure: the masses of this problem are capped, which suits the saturated coverage only; "
+            "make it with cover_problem(..., capped=False)."
+        )
 
 
 def check_target_weights(weights: ArrayLike, n: int) -> Rows:

@@ -24,7 +24,7 @@ from quests_jax.cover.budget import COST_ROUNDING, Budget
 from quests_jax.cover.masses.sharded import Masses
 from quests_jax.cover.objectives.mass_functions import SATURATED, Measure, check_measure
 from quests_jax.cover.objectives.objective import Objective, mean_value, submodular_bound
-from quests_jax.cover.problem import CoverProblem, indicator
+from quests_jax.cover.problem import CoverProblem, check_masses, indicator
 from quests_jax.cover.selection import Selection, check_structures
 
 TOLERANCE = 1e-3  # relative gap between relaxed value and bound that is good enough
@@ -67,6 +67,7 @@ def certify(
     spent = np.sum(np.asarray(problem.cost)[selected])
     budget = Budget(problem.cost, jax.device_put(spent * (1 + COST_ROUNDING)))
     if isinstance(measure, Objective):
+        check_masses(problem, saturated=False)
         value, bound = submodular_bound(problem, budget, measure, selected)
         return selection._replace(coverage=value, upper_bound=bound)
     until = math.inf if seconds is None else time.monotonic() + seconds
@@ -113,6 +114,7 @@ def relax(
     1.0
     """
     check_measure(measure)
+    check_masses(problem, saturated=measure.capped)
     data = _data(problem, budget, measure)
     if start is None:
         start = jnp.full_like(problem.cost, jnp.minimum(budget.limit / jnp.sum(budget.cost), 1.0))
@@ -128,9 +130,14 @@ def relax(
     return best._replace(upper_bound=jax.device_put(bound + rounding))
 
 
-@jit
 def cap(problem: CoverProblem) -> Masses:
     """Masses min(M_si, 1 − r_i), with which every choice in {0, 1} covers the same."""
+    return problem.masses if problem.capped else capped_copy(problem)
+
+
+@jit
+def capped_copy(problem: CoverProblem) -> Masses:
+    """`cap` of masses that are not capped yet."""
     return problem.masses.capped(jnp.maximum(1.0 - problem.reference_mass, 0.0))
 
 

@@ -92,19 +92,28 @@ Stored = DenseMasses | SparseMasses
 
 @follows_dtype
 def all_masses(
-    envs: Environments, targets: Environments | np.ndarray, *, bandwidth: float
+    envs: Environments,
+    targets: Environments | np.ndarray,
+    *,
+    bandwidth: float,
+    room: np.ndarray | None = None,
 ) -> tuple[Stored, float]:
-    """Masses of all structures at all targets [n, d], and the largest mass left out anywhere."""
+    """Masses of all structures at all targets [n, d], and the largest mass left out anywhere.
+
+    With `room` [n], no mass at a target counts more than its room.
+    """
     x = envs.in_float64()
     number = np.asarray(envs.structure_id)
     if envs.n_structures * len(targets) <= DENSE:
-        return DenseMasses(structure_masses(targets, x, number, envs.n_structures, bandwidth=bandwidth)), 0.0
+        values = structure_masses(targets, x, number, envs.n_structures, bandwidth=bandwidth)
+        return DenseMasses(values if room is None else jax.device_put(np.minimum(values, room))), 0.0
     parts = []
     dropped = 0.0
     done = 0
     for tile, block in tiles_of_masses(
         targets, x, number, envs.n_structures, bandwidth=bandwidth, error=SKIPPED
     ):
+        block = block if room is None else np.minimum(block, room[tile])
         kept, lost = _worth_storing(block)
         parts.append((tile, kept, block[kept]))
         dropped, done = max(dropped, lost), done + len(tile)

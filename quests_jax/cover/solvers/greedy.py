@@ -13,7 +13,7 @@ from quests_jax.base.selection_size import Size, check_size
 from quests_jax.cover.budget import COST_ROUNDING
 from quests_jax.cover.objectives.mass_functions import SATURATED, Measure, check_measure
 from quests_jax.cover.objectives.objective import Objective, as_objective
-from quests_jax.cover.problem import CoverProblem, is_covered, placed
+from quests_jax.cover.problem import CoverProblem, check_masses, is_covered, placed
 from quests_jax.cover.problem import saturated as mean_saturated
 from quests_jax.cover.quota import Quota, check_quota
 from quests_jax.cover.selection import Selection, check_structures
@@ -73,6 +73,7 @@ def greedy_cover(
     """
     if isinstance(measure, Measure):
         check_measure(measure)
+    check_masses(problem, saturated=measure is SATURATED)
     if coverage is not None and measure is not SATURATED:
         raise InputError("coverage is a limit of the saturated coverage only; give size or cost_budget.")
     first = check_structures("include", include, problem.n_structures)
