@@ -257,10 +257,8 @@ def _again(files: Inputs, reference: Inputs | None, *, fits: bool) -> str:
 
 def _with_faults(report: Report, numbers: np.ndarray, files: Inputs) -> Report:
     """The report, with what is wrong with the chosen structures, which have these numbers."""
-    broken = [
-        finding._replace(structure=int(numbers[finding.structure]))
-        for finding in find_broken(report.structures)
-    ]
+    found = find_broken(report.structures) if report.structures else []  # descriptors have none
+    broken = [finding._replace(structure=int(numbers[finding.structure])) for finding in found]
     places = dict(zip(map(int, report.data["selected"]), report.data["places"], strict=True))
     report.data["flawed"] = sorted({finding.structure for finding in broken})
     more = about_faults(broken, places, typed(files, options=()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -140,7 +141,7 @@ def _faults(faults: Cleaning) -> list[tuple[str, str]]:
 def _information(found: Redundancy, n: int) -> list[tuple[str, str]]:
     H, fit = found.entropy, found.fit
     about = f" ± {H.half_width:.2g}" if H.half_width else ""
-    like = "unknown: one structure only" if fit.asked == 0 else percent(fit.like_another)
+    like = "unknown: one structure only" if math.isnan(fit.like_another) else percent(fit.like_another)
     return [
         ("entropy H", f"{H.value:.3f}{about} nats, of {found.max_entropy:.3f} at most"),
         ("diversity D", f"{found.diversity.value:.3f} nats: {found.distinct:,.0f} of {n:,} are distinct"),

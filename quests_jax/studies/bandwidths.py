@@ -15,6 +15,7 @@ import numpy as np
 
 from quests_jax.base.checks import InputError, check_count, check_positive
 from quests_jax.base.environments import HEAVIEST, Environments, joined
+from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.information import (
@@ -24,7 +25,7 @@ from quests_jax.information import (
     likelihood_bandwidth,
     novelty_bandwidth,
 )
-from quests_jax.studies.reference_thresholds import share_like_another
+from quests_jax.studies.reference_thresholds import masses_of_others
 
 RECOMMENDED = "novelty"  # the rule that `recommended_bandwidth` follows
 NOVEL = 0.01  # share of held-out environments that may be novel at the recommended bandwidth
@@ -204,7 +205,11 @@ def bandwidth_fit(
       recommend: the function that gives the value to use instead.
       seed: random seed for the draw of structures.
     """
-    fit = Fit(bandwidth, *share_like_another(envs, bandwidth=bandwidth, seed=seed), None)
+    if np.count_nonzero(envs.counts) < 2:
+        return Fit(bandwidth, float("nan"), len(envs), None)
+    of_others = masses_of_others(envs, bandwidth=bandwidth, seed=seed)
+    covered = of_others > np.exp(-overlap_tolerance(of_others.dtype))
+    fit = Fit(bandwidth, float(covered.mean()), len(of_others), None)
     if fit.fits:
         return fit
     try:

@@ -110,32 +110,24 @@ def structure_threshold(
 
 
 @follows_dtype
-def share_like_another(
+def masses_of_others(
     envs: Environments, *, bandwidth: float = DEFAULT_BANDWIDTH, seed: int = 0
-) -> tuple[float, int]:
-    """Share of environments that other structures cover, NaN if there are none, and how many were asked.
+) -> np.ndarray:
+    """Mass that other structures have at environments, Σ_j K_ij over j not in the structure of i.
 
-    Small sets are measured in full, with the masses that rules use. For larger sets whole structures are
-    drawn at random until they hold `ASKED` environments.
+    Of small sets at all environments, shape [n], from the masses that rules use. Of larger sets at those of
+    whole structures, which are drawn at random until they hold `ASKED` environments.
     """
-    if np.count_nonzero(envs.counts) < 2:
-        return float("nan"), len(envs)
-    small = envs.n_structures * len(envs) <= SMALL
-    of_others = _small_masses(envs, bandwidth) if small else _drawn_masses(envs, bandwidth, seed)
-    return float((of_others > np.exp(-overlap_tolerance(of_others.dtype))).mean()), len(of_others)
-
-
-def _small_masses(envs: Environments, bandwidth: float) -> np.ndarray:
-    """Mass that other structures have at each environment, [n]."""
     number, envs = np.asarray(envs.structure_id), envs.in_float64()
+    if envs.n_structures * len(envs) > SMALL:
+        return _drawn_masses(envs, bandwidth, seed)
     masses = np.array(structure_masses(envs, envs, number, envs.n_structures, bandwidth=bandwidth))
     masses[number, np.arange(len(number))] = 0.0
     return masses.sum(axis=0)
 
 
 def _drawn_masses(envs: Environments, bandwidth: float, seed: int) -> np.ndarray:
-    """The same of the environments of structures drawn at random: the mass of all less that of their own."""
-    envs = envs.in_float64()
+    """The mass of all structures less that of their own, at structures drawn at random."""
     asked = envs.take(_drawn_rows(envs, ASKED, seed))
     drawn, number = np.unique(np.asarray(asked.structure_id), return_inverse=True)
     whole = of_structures(envs, drawn)

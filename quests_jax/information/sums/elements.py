@@ -221,6 +221,8 @@ def structure_masses(
     if elements_of(x) is not None:
         numbers = check_structure_id(structure_id, len(x), n_structures, ascending=False)
     y, x = _set_apart(y, x, bandwidth)
+    if elements_of(y) is None:
+        return kernels.structure_masses(rows_of(y), rows_of(x), numbers, n_structures, bandwidth=bandwidth)
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         number = numbers if isinstance(own, slice) else numbers[own]
