@@ -242,7 +242,7 @@ def test_quotas_costs_and_conditions_are_options(call: Call, pool: str) -> None:
         ("compress pool.xyz -s 2 --cost config_type --budget 3", "config_type of structure 0 is no number"),
         ("compress pool.xyz -s 2 --keep 'a='", "condition"),
         ("compress data.npz -s 2 --keep n_atoms=4", "--keep needs structures"),
-        ("compress pool.xyz -s 2 -m cover --work folder --keep n_atoms=4", "--keep needs the data in memory"),
+        ("compress pool.xyz -m cover --work folder --coverage 0.5", "--coverage needs the data in memory"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(call: Call, pool: str, line: str, words: str) -> None:

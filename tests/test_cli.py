@@ -112,8 +112,8 @@ def test_compress_measures_every_prefix_where_asked(call: Call) -> None:
     assert "prefixes" not in json_of(call("compress", "data.xyz", "-s", "0.5", "--json"))
 
 
-def test_prefixes_need_the_data_in_memory(call: Call) -> None:
-    outcome = call("compress", "data.xyz", "-m", "cover", "--prefixes", "--work", "folder")
+def test_a_full_certificate_needs_the_data_in_memory(call: Call) -> None:
+    outcome = call("compress", "data.xyz", "-m", "cover", "--certify", "full", "--work", "folder")
     assert (outcome.code, "leave out --work" in outcome.err) == (2, True)
 
 

@@ -23,8 +23,9 @@ from quests_jax.disk import Work, describe_files
 from quests_jax.disk.covers import TARGETS
 from quests_jax.disk.shards import SHARD_ROWS, SHARD_STRUCTURES
 from quests_jax.disk.sums import BLOCK
-from quests_jax.disk.targets import pose_on_disk
+from quests_jax.disk.targets import Asked, pose_on_disk
 from quests_jax.disk.tree_selection import OVERSAMPLE, ROOT
+from quests_jax.studies.choosing import Limits
 
 WIDTH = 63  # features of an environment
 GEOMETRY = 28  # bytes of an atom: element and position
@@ -64,7 +65,9 @@ def message() -> bytes:
     """A task as a worker is sent it."""
     with tempfile.TemporaryDirectory() as folder:
         shards = describe_files(Work(Path(folder)), [(bundled(), slice(2))], k=8, cutoff=4.0)
-        return pickle.dumps(partial(print, pose_on_disk(shards, 1, 0.015, TARGETS, 0, None)))
+        return pickle.dumps(
+            partial(print, pose_on_disk(shards, Asked(Limits(1)), bandwidth=0.015, targets=TARGETS))
+        )
 
 
 def nothing(content: bytes, number: int) -> None:

@@ -19,7 +19,7 @@ HEAD = 4096  # bytes that a file is recognised by
 
 
 def read(path: str | os.PathLike[str], *, check: bool = True) -> list[ase.Atoms]:
-    """Read every structure of a file in any format ASE knows, packed by gzip, xz or bzip2 or not.
+    """Read every structure of a file in any format ASE knows, packed by gzip, xz, bzip2 or Zstandard or not.
 
     A file is recognised by its content first and by its name second. The name is the name: `POSCAR@300K`
     is that file. What is read is read whole: text that belongs to no structure is an error.

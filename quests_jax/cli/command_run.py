@@ -35,7 +35,15 @@ from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
 from quests_jax.cli.loaded_data import Data, Given, part_of
 from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled, load
-from quests_jax.disk import Shards, Work, describe_files, digest, drawn_structures
+from quests_jax.disk import (
+    Shards,
+    Work,
+    describe_structures,
+    digest,
+    drawn_structures,
+    rerun_after_repairs,
+)
+from quests_jax.disk.structures import Structures, open_structures
 from quests_jax.output.files import DESCRIPTOR_SUFFIXES, read_descriptors
 from quests_jax.studies.bandwidths import (
     DISAGREEMENT,
@@ -51,6 +59,7 @@ from quests_jax.studies.bandwidths import (
 
 # outputs of structures as they were read, see `add_labels`
 COPYING = ("structures", "choice", "atoms", "diagnosis")
+DRAWN = 20_000  # environments in memory that stand for those on disk where nothing else is possible
 LOOKED_AT = 4 * SAMPLE  # environments on disk from which --bandwidth auto draws
 
 
@@ -213,21 +222,46 @@ class Run:
             warnings.warn(text, stacklevel=2)
         return fit
 
-    def shards(self, inputs: Inputs, work: Work) -> Shards:
-        """Environments on disk, for data past memory."""
+    def structures(self, inputs: Inputs, work: Work) -> Structures:
+        """Structures on disk, for data past memory."""
         if self.parameters.get("descriptor") is not None:
             raise InputError("--descriptor needs the data in memory; leave out --work.")
         files = [(_path_of(file), file.part) for file in inputs.files]
-        with self.stage("descriptors"):
+        with self.stage("reading"):
             if inputs is self.writing.inputs and self.writing.converts:
                 for path in dict.fromkeys(path for path, _ in files):
                     for atoms in stream(path):
                         self.writing.check([atoms])
-            shards = describe_files(work, files, **{name: self.parameters[name] for name in OF_QUESTS})
+            return open_structures(work, files)
+
+    def shards_of(self, structures: Structures) -> Shards:
+        """Their environments."""
+        with self.stage("descriptors"):
+            shards = describe_structures(structures, **{name: self.parameters[name] for name in OF_QUESTS})
         if self.parameters.get("bandwidth") == AUTO:
             some, numbers = drawn_structures(shards, LOOKED_AT)
             self._settle_bandwidth(some, typical_volume(shards.structures.bare(numbers)))
         return shards
+
+    def shards(self, inputs: Inputs, work: Work) -> Shards:
+        """Environments on disk, for data past memory."""
+        return self.shards_of(self.structures(inputs, work))
+
+    def load_some(self, inputs: Inputs) -> Data:
+        """Structures and their environments; with --work as many as `DRAWN` environments, at random."""
+        work = self.work
+        if work is None:
+            return self.load(inputs)
+
+        def draw() -> Data:
+            shards = self.shards(inputs, work)
+            envs, numbers = drawn_structures(shards, DRAWN)
+            structures, place = shards.structures.read(numbers), shards.structures.place
+            total = len(shards.counts)
+            drawn_from = total if len(numbers) < total else None
+            return Data(inputs.name, structures, [place(number) for number in numbers], envs, drawn_from)
+
+        return rerun_after_repairs(draw)
 
     def known(self, inputs: Inputs, work: Work) -> Environments:
         """Environments of a reference, described once for all runs in the folder."""

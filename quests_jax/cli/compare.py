@@ -13,7 +13,7 @@ from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import typed
 from quests_jax.cli.inputs import Inputs
-from quests_jax.cli.options import FILES, KERNEL, parse_sizes
+from quests_jax.cli.options import FILES, KERNEL, WORK, parse_sizes
 from quests_jax.output.charts import comparison_charts
 from quests_jax.output.matplotlib_figures import draw
 from quests_jax.studies.comparison import (
@@ -50,6 +50,7 @@ SHOWN = 5  # structures named in a sentence
         help="What sizes count: structures, or the atoms in them.",
     ),
     *KERNEL,
+    *WORK,
     kind="figures",
     examples=(
         "compare data.xyz -o compare.json -o compare.png",
@@ -63,10 +64,11 @@ def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]
 
     Structures and atoms kept, overlap, ratio of the coverage to a bound that no choice can exceed, entropy H,
     diversity D, largest delta entropy and share of the force tail that is kept; the outputs hold more, as
-    time. Random choices are the mean of 5 seeds, ± their standard deviation.
+    time. Random choices are the mean of 5 seeds, ± their standard deviation. With --work, rules are
+    compared on structures drawn at random.
     """
     run.refuse_bare_matrix(files)
-    given = run.load(files)
+    given = run.load_some(files)
     tail, labels = force_tail(given.structures), config_types(given.structures)
     rules = find_rules(methods, labels)
     run.judge_bandwidth(given.envs)
@@ -76,12 +78,13 @@ def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]
     data = {
         "n_structures": given.envs.n_structures,
         "n_environments": len(given.x),
+        "drawn_from": given.drawn_from,
         "equal": equal,
         "rows": rows,
     }
     header, cells = table(rows)
     drawn = partial(draw, comparison_charts(rows), title=run.title(given.name), columns=3)
-    advice = about_rules(rows, name=typed(files), equal=equal)
+    advice = given.about_draw() + about_rules(rows, name=typed(files), equal=equal)
     left_out = set(rules) - {row["method"] for row in rows}
     if left_out:
         advice.append(f"Left out, as they cannot keep a number of atoms: {', '.join(sorted(left_out))}.")

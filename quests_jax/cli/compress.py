@@ -12,8 +12,8 @@ from ase import Atoms
 
 from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError, located
+from quests_jax.base.filter_expressions import Facts
 from quests_jax.base.selection_size import Size
-from quests_jax.base.wording import counted
 from quests_jax.cli.choice_sentences import about_faults, rules_in_lines
 from quests_jax.cli.choice_table import choice_report, sheet_of
 from quests_jax.cli.command_group import command
@@ -21,17 +21,19 @@ from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import AGAIN, DESCRIPTION, typed
 from quests_jax.cli.information import advise
 from quests_jax.cli.inputs import Inputs
-from quests_jax.cli.loaded_data import Data, Given
+from quests_jax.cli.loaded_data import Given, Origin, origin_of
 from quests_jax.cli.options import CHOICE, FILES, KERNEL, QUOTAS, REFERENCE, SEED, WORK
 from quests_jax.cover import prefix_metrics
 from quests_jax.cover.rules.registry import find_rule
 from quests_jax.disk import Work, compress_shards, rerun_after_repairs
-from quests_jax.disk.compression import isolated_atoms
+from quests_jax.disk.facts import bare_facts, divided_structures, known_facts
 from quests_jax.studies.candidates import (
     Candidates,
+    are_isolated,
     describe_kept,
+    divided,
     everything,
-    find_candidates,
+    facts_of,
     labels_of,
     numbers_of,
 )
@@ -134,10 +136,9 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
     if run.work is not None:
         return _compress_on_disk(run, files, run.work, reference, asked)
     given = run.read(files, check=False)  # what is described is checked
-    division, cost, groups = _asked_of(given, asked)
-    amount = Amount(asked.size, asked.atoms, asked.budget, cost, asked.coverage, asked.min_gain)
     with located(given.name):
-        amount = amount.resolved(len(division.pool))
+        facts, division = _divided(given, asked)
+        amount, groups = _amount(asked, facts, division)
     known = None if reference is None else run.load(reference).envs
     data = run.describe(given.some(division.remaining))
     advise(files, len(data.envs), "-m cover --work FOLDER")
@@ -155,51 +156,53 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
             certify=asked.certify,
             exact=asked.exact,
         )
-    selected = selection.selected
     if asked.prefixes or run.writes(".csv"):
-        order = np.searchsorted(division.remaining, selected)
+        order = np.searchsorted(division.remaining, selection.selected)
         with run.stage("prefixes"):
             found = prefix_metrics(data.envs, order, bandwidth=run.bandwidth, reference=known)
         summary["prefixes"] = found._asdict()
-    summary |= {"dropped": division.dropped, "places": [given.places[i] for i in selected]}
-    again = _again(files, reference, fits=fit.fits)
-    report = choice_report(run, summary, files, again, describe_kept(given.structures, division))
-    numbers = _ordered(selected, len(given.places), asked)
-    chosen = _written(given, numbers, asked)
-    report = report._replace(sheet=sheet_of(summary, _atoms_of(data, division, summary)), structures=chosen)
-    report = _with_faults(report, numbers, files)
+    counts = np.zeros(len(given.places), int)
+    counts[division.remaining] = data.envs.counts
+    again, kept = _again(files, reference, fits=fit.fits), describe_kept(facts, division)
+    summary |= {"dropped": division.dropped}
+    report = _delivered(
+        choice_report(run, summary, files, again, kept), files, origin_of(given, counts), asked
+    )
     if asked.rest is not None:
-        rest = np.setdiff1d(np.arange(len(given.structures)), selected)
+        rest = np.setdiff1d(np.arange(len(given.structures)), selection.selected)
         report = report._replace(apart={asked.rest: [given.structures[i] for i in rest]})
-    if not asked.prefixes:
-        summary.pop("prefixes", None)
     return report
 
 
-def _asked_of(given: Given, asked: Asked) -> tuple[Candidates, np.ndarray | None, Groups | None]:
-    """What is open to choice, what each structure costs, and the quotas, from labels of the structures."""
+def _divided(given: Given, asked: Asked) -> tuple[Sequence[Facts], Candidates]:
+    """What is known of each structure, and which are open to choice."""
     if given.structures:
-        with located(given.name):
-            division = find_candidates(given.structures, keep=asked.keep, drop=asked.drop)
-            cost, groups = None, None
-            if asked.cost is not None:
-                cost = np.ones(len(given.structures))  # what stays besides costs nothing
-                cost[division.pool] = numbers_of(given.structures, asked.cost, division.pool)
-            if asked.by is not None:
-                groups = Groups(labels_of(given.structures, asked.by, division.pool), asked.at_least)
-        return division, cost, groups
+        facts = list(map(facts_of, given.structures))
+        return facts, divided(facts, are_isolated(given.structures), keep=asked.keep, drop=asked.drop)
     for name in ("keep", "drop", "by", "cost", "rest", "index_key"):
         if getattr(asked, name):
-            raise InputError(f"{given.name}: holds descriptors; --{name.replace('_', '-')} needs structures.")
-    return everything(len(given.places)), None, None
+            raise InputError(f"holds descriptors; --{name.replace('_', '-')} needs structures.")
+    return [], everything(len(given.places))
 
 
-def _written(given: Given, numbers: np.ndarray, asked: Asked) -> Sequence[Atoms]:
+def _amount(asked: Asked, facts: Sequence[Facts], division: Candidates) -> tuple[Amount, Groups | None]:
+    """How much is asked for, of what is open to choice, and the quotas."""
+    cost, groups = None, None
+    if asked.cost is not None:
+        cost = np.ones(len(facts))  # what stays besides costs nothing
+        cost[division.pool] = numbers_of(facts, asked.cost, division.pool)
+    if asked.by is not None:
+        groups = Groups(labels_of(facts, asked.by, division.pool), asked.at_least)
+    amount = Amount(asked.size, asked.atoms, asked.budget, cost, asked.coverage, asked.min_gain)
+    return amount.resolved(len(division.pool)), groups
+
+
+def _written(origin: Origin, numbers: np.ndarray, asked: Asked) -> Sequence[Atoms]:
     """The chosen structures, with their numbers where that is asked for."""
-    chosen = [given.structures[i] for i in numbers] if given.structures else []
-    if asked.index_key is not None:
-        for number, atoms in zip(numbers, chosen, strict=True):
-            add_labels(atoms, labels={asked.index_key: given.places[number][1]})
+    chosen = origin.read(numbers)
+    if asked.index_key is not None and chosen:
+        for number, atoms in zip(numbers.tolist(), chosen, strict=True):
+            add_labels(atoms, labels={asked.index_key: origin.place(number)[1]})
     return chosen
 
 
@@ -209,44 +212,59 @@ def _ordered(selected: np.ndarray, n_structures: int, asked: Asked) -> np.ndarra
     return np.sort(selected) if (asked.order or usual) == "original" else selected
 
 
-def _atoms_of(data: Data, division: Candidates, summary: dict[str, Any]) -> list[int]:
-    """Atoms of each pick."""
-    return data.envs.counts[np.searchsorted(division.remaining, summary["selected"])].tolist()
+def _delivered(report: Report, files: Inputs, origin: Origin, asked: Asked) -> Report:
+    """The report with the chosen structures, their places and the sheet, and what is wrong with them."""
+    summary = report.data
+    selected = np.asarray(summary["selected"], int)
+    summary["places"] = [origin.place(number) for number in selected.tolist()]
+    sheet = sheet_of(summary, origin.counts[selected].tolist())
+    if not asked.prefixes:
+        summary.pop("prefixes", None)
+    numbers = _ordered(selected, len(origin.counts), asked)
+    return _with_faults(
+        report._replace(sheet=sheet, structures=_written(origin, numbers, asked)), numbers, files
+    )
 
 
 def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | None, asked: Asked) -> Report:
     """`compress` of environments on disk."""
-    usual = {"order": "choice", "at_least": 1, "method": asked.method, "size": asked.size}
-    usual |= {"seed": asked.seed, "certify": "quick"}
-    for name, value in asked._asdict().items():
-        if value and value != usual.get(name):
+    for name in ("coverage", "min_gain", "rest"):
+        if getattr(asked, name):
             raise InputError(f"--{name.replace('_', '-')} {MEMORY}")
-    if asked.method == STRATIFIED:
-        raise InputError(f"-m {STRATIFIED} {MEMORY}")
+    if asked.certify != "quick":
+        raise InputError(f"--certify {MEMORY}")
 
-    def choose_from_disk() -> tuple[dict[str, Any], list[dict[str, Any]], np.ndarray, Sequence[Atoms]]:
-        shards = run.shards(files, work)
+    def choose_from_disk() -> Report:
+        whole = run.structures(files, work)
+        needed = asked.keep or asked.drop or asked.by or asked.cost
+        facts = known_facts(whole) if needed else bare_facts(whole)
         with located(files.name):
-            isolated = isolated_atoms(shards.structures)
-            count = (asked.size or Size(0.1, is_fraction=True)).of(len(shards.counts) - len(isolated))
-        known = None if reference is None else run.known(reference, work)
-        asked_for = {"count": count, "bandwidth": run.bandwidth, "kept": isolated, "seed": asked.seed}
-        asked_for |= {"method": asked.method or "msc"}
-        summary = compress_shards(shards, reference=known, **asked_for)
-        selected = np.asarray(summary["selected"])
-        summary["places"] = [shards.structures.place(number) for number in selected]
-        counts = shards.counts[selected].tolist()
-        numbers = _ordered(selected, len(shards.counts), asked)
-        return summary, sheet_of(summary, counts), numbers, shards.structures.read(numbers)
+            division = divided_structures(whole, facts, keep=asked.keep, drop=asked.drop)
+            amount, groups = _amount(asked, facts, division)
+        shards = run.shards_of(whole.without(division.dropped))
+        if groups is not None:
+            labels = np.zeros(len(facts), object)
+            labels[division.pool] = groups.labels
+            groups = groups._replace(labels=[str(label) for label in labels[division.remaining]])
+        with located(files.name):
+            summary = compress_shards(
+                shards,
+                amount,
+                method=asked.method or "msc",
+                reference=None if reference is None else run.known(reference, work),
+                groups=groups,
+                kept=np.searchsorted(division.remaining, division.kept),
+                bandwidth=run.bandwidth,
+                seed=asked.seed,
+                exact=asked.exact,
+                prefixes=asked.prefixes,
+            )
+        summary |= {"dropped": division.dropped}
+        again, kept = _again(files, reference, fits=True), describe_kept(facts, division)
+        origin = Origin(whole.counts, whole.place, whole.read)
+        return _delivered(choice_report(run, summary, files, again, kept), files, origin, asked)
 
-    summary, sheet, numbers, chosen = rerun_after_repairs(choose_from_disk)
-    report = choice_report(run, summary, files, _again(files, reference, fits=True), _kept_on_disk(summary))
-    return _with_faults(report._replace(structures=chosen, sheet=sheet), numbers, files)
-
-
-def _kept_on_disk(summary: dict[str, Any]) -> str:
-    count = len(summary["kept"])
-    return counted(count, "isolated atom") if count else ""
+    return rerun_after_repairs(choose_from_disk)
 
 
 def _again(files: Inputs, reference: Inputs | None, *, fits: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -167,9 +167,12 @@ def _false_alarms(share: float | None) -> str:
 
 
 def about_trajectory(
-    found: Trajectory, places: Sequence[Place], symbols: Sequence[Sequence[str]], *, written: bool
+    found: Trajectory, place: Callable[[int], Place], symbol: str, *, written: bool
 ) -> list[str]:
-    """Which frame leaves the domain of the reference first, which is the worst, and how to get them."""
+    """Which frame leaves the domain of the reference first, which is the worst, and how to get them.
+
+    `place` says where a frame is, and `symbol` the element of the worst atom, or nothing.
+    """
     novelty = found.novelty
     if novelty is None:
         return ["Add -r TRAINING.xyz to see where these frames leave what a training set knows."]
@@ -181,13 +184,13 @@ def about_trajectory(
         return [f"{stay} below {threshold}: inside the domain of the reference."]
     worst, first = novelty.worst, int(above[0])
     atom = int(novelty.atom[worst])
-    element = f" ({symbols[worst][atom]})" if len(symbols) else ""
+    element = f" ({symbol})" if symbol else ""
     lie = "lies" if len(above) == 1 else "lie"
     sentences = [
-        f"Frame {_in_file(places[first])} is the first that leaves the domain of the reference; "
+        f"Frame {_in_file(place(first))} is the first that leaves the domain of the reference; "
         f"{len(above):,} of {frames} ({percent(len(above) / total)}) {lie} above {threshold}."
         f"{_false_alarms(novelty.alarms)}",
-        f"Worst: frame {_in_file(places[worst])}, atom {atom}{element}, {novelty.largest[worst]:.3g} nats.",
+        f"Worst: frame {_in_file(place(worst))}, atom {atom}{element}, {novelty.largest[worst]:.3g} nats.",
     ]
     if not written:
         sentences.append(

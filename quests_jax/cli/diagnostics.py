@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 import numpy as np
@@ -25,14 +26,15 @@ from quests_jax.cli.diagnosis_sentences import (
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.loaded_data import Place, labeled
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED, WORK
-from quests_jax.disk import Shards, Work, outliers_of_shards, rerun_after_repairs
+from quests_jax.disk import Shards, Work, outliers_of_shards, overlaps_of_shards, rerun_after_repairs
+from quests_jax.disk.facts import known_facts
 from quests_jax.output.charts import bandwidth_chart, histogram, learning_chart
 from quests_jax.output.chemiscope_files import write_viewer
 from quests_jax.output.files import FIGURE_SUFFIXES
 from quests_jax.output.matplotlib_figures import draw, draw_overlaps
 from quests_jax.studies.bandwidths import bandwidths_by_element, recommended_bandwidth, typical_volume
 from quests_jax.studies.outliers import QUANTILE, Outliers, find_outliers
-from quests_jax.studies.overlaps import overlaps_of_parts
+from quests_jax.studies.overlaps import Parts, overlaps_of_parts
 from quests_jax.studies.saturation import saturation
 
 SHOWN = 10  # structures in a table; outputs hold all of them
@@ -65,7 +67,8 @@ def outliers(run: Run, files: Inputs, reference: Inputs | None, quantile: float)
     The threshold is a quantile of what the reference says of itself: the delta entropy of each of its
     environments against all its other structures. Extended xyz outputs hold delta_entropy and outlier of
     every atom, as does a file for chemiscope, which draws a map of all environments beside the structures.
-    With --work and -r, environments of FILE stay on disk, and outputs are .json and figures.
+    With --work, environments of FILE stay on disk, and outputs are .json and figures; without -r every two
+    shards are compared, so the time grows with the square of their number.
     """
     if run.work is not None:
         return _outliers_on_disk(run, files, run.work, reference, quantile)
@@ -91,15 +94,13 @@ def _outliers_on_disk(
     run: Run, files: Inputs, work: Work, reference: Inputs | None, quantile: float
 ) -> Report:
     """`outliers` of environments on disk."""
-    if reference is None:
-        raise InputError("with --work, say what is known: add -r REFERENCE, which is in memory.")
     if any(path.suffix not in (".json", *FIGURE_SUFFIXES) for path in run.writing.outputs):
         raise InputError("with --work, structures are never in memory all at once; write to a .json file.")
-    known = run.load(reference).envs
+    known = None if reference is None else run.load(reference).envs
 
     def measure() -> tuple[Shards, Outliers]:
         shards = run.shards(files, work)
-        with located(reference.name), run.stage("delta_entropy"):
+        with located((reference or files).name), run.stage("delta_entropy"):
             asked = {"quantile": quantile, "bandwidth": run.bandwidth}
             return shards, outliers_of_shards(shards, known, **asked)
 
@@ -210,26 +211,33 @@ def learning_curve(run: Run, files: Inputs, repeats: int, seed: int) -> Report:
     FILES,
     click.option("--by", help="Label of structures, such as config_type, that makes parts of a file."),
     *KERNEL,
+    *WORK,
     kind="figures",
     examples=(
         "overlap-matrix bulk.xyz surfaces.xyz liquid.xyz -o overlaps.png",
+        "overlap-matrix large.xyz larger.xyz.gz --work folder -o overlaps.json",
         "overlap-matrix data.xyz --by config_type -o overlaps.json -o overlaps.pdf",
     ),
 )
 def overlap_matrix(run: Run, files: Inputs, by: str | None) -> Report:
     """Share of each part of FILES that each other part covers, and their entropies.
 
-    Parts are files, or the structures of a file that share a label. A row covers, a column is covered.
+    Parts are files, or the structures of a file that share a label. A row covers, a column is covered. With
+    --work, environments stay on disk.
     """
-    parts = dict(
-        part for file in files.each() for part in _parts(run, file, by, several=len(files.files) > 1)
-    )
-    if len(parts) < 2:
-        raise InputError(
-            f"{files.name}: is one part only; give several files, or --by a label of structures."
-        )
-    with run.stage("overlaps"):
-        found = overlaps_of_parts(list(parts), list(parts.values()), bandwidth=run.bandwidth)
+    work = run.work
+    if work is None:
+        parts = _named(files, by, partial(_parts, run))
+        with run.stage("overlaps"):
+            found = overlaps_of_parts(list(parts), list(parts.values()), bandwidth=run.bandwidth)
+    else:
+
+        def on_disk() -> Parts:
+            parts = _named(files, by, partial(_parts_on_disk, run, work))
+            with run.stage("overlaps"):
+                return overlaps_of_shards(list(parts), list(parts.values()), bandwidth=run.bandwidth)
+
+        found = rerun_after_repairs(on_disk)
     data = {"names": found.names, "by": by, "n_environments": found.n_environments}
     data |= {"entropies": found.entropies, "max_entropies": found.limits, "tolerance": found.tolerance}
     data |= {"overlaps": found.overlaps}
@@ -244,16 +252,52 @@ def overlap_matrix(run: Run, files: Inputs, by: str | None) -> Report:
     return Report(data, cells, header, draw=drawn, advice=about_parts(found))
 
 
-def _parts(run: Run, file: Inputs, by: str | None, *, several: bool) -> Iterator[tuple[str, Environments]]:
-    """Names and environments of the parts of a file: all of it, or one for each value of a label."""
+T = TypeVar("T")
+
+
+def _named(
+    files: Inputs, by: str | None, split: Callable[[Inputs, str | None], dict[str, T]]
+) -> dict[str, T]:
+    """All parts of all files by name; a label bears the name of its file where there are several."""
+    parts = {}
+    for file in files.each():
+        for label, part in split(file, by).items():
+            several = by is not None and len(files.files) > 1
+            parts[f"{file.name}: {label}" if several else label] = part
+    if len(parts) < 2:
+        raise InputError(
+            f"{files.name}: is one part only; give several files, or --by a label of structures."
+        )
+    return parts
+
+
+def _parts(run: Run, file: Inputs, by: str | None) -> dict[str, Environments]:
+    """Environments of the parts of a file: all of it, or one for each value of a label."""
     given = run.load(file)
     if by is None:
-        yield file.name, given.envs
-        return
-    if not given.structures or any(by not in atoms.info for atoms in given.structures):
+        return {file.name: given.envs}
+    labels = _labels(file, by, [atoms.info for atoms in given.structures], given.envs.counts)
+    number = np.asarray(given.envs.structure_id)
+    return {label: given.envs.take((labels == label)[number]) for label in _filled(labels)}
+
+
+def _parts_on_disk(run: Run, work: Work, file: Inputs, by: str | None) -> dict[str, Shards]:
+    """`_parts` of environments on disk."""
+    whole = run.structures(file, work)
+    if by is None:
+        return {file.name: run.shards_of(whole)}
+    labels = _labels(file, by, known_facts(whole), whole.counts)
+    return {label: run.shards_of(whole.without(np.flatnonzero(labels != label))) for label in _filled(labels)}
+
+
+def _labels(file: Inputs, by: str, known: Sequence[Mapping[str, Any]], counts: np.ndarray) -> np.ndarray:
+    """The label of every structure; "" of those without atoms."""
+    if not len(known) or any(by not in facts for facts in known):
         raise InputError(f"{file.name}: some structures have no {by}; name a label that all of them have.")
-    labels = np.array([str(atoms.info[by]) for atoms in given.structures])
-    for label in dict.fromkeys(labels.tolist()):
-        own = (labels == label)[np.asarray(given.envs.structure_id)]
-        if own.any():
-            yield f"{file.name}: {label}" if several else label, given.envs.take(own)
+    labels = [str(facts[by]) if count else "" for facts, count in zip(known, counts, strict=True)]
+    return np.array(labels)
+
+
+def _filled(labels: np.ndarray) -> list[str]:
+    """Labels of structures with atoms, in the order in which they come."""
+    return [label for label in dict.fromkeys(labels.tolist()) if label]

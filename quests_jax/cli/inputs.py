@@ -22,7 +22,7 @@ STDIN = "-"
 # Suffixes of the files of a folder that are read; JSON and .npz are named, as results are written there too.
 IN_FOLDERS = (
     *STRUCTURE_SUFFIXES,
-    *(".xyz.xz", ".xyz.bz2", ".extxyz.xz", ".extxyz.bz2"),
+    *(f"{name}{packed}" for name in (".xyz", ".extxyz") for packed in (".xz", ".bz2", ".zst")),
     *(".aselmdb", ".parquet", ".h5", ".hdf5"),
     *(".cif", ".vasp", ".poscar"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,11 +41,35 @@ class Data(NamedTuple):
     structures: Sequence[Atoms]  # empty where only descriptors are given
     places: Sequence[Place]  # of each structure
     envs: Environments
+    drawn_from: int | None = None  # structures, of which these were drawn at random
 
     @property
     def x(self) -> np.ndarray:
         """Descriptors, shape [n, d]."""
         return np.asarray(self.envs.x)
+
+    def about_draw(self) -> list[str]:
+        """That these are not all structures, in a sentence."""
+        if self.drawn_from is None:
+            return []
+        return [f"All numbers are of {self.envs.n_structures:,} structures drawn from {self.drawn_from:,}."]
+
+
+class Origin(NamedTuple):
+    """Where structures come from, in memory or on disk."""
+
+    counts: np.ndarray  # [S] atoms
+    place: Callable[[int], Place]
+    read: Callable[[np.ndarray], Sequence[Atoms]]  # by number; none if only descriptors are known
+
+
+def origin_of(given: Given | Data, counts: np.ndarray) -> Origin:
+    """The origin of structures in memory."""
+
+    def read(numbers: np.ndarray) -> Sequence[Atoms]:
+        return [given.structures[i] for i in numbers] if given.structures else []
+
+    return Origin(counts, given.places.__getitem__, read)
 
 
 def labeled(given: Data, arrays: dict[str, np.ndarray]) -> Sequence[Atoms]:

@@ -13,7 +13,7 @@ from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import typed
 from quests_jax.cli.inputs import Inputs
-from quests_jax.cli.options import FILES, KERNEL, REFERENCE
+from quests_jax.cli.options import FILES, KERNEL, REFERENCE, WORK
 from quests_jax.studies.conclusions import conclusions
 from quests_jax.studies.survey import Survey, survey
 
@@ -25,6 +25,7 @@ from quests_jax.studies.survey import Survey, survey
         "--full", is_flag=True, help="Compute bounds of what any choice can cover too, which takes longer."
     ),
     *KERNEL,
+    *WORK,
     kind="report",
     examples=(
         "report data.xyz -o report.html",
@@ -36,15 +37,15 @@ def report(run: Run, files: Inputs, reference: Inputs | None, full: bool) -> Rep
 
     Conclusions first; then a map of all structures with their atoms in 3D, a list to sort, pick and save;
     then entropy, learning curve, what compression keeps, force tails and outliers. Open it in any browser;
-    it needs no network.
+    it needs no network. With --work, the page is of structures drawn at random.
     """
     if not click.get_current_context().params["outputs"]:
         raise InputError("report writes a page and needs a file for it; add -o report.html.")
-    given = run.load(files)
+    given = run.load_some(files)
     known = None if reference is None else run.load(reference).envs
     with run.stage("report"):
         found = survey(given.structures, given.envs, bandwidth=run.bandwidth, known=known, full=full)
-    lines = conclusions(found, typed(files))
+    lines = given.about_draw() + conclusions(found, typed(files))
     made = [run.command, run.caption(), ", ".join(f"{k} {v}" for k, v in versions().items())]
 
     def draw(path: Path) -> None:
@@ -59,7 +60,7 @@ def report(run: Run, files: Inputs, reference: Inputs | None, full: bool) -> Rep
         ("entropy (nats)", found.entropy),
         ("diversity (nats)", found.diversity),
     ]
-    return Report(_numbers(found), rows, draw=draw, advice=lines)
+    return Report(_numbers(found) | {"drawn_from": given.drawn_from}, rows, draw=draw, advice=lines)
 
 
 def _numbers(found: Survey) -> dict[str, Any]:

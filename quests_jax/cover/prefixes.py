@@ -68,32 +68,72 @@ def prefix_metrics(
     order = np.asarray(selected, int)
     if len(np.unique(order)) < len(order) or np.any((order < 0) | (order >= envs.n_structures)):
         raise InputError(f"selected: expected different numbers from 0 to {envs.n_structures - 1}.")
-    number = np.asarray(envs.structure_id)
-    dtype = np.asarray(envs.x).dtype
-    known = 0.0 if reference is None else np.asarray(kernel_sum(envs, reference, bandwidth=bandwidth))
-    tolerance = overlap_tolerance(dtype)
-    chosen = np.zeros(len(envs), bool)
-    rows = []
-    mass = np.zeros(len(envs), dtype)
-    for done, (structure, own) in enumerate(_masses(envs, order, bandwidth), start=1):
-        mass, chosen = mass + own, chosen | (number == structure)
-        p = mass[chosen]
-        entropy = entropy_from(len(p), np.log(p).mean()) if len(p) else np.nan
-        diversity = np.log(np.sum(1 / p)) if len(p) else np.nan
-        covered = np.mean(mass + known > np.exp(-tolerance))
-        rows.append((len(p), entropy, diversity, covered, np.minimum(mass + known, 1.0).mean()))
-        advance("prefixes", done, len(order))
-    return Prefixes(*map(np.array, zip(*rows, strict=True))) if rows else Prefixes(*[np.zeros(0)] * 5)
+    known = np.zeros(len(envs))
+    if reference is not None:
+        known = np.asarray(kernel_sum(envs, reference, bandwidth=bandwidth))
+    return prefixes_from(
+        prefix_sums(envs, order, in_order(envs, order), known, bandwidth=bandwidth), len(envs)
+    )
 
 
-def _masses(envs: Environments, order: np.ndarray, bandwidth: float) -> Iterator[tuple[int, np.ndarray]]:
-    """Each structure in order, with its mass at all environments, shape [n]."""
-    number = np.asarray(envs.structure_id)
-    starts = np.searchsorted(number, np.arange(envs.n_structures + 1)).tolist()
-    for first in range(0, len(order), BLOCK):
-        block = np.sort(order[first : first + BLOCK])
-        rows = np.concatenate([np.arange(starts[s], starts[s + 1]) for s in block])
-        place = np.repeat(np.arange(len(block)), envs.counts[block])
-        masses = np.asarray(structure_masses(envs, envs.take(rows), place, len(block), bandwidth=bandwidth))
-        for structure in order[first : first + BLOCK].tolist():
-            yield structure, masses[np.searchsorted(block, structure)]
+def in_order(envs: Environments, order: np.ndarray) -> Environments:
+    """The environments of some structures, one structure after the other."""
+    ends = np.cumsum(envs.counts)
+    rows = [np.arange(ends[s] - envs.counts[s], ends[s]) for s in order]
+    place = np.repeat(np.arange(len(order)), envs.counts[order])
+    some = np.concatenate([np.zeros(0, int), *rows])
+    elements = None if envs.elements is None else np.asarray(envs.elements)[some]
+    return Environments(np.asarray(envs.x)[some], place.astype(np.int32), len(order), elements)
+
+
+@follows_dtype
+def prefix_sums(
+    envs: Environments, order: np.ndarray, chosen: Environments, known: np.ndarray, *, bandwidth: float
+) -> np.ndarray:
+    """What some environments, n of them, add to the measures of each of t prefixes, shape [5, t].
+
+    Args:
+      envs: the environments.
+      order: numbers of the t chosen structures among those of `envs`, −1 where a structure is elsewhere.
+      chosen: environments of the chosen structures, from `in_order`.
+      known: mass of the reference, shape [n].
+      bandwidth: h in Å⁻¹.
+
+    Returns:
+      The number of environments that are chosen, their Σ ln p and Σ 1/p, and of all environments how many are
+      covered and Σ min(1, p).
+    """
+    place = np.full(envs.n_structures, len(order))
+    place[order[order >= 0]] = np.flatnonzero(order >= 0)
+    place = place[np.asarray(envs.structure_id)]
+    least = np.exp(-overlap_tolerance(np.asarray(envs.x).dtype))
+    mass, sums = np.zeros(len(envs)), np.zeros((5, len(order)))
+    for number, own in enumerate(_masses(envs, chosen, bandwidth)):
+        mass += own
+        p = mass[place <= number]
+        sums[:3, number] = len(p), np.log(p).sum(), (1 / p).sum()
+        sums[3:, number] = np.sum(mass + known > least), np.minimum(mass + known, 1.0).sum()
+        advance("prefixes", number + 1, len(order))
+    return sums
+
+
+def prefixes_from(sums: np.ndarray, n: int) -> Prefixes:
+    """Measures of prefixes from what all n environments add to them."""
+    count, logs, inverses, covered, coverage = sums
+    some = np.where(count > 0, count, np.nan)
+    entropy, diversity = entropy_from(some, logs / some), np.log(inverses * (some / some))
+    return Prefixes(count.astype(int), entropy, diversity, covered / n, coverage / n)
+
+
+def _masses(envs: Environments, chosen: Environments, bandwidth: float) -> Iterator[np.ndarray]:
+    """The mass of each chosen structure in order at all environments, shape [n]."""
+    number = np.asarray(chosen.structure_id)
+    for first in range(0, chosen.n_structures, BLOCK):
+        block = (number >= first) & (number < first + BLOCK)
+        count = min(BLOCK, chosen.n_structures - first)
+        own = chosen.take(block)
+        place = np.asarray(own.structure_id) - first
+        if len(own):
+            yield from np.asarray(structure_masses(envs, own, place, count, bandwidth=bandwidth))
+        else:
+            yield from np.zeros((count, len(envs)))

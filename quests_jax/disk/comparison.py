@@ -1,16 +1,32 @@
-"""A data set past memory against a reference that is in memory."""
+"""A data set past memory against a reference in memory, against another one on disk, or against itself."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from quests_jax.base.environments import Environments
+from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.covers import covered
 from quests_jax.disk.shards import Shards
-from quests_jax.disk.targets import pose_on_disk
-from quests_jax.studies.outliers import Outliers, outliers_among
-from quests_jax.studies.overlaps import Comparison, comparison
+from quests_jax.disk.sums import self_sums
+from quests_jax.disk.targets import Asked, pose_on_disk
+from quests_jax.information import delta_entropy, delta_entropy_of_others
+from quests_jax.studies.choosing import Limits
+from quests_jax.studies.kept_information import measures_of
+from quests_jax.studies.outliers import Outliers, check_yardstick, outliers_among, yardstick
+from quests_jax.studies.overlaps import Comparison, Parts, comparison
+from quests_jax.studies.reference_thresholds import Baseline
+from quests_jax.studies.trajectories import (
+    Trajectory,
+    check_quantile,
+    frame_entropies,
+    threshold_of,
+    trajectory_of,
+)
 
 
 @follows_dtype
@@ -29,17 +45,88 @@ def compare_shards(shards: Shards, reference: Environments, *, bandwidth: float)
     >>> found.delta_entropy.shape == (shards.n_environments,)
     True
     """
-    return comparison(_against(shards, reference, bandwidth), reference, bandwidth=bandwidth)
+    return comparison(against(shards, reference, bandwidth=bandwidth), reference, bandwidth=bandwidth)
 
 
 @follows_dtype
 def outliers_of_shards(
-    shards: Shards, reference: Environments, *, quantile: float, bandwidth: float
+    shards: Shards, reference: Environments | None = None, *, quantile: float, bandwidth: float
 ) -> Outliers:
     """`studies.outliers.find_outliers` of environments on disk; raises as it, and as `compare_shards`."""
-    dH = _against(shards, reference, bandwidth)
-    return outliers_among(dH, shards.counts, reference, quantile=quantile, bandwidth=bandwidth)
+    if reference is None:
+        check_yardstick(len(shards.counts), quantile)
+        dH = _from_each(shards, shards, bandwidth)
+        own = Baseline(np.arange(len(dH)), dH)
+    else:
+        own = yardstick(reference, quantile=quantile, bandwidth=bandwidth)
+        dH = against(shards, reference, bandwidth=bandwidth)
+    return outliers_among(dH, shards.counts, own.threshold(quantile))
 
 
-def _against(shards: Shards, reference: Environments, bandwidth: float) -> np.ndarray:
-    return covered(pose_on_disk(shards, 0, bandwidth, 0, 0, reference), np.zeros(0, int))
+@follows_dtype
+def overlaps_of_shards(names: Sequence[str], parts: Sequence[Shards], *, bandwidth: float) -> Parts:
+    """`studies.overlaps.overlaps_of_parts` of environments on disk."""
+    shares = np.ones((len(parts), len(parts)))
+    tolerance = overlap_tolerance(np.dtype(float))
+    for row, x in enumerate(parts):
+        for column, y in enumerate(parts):
+            if row != column:
+                shares[row, column] = np.mean(_from_each(y, x, bandwidth) < tolerance)
+    entropies = np.array([measures_of(self_sums(part, bandwidth=bandwidth))[0] for part in parts])
+    return Parts(list(names), [part.n_environments for part in parts], shares, entropies, tolerance)
+
+
+@follows_dtype
+def follow_shards(
+    shards: Shards,
+    reference: Environments | None = None,
+    *,
+    threshold: float | None = None,
+    quantile: float,
+    bandwidth: float,
+) -> Trajectory:
+    """`studies.trajectories.follow` of frames on disk; raises as it, and as `compare_shards`."""
+    check_quantile(quantile)
+    stage = shards.stage.work.stage("frames", shards.parameters | {"bandwidth": bandwidth})
+    stage.complete(len(shards.runs), partial(_frames, shards, bandwidth))
+    measured = np.concatenate([stage.load(shard)["measured"] for shard in range(len(shards.runs))])
+    if reference is None:
+        return trajectory_of(measured, shards.counts)
+    limit = threshold_of(reference, threshold=threshold, quantile=quantile, bandwidth=bandwidth)
+    return trajectory_of(measured, shards.counts, against(shards, reference, bandwidth=bandwidth), limit)
+
+
+def _frames(shards: Shards, bandwidth: float, shard: int) -> dict[str, np.ndarray]:
+    return {"measured": frame_entropies(shards.environments(shard), bandwidth=bandwidth)}
+
+
+def against(shards: Shards, reference: Environments, *, bandwidth: float) -> np.ndarray:
+    """δH of every environment on disk against a reference, shape [n], in nats."""
+    return covered(pose_on_disk(shards, Asked(Limits(), reference), bandwidth=bandwidth), np.zeros(0, int))
+
+
+def _from_each(y: Shards, x: Shards, bandwidth: float) -> np.ndarray:
+    """δH of every environment of one data set on disk against another, in nats.
+
+    Of a data set against itself, environments are measured against all structures but their own.
+    """
+    about = y.parameters | {"of": x.parameters, "bandwidth": bandwidth}
+    stage = y.stage.work.stage("foreign", about)
+    stage.complete(len(y.runs), partial(_foreign, y, x, bandwidth))
+    return np.concatenate([stage.load(shard)["delta_entropy"] for shard in range(len(y.runs))])
+
+
+def _foreign(y: Shards, x: Shards, bandwidth: float, shard: int) -> dict[str, np.ndarray]:
+    """δH = −ln Σ_t exp(−δH_t) of a shard, from δH_t against every shard t."""
+    envs, itself = y.environments(shard), y.parameters == x.parameters
+    dH = np.full(len(envs), np.inf)
+    for number in range(len(x.runs) if len(envs) else 0):
+        other = x.environments(number)
+        if itself and number == shard:
+            part = delta_entropy_of_others(envs, envs.structure_id, bandwidth=bandwidth)
+        elif len(other):
+            part = delta_entropy(envs, other, bandwidth=bandwidth)
+        else:
+            continue
+        dH = -np.logaddexp(-dH, -np.asarray(part))
+    return {"delta_entropy": dH}

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
-from quests_jax.base.environments import rows_of
+from quests_jax.base.checks import InputError
+from quests_jax.base.environments import Environments, of_structures, rows_of
 from quests_jax.base.jax_versions import versions
 from quests_jax.base.json_numbers import plain
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import timed
+from quests_jax.base.selection_size import as_size
 from quests_jax.cover.bounds.sampling import FAILURE
+from quests_jax.cover.prefixes import Prefixes, in_order, prefix_sums, prefixes_from
 from quests_jax.cover.selection import Selection
 from quests_jax.disk.covers import TARGETS, large_cover
 from quests_jax.disk.shards import Shards
-from quests_jax.disk.structures import Structures
-from quests_jax.disk.sums import estimate
+from quests_jax.disk.sums import estimate, self_sums
+from quests_jax.disk.targets import Asked, DiskCover, pose_on_disk
 from quests_jax.disk.tree_selection import tree_choice
-from quests_jax.information import Rows
-from quests_jax.studies.candidates import are_isolated
-from quests_jax.studies.choosing import COVER
-from quests_jax.studies.kept_information import entropy_and_diversity
+from quests_jax.disk.working_folder import Stage, digest_of
+from quests_jax.information import Estimate, kernel_sum
+from quests_jax.studies.choosing import COVER, Amount, Data, Groups, Limits
+from quests_jax.studies.compression import DEFAULT_SIZE
+from quests_jax.studies.kept_information import entropy_and_diversity, measures_of
+from quests_jax.studies.pool import coverage_of_open
 
 SAMPLE = 2000  # environments that the entropies of the whole are estimated from
 
@@ -31,51 +38,81 @@ SAMPLE = 2000  # environments that the entropies of the whole are estimated from
 @follows_dtype
 def compress_shards(
     shards: Shards,
+    amount: Amount,
     *,
-    count: int,
     bandwidth: float,
     method: str = COVER,
-    reference: Rows | None = None,
+    reference: Environments | ArrayLike | None = None,
+    groups: Groups | None = None,
+    kept: Sequence[int] | np.ndarray = (),
     targets: int = TARGETS,
     seed: int = 0,
-    kept: Sequence[int] = (),
+    prefixes: bool = False,
+    exact: bool = False,
 ) -> dict[str, Any]:
-    """Choose `count` structures by `large_cover`, or another rule by `tree_choice`, and measure the choice.
+    """Choose structures by `large_cover`, or another rule by `tree_choice`, and measure the choice.
 
-    A reference, environments that are known already, is complemented: what it covers counts as covered.
-    Structures of the numbers `kept` stay besides, first in the list; coverage and its bound are those of the
-    other structures.
+    Args:
+      shards: the data set, S structures.
+      amount: how much to choose: structures, atoms or costs.
+      bandwidth: h in Å⁻¹.
+      method: name of a rule.
+      reference: environments that are known already and are complemented: what they cover counts as covered.
+      groups: quotas, with a label for each of the S.
+      kept: structures that stay besides, first in the list; coverage and its bound are of the others.
+      targets: about how many environments a cover looks at.
+      seed: random seed.
+      prefixes: whether every prefix of the choice is measured too.
+      exact: whether entropy and diversity of the whole are computed rather than estimated from a sample.
 
     Returns:
       The summary of `quests_jax.compress`: coverage, overlap and the largest delta entropy are those of all
-      environments, exactly; entropy and diversity of the whole come from a sample, with half of their 95 %
-      confidence intervals; the upper bound fails with `bound_failure_probability`.
+      environments, exactly; estimates come with half of their 95 % confidence intervals; the upper bound
+      fails with `bound_failure_probability`.
+
+    Raises:
+      InputError: limits that only data in memory know (a coverage, a least gain), and as `compress`.
     """
+    if amount.by_coverage:
+        raise InputError("a coverage or a least gain needs the data in memory; leave out --work.")
+    if amount.is_open:
+        amount = amount._replace(size=as_size(DEFAULT_SIZE))
     seconds: dict[str, float] = {}
+    kept = np.asarray(kept, int)
+    limits, cost = _limits(shards, amount, kept)
+    asked = Asked(limits, reference, kept.tolist(), cost, groups)
+    options = {"bandwidth": bandwidth, "seed": seed}
     with timed(seconds, "selection"):
-        asked = {"count": count, "bandwidth": bandwidth, "seed": seed, "reference": reference, "kept": kept}
         if method == COVER:
-            selection, dH = large_cover(shards, targets=targets, **asked)
+            selection, dH = large_cover(shards, asked, targets=targets, **options)
         else:
-            selection, dH = tree_choice(shards, method=method, **asked)
-        selection = _with_kept(shards, selection, np.asarray(kept, int))
+            selection, dH = tree_choice(shards, asked, method=method, **options)
+        selection = _with_kept(shards, selection, kept)
     with timed(seconds, "metrics"):
         x = shards.of(selection.selected)
         entropy, diversity = entropy_and_diversity(x, bandwidth=bandwidth)
-        full = estimate(shards, rows=SAMPLE, bandwidth=bandwidth, seed=seed)
+        if exact:
+            H, D = map(Estimate, measures_of(self_sums(shards, bandwidth=bandwidth)), (0.0, 0.0))
+        else:
+            H, D = estimate(shards, rows=SAMPLE, bandwidth=bandwidth, seed=seed)
     tolerance = overlap_tolerance(dH.dtype)
     sampled = selection.upper_bound is not None and targets < shards.n_environments
     proven = None if selection.upper_bound is None else 0.0
     summary = {"method": method, "bandwidth": bandwidth, "targets": targets, "seed": seed}
     summary |= {name: shards.parameters[name] for name in ("k", "cutoff", "elements", "species")}
-    summary |= _counts(shards, selection, reference) | {"kept": np.asarray(kept, int)}
+    summary |= _counts(shards, selection, reference) | {"kept": shards.structures.numbers[kept]}
+    summary |= {"limits": limits._asdict()}
+    if prefixes:
+        with timed(seconds, "prefixes"):
+            asked = asked._replace(kept=())
+            summary["prefixes"] = prefixes_of(shards, asked, selection.selected, **options)._asdict()
     summary |= {
         "entropy": entropy,
         "diversity": diversity,
-        "entropy_full": full[0].value,
-        "diversity_full": full[1].value,
-        "entropy_full_half_width": full[0].half_width,
-        "diversity_full_half_width": full[1].half_width,
+        "entropy_full": H.value,
+        "diversity_full": D.value,
+        "entropy_full_half_width": H.half_width,
+        "diversity_full_half_width": D.half_width,
         "overlap": (dH < tolerance).mean(),
         "tolerance": tolerance,
         "max_delta_entropy": dH.max(initial=-np.inf, where=np.isfinite(dH)),
@@ -86,18 +123,53 @@ def compress_shards(
     return plain(summary | {"seconds": seconds, "versions": versions()})
 
 
-def isolated_atoms(structures: Structures) -> np.ndarray:
-    """Numbers of the isolated atoms of a data set on disk; none where it holds nothing larger."""
-    if not (structures.counts > 1).any():
-        return np.zeros(0, int)
-    single = np.flatnonzero(structures.counts == 1)
-    return single[are_isolated(structures.bare(single))]
+def _limits(shards: Shards, amount: Amount, kept: np.ndarray) -> tuple[Limits, np.ndarray | None]:
+    """Where the choice ends, and what each structure costs; those that stay cost nothing that counts."""
+    free = np.setdiff1d(np.arange(len(shards.counts)), kept)
+    open_ = of_structures(shards.outline, free)
+    own = amount.costs(open_, shards.structures.numbers[free])
+    limits = amount.limits(Data(open_, None, own))
+    if own is None:
+        return limits, None
+    cost = np.ones(len(shards.counts))
+    cost[free] = own
+    return limits, cost
+
+
+def prefixes_of(
+    shards: Shards, asked: Asked, selected: np.ndarray, *, bandwidth: float, seed: int = 0
+) -> Prefixes:
+    """`cover.prefix_metrics` of a choice from a data set on disk."""
+    task = pose_on_disk(shards, asked, bandwidth=bandwidth, seed=seed)
+    ascending = np.sort(selected)
+    chosen = in_order(shards.structures_of(ascending), np.searchsorted(ascending, selected))
+    names = digest_of(np.asarray(selected, np.int64))
+    held = task.stage("prefixed", selected=names)
+    held.keep(chosen.arrays() | {"number": np.asarray(chosen.structure_id), "selected": np.asarray(selected)})
+    stage = task.stage("prefixes", selected=names)
+    stage.complete(len(shards.runs), partial(_prefixes, task, held))
+    sums = sum(stage.load(shard)["sums"] for shard in range(len(shards.runs)))
+    return prefixes_from(np.asarray(sums), shards.n_environments)
+
+
+def _prefixes(task: DiskCover, held: Stage, shard: int) -> dict[str, np.ndarray]:
+    """What a shard adds to the measures of prefixes."""
+    arrays, run = held.load(0), task.shards.runs[shard]
+    selected, number = arrays["selected"], arrays["number"]
+    chosen = Environments(arrays["x"], number, len(selected), arrays.get("elements"))
+    envs, known = task.shards.environments(shard), task.known
+    if not len(envs):
+        return {"sums": np.zeros((5, len(selected)))}
+    mass = (
+        np.asarray(kernel_sum(envs, known, bandwidth=task.bandwidth)) if len(known) else np.zeros(len(envs))
+    )
+    place = np.where((selected >= run.start) & (selected < run.stop), selected - run.start, -1)
+    return {"sums": prefix_sums(envs, place, chosen, mass, bandwidth=task.bandwidth)}
 
 
 def _with_kept(shards: Shards, selection: Selection, kept: np.ndarray) -> Selection:
     """The selection after what stays besides, with the coverage and bound of the other environments."""
-    n = shards.n_environments
-    staying = int(shards.counts[kept].sum())
+    n, staying = shards.n_environments, int(shards.counts[kept].sum())
     if not staying:
         return selection
     coverage, bound = selection.coverage, selection.upper_bound
@@ -106,15 +178,17 @@ def _with_kept(shards: Shards, selection: Selection, kept: np.ndarray) -> Select
     return selection._replace(
         selected=np.concatenate([kept, selection.selected]),
         gains=np.concatenate([np.zeros(len(kept)), gains]),
-        coverage=(coverage * n - staying) / (n - staying),
-        upper_bound=None if bound is None else min(1.0, (bound * n - staying) / (n - staying)),
+        coverage=coverage_of_open(coverage, n, staying),
+        upper_bound=None if bound is None else min(1.0, coverage_of_open(bound, n, staying)),
     )
 
 
-def _counts(shards: Shards, selection: Selection, reference: Rows | None) -> dict[str, Any]:
+def _counts(
+    shards: Shards, selection: Selection, reference: Environments | ArrayLike | None
+) -> dict[str, Any]:
     return {
         "size": len(selection.selected),
-        "selected": selection.selected,
+        "selected": shards.structures.numbers[selection.selected],
         "gains": selection.gains,
         "n_structures": len(shards.counts),
         "n_environments": shards.n_environments,

@@ -1,7 +1,7 @@
 """Cover of a data set on disk: candidates from every shard, a choice among them, and a bound over all.
 
-What is to be covered is a sample of targets, at least one from each structure, weighted so that every
-structure counts by its number of environments. Four stages:
+What is to be covered is a sample of targets, at least one from each structure or each few consecutive ones,
+weighted so that every structure counts by its number of environments. Four stages:
 
     masses   of the structures of each shard at the targets, and the greedy order of each shard alone;
     choice   among the structures with the largest gains anywhere, greedily, and its relaxation, both in one
@@ -17,17 +17,14 @@ set with a probability of 1 − δ (see `targets`).
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jax.typing import ArrayLike
 
-from quests_jax.base.environments import Environments, joined
+from quests_jax.base.environments import joined
 from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.bounds.certificate import relax
 from quests_jax.cover.bounds.relaxation import best_fill
@@ -37,11 +34,12 @@ from quests_jax.cover.masses.sharded import AXIS, DividedMasses, Masses, divided
 from quests_jax.cover.masses.sparse import sparse_masses
 from quests_jax.cover.masses.stored import DENSE, DROPPED, DenseMasses, dense_masses
 from quests_jax.cover.problem import CoverProblem, make_budget
+from quests_jax.cover.quota import make_quota
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.disk.shards import Shards, kept_environments
-from quests_jax.disk.targets import DiskCover, Targets, draw_targets, drawn_targets, pose_on_disk
-from quests_jax.disk.working_folder import Stage
+from quests_jax.disk.targets import Asked, DiskCover, Targets, draw_targets, drawn_targets, pose_on_disk
+from quests_jax.disk.working_folder import Stage, digest_of
 from quests_jax.information import delta_entropy, structure_masses
 
 TARGETS = 32_768
@@ -52,32 +50,23 @@ STORED = np.float32  # masses on disk: rounding raises the bound by its eps
 
 @follows_dtype
 def large_cover(
-    shards: Shards,
-    *,
-    count: int,
-    bandwidth: float,
-    reference: Environments | ArrayLike | None = None,
-    targets: int = TARGETS,
-    seed: int = 0,
-    kept: Sequence[int] = (),
+    shards: Shards, asked: Asked, *, bandwidth: float, targets: int = TARGETS, seed: int = 0
 ) -> tuple[Selection, np.ndarray]:
-    """Choose `count` structures of a data set on disk by greedy cover, with a bound on any choice.
+    """Choose structures of a data set on disk by greedy cover, with a bound on any choice.
 
     Args:
       shards: the data set.
-      count: structures to choose.
+      asked: how many structures or which budget, what is known, and quotas.
       bandwidth: h in Å⁻¹.
-      reference: environments that are known already.
-      targets: how many environments to look at while choosing, at least one of each structure.
+      targets: about how many environments to look at while choosing.
       seed: random seed for the targets.
-      kept: structures that stay besides the chosen ones, and count as known.
 
     Returns:
       `Selection` with the exact coverage of all environments and an upper bound that holds with a
       probability of at least 1 − FAILURE over the sample of targets; and δH of every environment
       against the choice and the reference, shape [n], in nats.
     """
-    task = pose_on_disk(shards, count, bandwidth, targets, seed, reference, kept)
+    task = pose_on_disk(shards, asked, bandwidth=bandwidth, targets=targets, seed=seed)
     wanted = draw_targets(task)
     n_shards = len(shards.runs)
     masses = task.stage("masses")
@@ -90,8 +79,7 @@ def large_cover(
         prices.complete(n_shards, partial(_prices_of, task, number))
         choices.append(choice.load(0))
         multipliers = choices[-1]["multipliers"]
-        pull = _price(task, number)
-        bounds.append(_bound(task, wanted, float(np.max(dropped)), multipliers, pull))
+        bounds.append(_bound(task, wanted, float(np.max(dropped)), multipliers, _price(task, number)))
     chosen = max(choices, key=lambda choice: choice["gains"].sum())
     dH = covered(task, chosen["selected"])
     coverage = coverage_of(dH)
@@ -107,7 +95,7 @@ def coverage_of(dH: np.ndarray) -> float:
 def covered(task: DiskCover, selected: np.ndarray) -> np.ndarray:
     """δH of every environment against the selected structures and the known ones, shape [n], nats."""
     shards = task.shards
-    names = hashlib.sha256(np.asarray(selected, np.int64).tobytes()).hexdigest()
+    names = digest_of(np.asarray(selected, np.int64))
     stage = task.stage("covered", selected=names)
     chosen = task.stage("chosen", selected=names)
     chosen.keep(joined([task.known, shards.of(selected)]).arrays())
@@ -131,8 +119,7 @@ def _masses_of(task: DiskCover, shard: int) -> dict[str, np.ndarray]:
     n_structures = len(shards.runs[shard])
     mass = structure_masses(wanted.envs, x, number, shards.most, bandwidth=task.bandwidth)
     mass = jnp.minimum(mass, wanted.room[None])  # one shape for every shard, so that all share their programs
-    problem = _problem(DenseMasses(mass), wanted)
-    order = greedy_cover(problem, size=min(task.count + len(task.kept), n_structures))
+    order = _greedy_order(task, DenseMasses(mass), wanted, shard)
     dense = np.asarray(mass)[:n_structures]
     kept = dense >= DROPPED / len(shards.counts)
     return {
@@ -145,6 +132,21 @@ def _masses_of(task: DiskCover, shard: int) -> dict[str, np.ndarray]:
     }
 
 
+def _greedy_order(task: DiskCover, masses: DenseMasses, wanted: Targets, shard: int) -> Selection:
+    """The greedy cover of the targets by the structures of a shard alone, as far as it may be of use."""
+    run = task.shards.runs[shard]
+    kept = [number - run.start for number in task.kept if number in run]
+    closed = np.concatenate([kept, np.arange(len(run), masses.n_structures)]).astype(int)
+    if len(kept) == len(run):
+        return Selection(np.zeros(0, int), np.zeros(0), "cover")
+    cost = np.ones(masses.n_structures)
+    if task.cost is not None:
+        cost[: len(run)] = task.cost[run.start : run.stop]
+    limits = {"size": min(task.limits.count or len(run), len(run) - len(kept))}
+    limits |= {"cost_budget": task.limits.budget}
+    return greedy_cover(_problem(masses, wanted, cost), exclude=closed, **limits)
+
+
 def _choose(task: DiskCover, number: int, _: int) -> dict[str, np.ndarray]:
     """Greedy choice among the candidates of a round, and the multipliers of its relaxation.
 
@@ -154,9 +156,13 @@ def _choose(task: DiskCover, number: int, _: int) -> dict[str, np.ndarray]:
     candidates = _candidates(task, number)
     mesh = Mesh(np.asarray(jax.local_devices()), (AXIS,))
     masses = _divided_masses(task, len(wanted.weights), candidates, mesh)
-    problem = _problem(masses, wanted)
-    chosen = greedy_cover(problem, size=task.count)
-    relaxation = relax(problem, make_budget(problem, size=task.count))
+    cost, groups = task.cost, task.groups(candidates)
+    problem = _problem(masses, wanted, np.ones(len(candidates)) if cost is None else cost[candidates])
+    quota = None if groups is None else make_quota(groups.labels, problem.cost, groups.at_least)
+    count, budget = task.limits.count, task.limits.budget
+    chosen = greedy_cover(problem, size=count, cost_budget=budget, quota=quota)
+    limit = {"size": count} if budget is None else {"cost_budget": budget}
+    relaxation = relax(problem, make_budget(problem, **limit))
     return {
         "candidates": candidates,
         "selected": candidates[chosen.selected],
@@ -166,22 +172,35 @@ def _choose(task: DiskCover, number: int, _: int) -> dict[str, np.ndarray]:
 
 
 def _candidates(task: DiskCover, number: int) -> np.ndarray:
-    """Structures with the largest gains in the orders of their shards; later also those of highest price."""
+    """Structures with the largest gains in the orders of their shards; later also those of highest price.
+
+    Both are by cost where there is a budget. The cheapest of every label are among them for the quotas.
+    """
+    cost = np.ones(len(task.shards.counts)) if task.limits.budget is None or task.cost is None else task.cost
     if number:
         known = task.stage("choice", round=number - 1).load(0, "candidates")["candidates"]
-        price = _price(task, number - 1)
+        price = _price(task, number - 1) / cost
         price[known] = -np.inf
         price[list(task.kept)] = -np.inf
-        dearest = np.argsort(-price, kind="stable")[: task.count]
+        dearest = np.argsort(-price, kind="stable")[: task.expected]
         return np.sort(np.concatenate([known, dearest[np.isfinite(price[dearest])]]))
     masses = task.stage("masses")
     parts = [masses.load(shard, "order", "gains") for shard in range(len(task.shards.runs))]
     order, gains = (np.concatenate([part[name] for part in parts]) for name in ("order", "gains"))
-    free = ~np.isin(order, task.kept)
-    order, gains = order[free], gains[free]
     room = DENSE // len(drawn_targets(task).weights)  # more candidates for no more memory
-    largest = np.argsort(-gains, kind="stable")[: max(OVERSAMPLE * task.count, room)]
-    return np.sort(order[largest])
+    largest = np.argsort(-gains / cost[order], kind="stable")[: max(OVERSAMPLE * task.expected, room)]
+    return np.union1d(order[largest], _of_every_label(task))
+
+
+def _of_every_label(task: DiskCover) -> np.ndarray:
+    """The cheapest structures of every label, as many as the quotas want."""
+    free = np.setdiff1d(np.arange(len(task.shards.counts)), task.kept)
+    groups = task.groups(free)
+    if groups is None:
+        return np.zeros(0, int)
+    by_cost = free if task.cost is None else free[np.argsort(task.cost[free], kind="stable")]
+    labels = np.asarray(task.groups(by_cost).labels)
+    return np.concatenate([by_cost[labels == label][: groups.at_least] for label in np.unique(labels)])
 
 
 def _price(task: DiskCover, number: int) -> np.ndarray:
@@ -236,21 +255,24 @@ def _bound(
 ) -> float:
     """UB(θ) over all structures, see `cover.bounds.relaxation`, with what dropping and sampling may hide."""
     n = task.shards.n_environments
-    budget = Budget(jnp.ones(len(pull)), jnp.asarray(float(task.count)))
-    fill = float(best_fill(jnp.asarray(pull), budget))
+    count, limit, cost = task.limits.count, task.limits.budget, task.cost
+    ones = np.ones(len(pull))
+    budget = (
+        Budget(ones, np.float64(count)) if limit is None else Budget(ones if cost is None else cost, limit)
+    )
+    fill = float(best_fill(jnp.asarray(pull), jax.tree.map(jnp.asarray, budget)))
     hidden = dropped + 2 * float(np.finfo(STORED).eps) * fill / n
     fixed = float(wanted.weights @ (1 - multipliers * wanted.room))
-    return bound_of_all((fixed + fill) / n + hidden, task.shards.counts, wanted.of_structure)
+    return bound_of_all((fixed + fill) / n + hidden, wanted.counts, wanted.sizes)
 
 
-def _problem(masses: Masses, wanted: Targets) -> CoverProblem:
-    n_structures = masses.n_structures
+def _problem(masses: Masses, wanted: Targets, cost: np.ndarray) -> CoverProblem:
     return CoverProblem(
         masses=masses,
         reference_mass=jnp.asarray(1.0 - wanted.room),
         weights=jnp.asarray(wanted.weights),
-        cost=jnp.ones(n_structures),
-        counts=jnp.ones(n_structures, int),
+        cost=jnp.asarray(cost),
+        counts=jnp.ones(len(cost), int),
         dropped=jnp.zeros(()),
         bandwidth=jnp.zeros(()),
     )

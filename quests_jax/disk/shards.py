@@ -55,6 +55,12 @@ class Shards(NamedTuple):
         return Environments(np.zeros((0, self.width)), np.zeros(0, np.int32), 0, labels)
 
     @property
+    def outline(self) -> Environments:
+        """All environments without descriptors: which structure each belongs to."""
+        number = np.repeat(np.arange(len(self.counts), dtype=np.int32), self.counts)
+        return Environments(np.zeros((len(number), 0)), number, len(self.counts))
+
+    @property
     def most(self) -> int:
         """Most structures of a shard."""
         return self.parameters["shard_structures"]
@@ -116,19 +122,11 @@ def drawn_structures(shards: Shards, most: int, *, seed: int = 0) -> tuple[Envir
     return shards.structures_of(chosen), chosen
 
 
-@follows_dtype
-def describe_files(
-    work: Work,
-    files: Sequence[Path | tuple[Path, Part]],
-    *,
-    k: int,
-    cutoff: float,
-    elements: str = IGNORE,
-    species: Sequence[str] | None = None,
-) -> Shards:
+def describe_files(work: Work, files: Sequence[Path | tuple[Path, Part]], **options: Any) -> Shards:
     """Descriptors of files in the order given, stored in `work`; existing ones are used again.
 
-    A file may stand with a part of its structures, a slice or a number.
+    A file may stand with a part of its structures, a slice or a number. Options are those of
+    `describe_structures`.
 
     Raises:
       InputError: what `open_structures` and `get_descriptors` refuse, naming file, structure and atom.
@@ -139,7 +137,20 @@ def describe_files(
     >>> sum(len(run) for run in shards.runs)  # structures
     181
     """
-    structures = open_structures(work, [file if isinstance(file, tuple) else (file, None) for file in files])
+    each = [file if isinstance(file, tuple) else (file, None) for file in files]
+    return describe_structures(open_structures(work, each), **options)
+
+
+@follows_dtype
+def describe_structures(
+    structures: Structures,
+    *,
+    k: int,
+    cutoff: float,
+    elements: str = IGNORE,
+    species: Sequence[str] | None = None,
+) -> Shards:
+    """`describe_files` for structures that have been found."""
     if not structures.counts.sum():
         raise InputError(f"{structures.files[0].path}: holds no atoms; give structures with at least one.")
     made_with = {"k": k, "cutoff": cutoff, "elements": check_mode(elements)}

@@ -21,7 +21,7 @@ from quests_jax.atoms.elements import numbers_of
 from quests_jax.atoms.reading import check_input, stream
 from quests_jax.base.checks import InputError
 from quests_jax.disk.array_files import Arrays
-from quests_jax.disk.working_folder import Stage, Work, digest
+from quests_jax.disk.working_folder import Stage, Work, digest, digest_of
 
 ROWS = 32_768  # atoms of a piece, at most, or one structure
 STRUCTURES = 512
@@ -55,16 +55,26 @@ class Structures:
     file: np.ndarray  # [S] number of the file
     index: np.ndarray  # [S] number in the file
     starts: list[np.ndarray]  # first structures of the pieces of each file
+    numbers: np.ndarray  # [S] of all that the files hold and that is meant, ascending
+    left_out: str = ""  # digest of the others
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Others find the rest on disk."""
-        return _found, (self.work, self.files)
+        return _found, (self.work, self.files, self.left_out)
 
     @property
     def data(self) -> Stage:
-        """The stage whose manifest holds the digest of every file."""
-        held = [[file.content, Path(file.path).name, list(file.numbers)] for file in self.files]
-        return self.work.stage("data", {"files": held}, noted={"paths": [file.where for file in self.files]})
+        """The stage whose manifest holds the digest of every file, and result 0 what is left out."""
+        return _data(self.work, self.files, self.left_out)
+
+    def without(self, numbers: np.ndarray) -> Structures:
+        """The structures without some of them."""
+        if not len(numbers):
+            return self
+        dropped = self.numbers[numbers].astype(np.int64)
+        left_out = digest_of(dropped)
+        _data(self.work, self.files, left_out).keep({"left_out": dropped})
+        return _found(self.work, self.files, left_out)
 
     def place(self, number: int) -> tuple[str, int]:
         """File of a structure, as it was named, and its number there."""
@@ -130,18 +140,27 @@ def open_structures(work: Work, files: Sequence[tuple[Path, Part]]) -> Structure
     return _found(work, tuple(known))
 
 
+def _data(work: Work, files: tuple[File, ...], left_out: str) -> Stage:
+    held = [[file.content, Path(file.path).name, list(file.numbers)] for file in files]
+    about = {"files": held} | ({"left_out": left_out} if left_out else {})
+    return work.stage("data", about, noted={"paths": [file.where for file in files]})
+
+
 @lru_cache(maxsize=2)
-def _found(work: Work, files: tuple[File, ...]) -> Structures:
-    counts, numbers, index, starts = [], [], [], []
-    for number, file in enumerate(files):
-        found = _stages(work, file)[0].load(0)
-        chosen = _chosen(file, len(found["counts"]))
+def _found(work: Work, files: tuple[File, ...], left_out: str = "") -> Structures:
+    counts, file, index, starts = [], [], [], []
+    for number, each in enumerate(files):
+        found = _stages(work, each)[0].load(0)
+        chosen = _chosen(each, len(found["counts"]))
         counts.append(found["counts"][chosen])
-        numbers.append(np.full(len(chosen), number))
+        file.append(np.full(len(chosen), number))
         index.append(chosen)
         starts.append(found["starts"])
-    counts, numbers, index = map(np.concatenate, (counts, numbers, index))
-    return Structures(work, files, counts, numbers, index, starts)
+    numbers = np.arange(sum(map(len, counts)))
+    if left_out:
+        numbers = np.delete(numbers, _data(work, files, left_out).load(0)["left_out"])
+    counts, file, index = (np.concatenate(parts)[numbers] for parts in (counts, file, index))
+    return Structures(work, files, counts, file, index, starts, numbers, left_out)
 
 
 def _chosen(file: File, count: int) -> np.ndarray:

@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from quests_jax.atoms.writing import whole_file
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
@@ -153,6 +155,11 @@ def _space(folder: Path) -> Iterator[None]:
             f"{folder}: no space left on this disk; free some and run the same command again, "
             "what is finished is kept."
         ) from None
+
+
+def digest_of(*arrays: np.ndarray) -> str:
+    """SHA-256 of the content of arrays."""
+    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
 
 
 def digest(path: Path) -> str:

@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.geometry import minkowski_reduce
 
 from quests_jax.base.checks import InputError
-from quests_jax.base.filter_expressions import Condition, as_number, parse_condition
+from quests_jax.base.filter_expressions import Condition, Facts, as_number, parse_condition
 from quests_jax.base.wording import counted
 
 SHOWN = 8  # names in a message
@@ -62,8 +62,16 @@ def find_candidates(
       InputError: a condition that cannot be read or asks for a name that no structure has, or no structure is
         left to choose from.
     """
+    facts = list(map(facts_of, structures))
+    alone = are_isolated(structures) if keep_isolated else np.zeros(len(facts), bool)
+    return divided(facts, alone, keep=keep, drop=drop)
+
+
+def divided(
+    facts: Sequence[Facts], alone: np.ndarray, *, keep: Sequence[str] = (), drop: Sequence[str] = ()
+) -> Candidates:
+    """`find_candidates` from what is known of each structure; `alone` [S] are isolated atoms."""
     staying, going = ([parse_condition(text) for text in texts] for texts in (keep, drop))
-    facts = [facts_of(atoms) for atoms in structures]
     for condition in (*staying, *going):
         _check_names(condition, facts)
     for condition in staying:
@@ -73,10 +81,9 @@ def find_candidates(
             )
     stays = np.array([any(condition.holds(own) for condition in staying) for own in facts], bool)
     goes = np.array([any(condition.holds(own) for condition in going) for own in facts], bool) & ~stays
-    sizes = np.array([len(atoms) for atoms in structures])
-    isolated = np.zeros(len(sizes), bool)
-    if keep_isolated and (sizes > 1).any():
-        isolated = are_isolated(structures) & ~stays & ~goes
+    isolated = alone & ~stays & ~goes
+    if all(own["n_atoms"] <= 1 for own in facts):
+        isolated[:] = False
     pool = np.flatnonzero(~(stays | goes | isolated))
     if not len(pool):
         raise InputError(
@@ -102,7 +109,7 @@ def _is_alone(atoms: Atoms) -> bool:
     return float(np.linalg.norm(np.asarray(reduced)[periodic], axis=1).min()) >= ALONE
 
 
-def facts_of(atoms: Atoms) -> dict[str, Any]:
+def facts_of(atoms: Atoms) -> Facts:
     """What conditions may ask of a structure, by name; None where it is not known."""
     results = atoms.calc.results if atoms.calc else {}
     energy, forces = results.get("energy"), results.get("forces")
@@ -119,17 +126,16 @@ def facts_of(atoms: Atoms) -> dict[str, Any]:
     return {str(name): value for name, value in atoms.info.items()} | own
 
 
-def labels_of(structures: Sequence[Atoms], key: str, numbers: np.ndarray) -> list[str]:
-    """The value of `key`, a name in `facts_of`, for each of the structures of these numbers.
+def labels_of(facts: Sequence[Facts], key: str, numbers: np.ndarray) -> list[str]:
+    """The value of `key` for each of the structures of these numbers.
 
     Raises:
       InputError: a structure has no such value.
     """
-    facts = [facts_of(structures[number]) for number in numbers]
-    values = [own.get(key) for own in facts]
+    values = [facts[number].get(key) for number in numbers]
     lacking = [number for number, value in zip(numbers, values, strict=True) if value is None]
     if len(lacking) == len(values):
-        raise _unknown(key, facts)
+        raise _unknown(key, [facts[number] for number in numbers])
     if lacking:
         raise InputError(
             f"{len(lacking)} of {len(values)} structures have no {key}, the first is structure {lacking[0]}; "
@@ -138,36 +144,36 @@ def labels_of(structures: Sequence[Atoms], key: str, numbers: np.ndarray) -> lis
     return [str(value) for value in values]
 
 
-def numbers_of(structures: Sequence[Atoms], key: str, numbers: np.ndarray) -> np.ndarray:
+def numbers_of(facts: Sequence[Facts], key: str, numbers: np.ndarray) -> np.ndarray:
     """`labels_of` as numbers, shape [s].
 
     Raises:
       InputError: a structure has no such value, or it is no number.
     """
-    values = [as_number(value) for value in labels_of(structures, key, numbers)]
+    values = [as_number(value) for value in labels_of(facts, key, numbers)]
     if None in values:
         raise InputError(f"{key} of structure {numbers[values.index(None)]} is no number; name another.")
     return np.asarray(values, float)
 
 
-def describe_kept(structures: Sequence[Atoms], candidates: Candidates) -> str:
+def describe_kept(facts: Sequence[Facts], candidates: Candidates) -> str:
     """What stays besides the choice, in words: "2 isolated atoms (Al, Li) and 3 asked for"."""
     words = []
     if count := len(candidates.isolated):
-        symbols = Counter(structures[i].get_chemical_formula() for i in candidates.isolated)
+        symbols = Counter(facts[i]["formula"] for i in candidates.isolated)
         words.append(f"{counted(count, 'isolated atom')} ({', '.join(sorted(symbols))})")
     if count := len(candidates.kept) - len(candidates.isolated):
         words.append(f"{count} asked for")
     return " and ".join(words)
 
 
-def _check_names(condition: Condition, facts: Sequence[dict[str, Any]]) -> None:
+def _check_names(condition: Condition, facts: Sequence[Facts]) -> None:
     known = {name for own in facts for name in own}
     for name in sorted(condition.names - known):
         raise _unknown(name, facts)
 
 
-def _unknown(name: str, facts: Sequence[dict[str, Any]]) -> InputError:
+def _unknown(name: str, facts: Sequence[Facts]) -> InputError:
     known = dict.fromkeys(key for own in facts for key, value in own.items() if value is not None)
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(list(known)[:SHOWN])}."

@@ -29,6 +29,7 @@ from quests_jax.cover.solvers.relaxed import relaxed_cover
 COVER = "cover"
 SOLVERS = {COVER: greedy_cover, "relaxed": relaxed_cover}  # rules that know quotas
 STRATIFIED = "stratified"  # the rule that needs labels
+BLIND = ("random", STRATIFIED)  # rules that look at no environments
 
 
 class Limits(NamedTuple):

@@ -24,7 +24,7 @@ from quests_jax.cover import Selection
 from quests_jax.cover.bounds.certificate import certify as certified
 from quests_jax.cover.posing import FEWER, Posed, fits, pose
 from quests_jax.information import DEFAULT_BANDWIDTH
-from quests_jax.studies.candidates import Candidates, everything, find_candidates, labels_of
+from quests_jax.studies.candidates import Candidates, everything, facts_of, find_candidates, labels_of
 from quests_jax.studies.choosing import COVER, Amount, Groups, choose, poses
 from quests_jax.studies.kept_information import measure
 from quests_jax.studies.pool import Pool
@@ -243,7 +243,7 @@ def _groups(
         return Groups([str(by[i]) for i in numbers], at_least)
     if not len(structures):
         raise InputError(f"by: {by} is what only structures know; give them too, or a label for each.")
-    return Groups(labels_of(structures, by, numbers), at_least)
+    return Groups(labels_of(list(map(facts_of, structures)), by, numbers), at_least)
 
 
 def _certified(

@@ -66,50 +66,34 @@ def find_outliers(
     >>> find_outliers(envs, quantile=0.7, bandwidth=0.1).structures[0].structure
     3
     """
-    own = _yardstick(envs if reference is None else reference, quantile, bandwidth)
+    own = yardstick(envs if reference is None else reference, quantile=quantile, bandwidth=bandwidth)
     dH = own.delta_entropy
     if reference is not None:
         dH = np.asarray(delta_entropy(envs, reference, bandwidth=bandwidth))
-    threshold = own.threshold(quantile)
-    return Outliers(dH, threshold, _by_structure(envs.counts, dH, threshold))
+    return outliers_among(dH, envs.counts, own.threshold(quantile))
 
 
-@follows_dtype
-def outliers_among(
-    dH: np.ndarray,
-    counts: np.ndarray,
-    reference: Environments,
-    *,
-    quantile: float = QUANTILE,
-    bandwidth: float = DEFAULT_BANDWIDTH,
-) -> Outliers:
-    """`find_outliers` for δH values that have been computed already.
+def outliers_among(dH: np.ndarray, counts: np.ndarray, threshold: float) -> Outliers:
+    """Outliers by δH of every environment [n] and their threshold, in nats, of structures of `counts` [S].
 
-    Args:
-      dH: of every environment, shape [n], in nats.
-      counts: environments of each structure, shape [S].
-      reference: what counts as known.
-      quantile: a number in (0, 1).
-      bandwidth: h in Å⁻¹.
-
-    Raises:
-      InputError: a quantile out of range, or a reference of one structure.
-
-    >>> from quests_jax.base.environments import make_environments
-    >>> known = make_environments(np.array([[0.0], [0.01], [0.02]]), np.arange(3))
-    >>> outliers_among(np.array([0.0, 40.0]), np.array([1, 1]), known, bandwidth=0.1).structures[0].structure
+    >>> outliers_among(np.array([0.0, 40.0]), np.array([1, 1]), 3.0).structures[0].structure
     1
     """
-    threshold = _yardstick(reference, quantile, bandwidth).threshold(quantile)
     return Outliers(dH, threshold, _by_structure(counts, dH, threshold))
 
 
-def _yardstick(known: Environments, quantile: float, bandwidth: float) -> Baseline:
+def yardstick(known: Environments, *, quantile: float, bandwidth: float) -> Baseline:
+    """What a reference says of itself; raises as `find_outliers`."""
+    check_yardstick(known.n_structures, quantile)
+    return baseline(known, bandwidth=bandwidth, asked=None)
+
+
+def check_yardstick(n_structures: int, quantile: float) -> None:
+    """Raise `InputError` for a quantile out of range, or a single structure."""
     if not 0 < quantile < 1:
         raise InputError(f"quantile must be between 0 and 1, got {quantile}.")
-    if known.n_structures < 2:
+    if n_structures < 2:
         raise InputError("one structure has no others to compare with; give more.")
-    return baseline(known, bandwidth=bandwidth, asked=None)
 
 
 def _by_structure(counts: np.ndarray, dH: np.ndarray, threshold: float) -> list[Foreign]:

@@ -29,7 +29,10 @@ class Pool(NamedTuple):
         return data.without(self.kept)[0] if len(self.kept) else data
 
     def coverage_of(self, data: Data, of_all: float) -> float:
-        """Coverage of what is open to choice, from that of all: structures that stay cover themselves."""
-        n = len(data.envs)
-        staying = len(self.envs) - len(data.envs)
-        return (of_all * len(self.envs) - staying) / n if staying else of_all
+        """Coverage of what is open to choice, from that of all."""
+        return coverage_of_open(of_all, len(self.envs), len(self.envs) - len(data.envs))
+
+
+def coverage_of_open(of_all: float, n: int, staying: int) -> float:
+    """Coverage of what is open to choice, from that of all n; what stays covers itself."""
+    return (of_all * n - staying) / (n - staying) if staying else of_all

@@ -80,25 +80,55 @@ def follow(
     >>> follow(frames, known, bandwidth=0.1).novelty.above
     array([2])
     """
+    check_quantile(quantile)
+    measured = frame_entropies(envs, bandwidth=bandwidth)
+    if reference is None:
+        return trajectory_of(measured, envs.counts)
+    limit = threshold_of(reference, threshold=threshold, quantile=quantile, bandwidth=bandwidth)
+    dH = np.asarray(delta_entropy(envs, reference, bandwidth=bandwidth))
+    return trajectory_of(measured, envs.counts, dH, limit)
+
+
+def check_quantile(quantile: float) -> None:
+    """Raise `InputError` for a quantile out of range."""
     if not 0 < quantile < 1:
         raise InputError(f"quantile must be between 0 and 1, got {quantile}.")
-    ends = np.cumsum(envs.counts)[:-1]
-    borders = [0, *ends, len(envs)]
+
+
+@follows_dtype
+def frame_entropies(envs: Environments, *, bandwidth: float) -> np.ndarray:
+    """H and D of every frame in nats, shape [F, 2]; NaN for frames without atoms."""
     measured = np.full((envs.n_structures, 2), np.nan)
-    for number, (start, stop) in enumerate(pairwise(borders)):
+    for number, (start, stop) in enumerate(pairwise([0, *np.cumsum(envs.counts)])):
         if stop > start:
             measured[number] = entropy_and_diversity(envs.take(slice(start, stop)), bandwidth=bandwidth)
         advance("frames", number + 1, envs.n_structures)
+    return measured
+
+
+def threshold_of(
+    reference: Environments, *, threshold: float | None, quantile: float, bandwidth: float
+) -> tuple[float, float | None]:
+    """The threshold in nats, and the share of false alarms where the reference gives it."""
+    if threshold is not None:
+        return threshold, None
+    found = structure_threshold(reference, quantile=quantile, bandwidth=bandwidth)
+    return float(found.value), found.alarms
+
+
+def trajectory_of(
+    measured: np.ndarray,
+    counts: np.ndarray,
+    dH: np.ndarray | None = None,
+    limit: tuple[float, float | None] = (np.inf, None),
+) -> Trajectory:
+    """What `follow` returns, from H and D [F, 2], atoms [F], δH [n] and the threshold with its alarms."""
     entropy, diversity = measured.T
-    if reference is None:
+    if dH is None:
         return Trajectory(entropy, diversity, None)
-    alarms = None
-    if threshold is None:
-        threshold, alarms = structure_threshold(reference, quantile=quantile, bandwidth=bandwidth)
-    dH = np.asarray(delta_entropy(envs, reference, bandwidth=bandwidth))
     tolerance = overlap_tolerance(dH.dtype)
-    parts = np.split(dH, ends)
+    parts = np.split(dH, np.cumsum(counts)[:-1])
     largest = np.array([own.max(initial=-np.inf) for own in parts])
     atom = np.array([int(own.argmax()) if len(own) else -1 for own in parts])
     novel = np.array([float((own >= tolerance).mean()) if len(own) else np.nan for own in parts])
-    return Trajectory(entropy, diversity, Novelty(dH, largest, atom, novel, float(threshold), alarms))
+    return Trajectory(entropy, diversity, Novelty(dH, largest, atom, novel, *limit))

@@ -27,6 +27,7 @@ def labelled() -> list[Atoms]:
     structures = [bulk("NaCl", "rocksalt", 5.6, cubic=True), bulk("Si"), bulk("Cu", cubic=True)]
     for number, atoms in enumerate(structures):
         atoms.rattle(0.1, seed=number)
+        atoms.pbc = [True, number != 1, number != 2]
         forces, stress = rng.normal(size=(len(atoms), 3)), rng.normal(size=6)
         atoms.calc = SinglePointCalculator(atoms, energy=rng.normal(), forces=forces, stress=stress)
         atoms.info["config_type"] = f"kind {number}"
@@ -82,7 +83,8 @@ def of_pymatgen(atoms: Atoms) -> dict[str, Any]:
             atoms.symbols, atoms.positions, atoms.get_scaled_positions(wrap=False), strict=True
         )
     ]
-    return {"@class": "Structure", "lattice": {"matrix": atoms.cell.array.tolist()}, "sites": sites}
+    lattice = {"matrix": atoms.cell.array.tolist(), "pbc": atoms.pbc.tolist()}
+    return {"@class": "Structure", "lattice": lattice, "sites": sites}
 
 
 def write_mptrj(path: Path, structures: list[Atoms]) -> None:
@@ -127,7 +129,17 @@ def write_alexandria(path: Path, structures: list[Atoms]) -> None:
     path.write_bytes(bz2.compress(json.dumps({"entries": entries}).encode()))
 
 
+def write_zst(path: Path, structures: list[Atoms]) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    plain = path.with_suffix("")
+    qj.write(plain, structures)
+    with arrow.OSFile(str(path), "wb") as file, arrow.CompressedOutputStream(file, "zstd") as packed:
+        packed.write(plain.read_bytes())
+    plain.unlink()
+
+
 WRITERS = {
+    "set.xyz.zst": write_zst,
     "set.aselmdb": write_aselmdb,
     "set.parquet": write_parquet,
     "mptrj.json": write_mptrj,
@@ -146,11 +158,11 @@ def test_structures_and_labels_come_back(tmp_path: Path, name: str) -> None:
         np.testing.assert_array_equal(one.numbers, other.numbers)
         np.testing.assert_allclose(one.positions, other.positions, rtol=0, atol=1e-12)
         np.testing.assert_array_equal(one.cell.array, other.cell.array)
-        assert one.pbc.all()
+        np.testing.assert_array_equal(one.pbc, other.pbc)
         assert one.get_potential_energy() == other.get_potential_energy()
         if "alexandria" not in name:
             np.testing.assert_array_equal(one.get_forces(), other.get_forces())
-        if name in ("set.aselmdb", "set.parquet"):
+        if name.startswith("set."):
             np.testing.assert_array_equal(one.get_stress(), other.get_stress())
         assert one.info["config_type"] == other.info["config_type"]
         source = source_of(one)
@@ -176,35 +188,40 @@ def check_conformations(found: list[Atoms]) -> None:
         np.testing.assert_allclose(atoms.get_forces(), force, rtol=1e-12)
 
 
-@pytest.mark.parametrize("layout", ["spice", "ani"])
-def test_molecules_in_hdf5_come_back_in_electronvolts(tmp_path: Path, layout: str) -> None:
-    h5py = pytest.importorskip("h5py")
+def write_spice(path: Path) -> None:
     numbers, positions, energies, forces = conformations()
-    with h5py.File(tmp_path / "set.hdf5", "w") as file:
+    with pytest.importorskip("h5py").File(path, "w") as file:
         group = file.create_group("ethanol")
         group["atomic_numbers"] = numbers
-        if layout == "spice":
-            group["conformations"] = positions / units.Bohr
-            group["dft_total_energy"] = energies / units.Hartree
-            group["dft_total_gradient"] = -forces / (units.Hartree / units.Bohr)
-        else:
-            group["coordinates"] = positions
-            group["wb97x_dz.energy"] = energies / units.Hartree
-            group["wb97x_dz.forces"] = forces / units.Hartree
-    check_conformations(qj.read(tmp_path / "set.hdf5"))
+        group["conformations"] = positions / units.Bohr
+        group["dft_total_energy"] = energies / units.Hartree
+        group["dft_total_gradient"] = -forces / (units.Hartree / units.Bohr)
 
 
-def test_molecules_in_npz_come_back_in_electronvolts(tmp_path: Path) -> None:
+def write_ani(path: Path) -> None:
+    numbers, positions, energies, forces = conformations()
+    with pytest.importorskip("h5py").File(path, "w") as file:
+        group = file.create_group("ethanol")
+        group["atomic_numbers"] = numbers
+        group["coordinates"] = positions
+        group["wb97x_dz.energy"] = energies / units.Hartree
+        group["wb97x_dz.forces"] = forces / units.Hartree
+
+
+def write_rmd17(path: Path) -> None:
     numbers, positions, energies, forces = conformations()
     unit = units.kcal / units.mol
-    arrays = {
-        "nuclear_charges": numbers,
-        "coords": positions,
-        "energies": energies / unit,
-        "forces": forces / unit,
-    }
-    np.savez(tmp_path / "set.npz", **arrays)
-    check_conformations(qj.read(tmp_path / "set.npz"))
+    labels = {"energies": energies / unit, "forces": forces / unit}
+    np.savez(path, nuclear_charges=numbers, coords=positions, **labels)
+
+
+MOLECULES = {"spice.hdf5": write_spice, "ani.h5": write_ani, "rmd17.npz": write_rmd17}
+
+
+@pytest.mark.parametrize("name", sorted(MOLECULES))
+def test_molecules_come_back_in_electronvolts(tmp_path: Path, name: str) -> None:
+    MOLECULES[name](tmp_path / name)
+    check_conformations(qj.read(tmp_path / name))
 
 
 @pytest.mark.parametrize(
@@ -212,12 +229,13 @@ def test_molecules_in_npz_come_back_in_electronvolts(tmp_path: Path) -> None:
     [
         ("set.parquet", "pyarrow.parquet", "parquet"),
         ("set.hdf5", "h5py", "hdf5"),
+        ("set.xyz.zst", "pyarrow", "zst"),
     ],
 )
 def test_a_missing_package_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, module: str, extra: str
 ) -> None:
-    heads = {"parquet": b"PAR1", "hdf5": b"\x89HDF\r\n\x1a\n"}
+    heads = {"parquet": b"PAR1", "hdf5": b"\x89HDF\r\n\x1a\n", "zst": b"\x28\xb5\x2f\xfd"}
     (tmp_path / name).write_bytes(heads[extra] + bytes(100))
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=rf"pip install 'quests_jax\[{extra}\]'"):

@@ -18,6 +18,7 @@ import quests_jax as qj
 from quests_jax.base.checks import InputError
 from quests_jax.cover.problem import coverage, indicator
 from quests_jax.disk import (
+    Asked,
     Shards,
     Work,
     compress_shards,
@@ -32,6 +33,7 @@ from quests_jax.disk import (
 )
 from quests_jax.disk.targets import draw_targets, pose_on_disk
 from quests_jax.information import estimated_diversity, estimated_entropy
+from quests_jax.studies.choosing import Amount, Limits
 
 H, NARROW = 0.015, 0.004  # Å⁻¹; within the narrow one, hardly anything covers anything
 
@@ -95,7 +97,7 @@ def test_intervals_hold_as_often_as_they_say() -> None:
 def test_a_cover_of_all_targets_is_certified_like_one_in_memory(shards: Shards) -> None:
     problem = qj.cover_problem(envs_of(shards), bandwidth=H)
     inside = qj.certify(problem, qj.greedy_cover(problem, size=15))
-    selection, dH = large_cover(shards, count=15, bandwidth=H)
+    selection, dH = large_cover(shards, Asked(Limits(15)), bandwidth=H)
     found = float(coverage(problem, indicator(problem, selection.selected)))
     assert selection.coverage == pytest.approx(found, abs=1e-9)
     assert selection.coverage >= 0.99 * inside.coverage
@@ -109,7 +111,7 @@ def test_the_bound_of_a_sample_holds_for_every_choice(tmp_path: Path, seed: int)
     shards = describe_files(Work(tmp_path / "work"), [tmp_path / "data.xyz"], k=32, cutoff=5.0)
     problem = qj.cover_problem(envs_of(shards), bandwidth=H)
     best = max(float(coverage(problem, indicator(problem, chosen))) for chosen in combinations(range(9), 2))
-    selection, _ = large_cover(shards, count=2, bandwidth=H, targets=90, seed=seed)
+    selection, _ = large_cover(shards, Asked(Limits(2)), bandwidth=H, targets=90, seed=seed)
     assert selection.coverage <= best + 1e-9
     assert selection.upper_bound >= best
 
@@ -119,7 +121,7 @@ def test_a_reference_is_complemented_as_in_memory(shards: Shards) -> None:
     known = np.asarray(envs.x)[:80]
     problem = qj.cover_problem(envs, bandwidth=NARROW, reference=known)
     inside = qj.certify(problem, qj.greedy_cover(problem, size=12))
-    selection, dH = large_cover(shards, count=12, bandwidth=NARROW, reference=known)
+    selection, dH = large_cover(shards, Asked(Limits(12), known), bandwidth=NARROW)
     found = float(coverage(problem, indicator(problem, selection.selected)))
     assert selection.coverage == pytest.approx(found, abs=1e-9)
     assert 0.99 > selection.coverage >= 0.99 * inside.coverage
@@ -136,11 +138,13 @@ def test_the_bound_of_a_sample_holds_beside_a_reference(tmp_path: Path, seed: in
     known = np.asarray(envs_of(shards).x)[:60]
     problem = qj.cover_problem(envs_of(shards), bandwidth=NARROW, reference=known)
     best = max(float(coverage(problem, indicator(problem, chosen))) for chosen in combinations(range(9), 2))
-    options = {"count": 2, "bandwidth": NARROW, "targets": 90, "seed": seed}
-    selection, _ = large_cover(shards, reference=known, **options)
+    options = {"bandwidth": NARROW, "targets": 90, "seed": seed}
+    selection, _ = large_cover(shards, Asked(Limits(2), known), **options)
     assert selection.coverage <= best + 1e-9
     assert selection.upper_bound >= best
-    assert large_cover(shards, **options)[0].gains[0] > selection.gains[0]  # results are not mixed up
+    assert (
+        large_cover(shards, Asked(Limits(2)), **options)[0].gains[0] > selection.gains[0]
+    )  # results are not mixed up
 
 
 @pytest.mark.parametrize("empty_first", [False, True])
@@ -149,7 +153,7 @@ def test_a_reference_that_covers_everything_leaves_nothing_to_gain(tmp_path: Pat
     qj.write(tmp_path / "data.xyz", structures)
     shards = describe_files(Work(tmp_path / "work"), [tmp_path / "data.xyz"], k=32, cutoff=5.0)
     x = np.asarray(envs_of(shards).x)
-    summary = compress_shards(shards, count=3, bandwidth=H, reference=x)
+    summary = compress_shards(shards, Amount(3), bandwidth=H, reference=x)
     assert summary["coverage"] == summary["overlap"] == summary["upper_bound"] == 1
     assert summary["size"] == 3
     assert summary["reference_environments"] == len(x)
@@ -157,20 +161,20 @@ def test_a_reference_that_covers_everything_leaves_nothing_to_gain(tmp_path: Pat
 
 def test_a_reference_of_another_kind_is_refused(shards: Shards) -> None:
     with pytest.raises(InputError, match="reference: expected 63 features"):
-        large_cover(shards, count=2, bandwidth=H, reference=np.zeros((3, 5)))
+        large_cover(shards, Asked(Limits(2), np.zeros((3, 5))), bandwidth=H)
 
 
 def test_targets_represent_every_structure(shards: Shards) -> None:
-    targets = draw_targets(pose_on_disk(shards, 15, H, 300, 0, None))
+    targets = draw_targets(pose_on_disk(shards, Asked(Limits(15)), bandwidth=H, targets=300))
     assert targets.weights.sum() == pytest.approx(shards.n_environments)
     assert len(targets.weights) == 90 * 4  # of 8 atoms each, at least 300 of 720
-    assert targets.of_structure.sum() < shards.n_environments
+    assert targets.sizes.sum() < shards.n_environments
 
 
 def test_the_summary_has_the_keys_and_numbers_of_compress(shards: Shards) -> None:
     inside = qj.compress(qj.read(Path(shards.structures.files[0].path)), size=15, method="cover").summary
-    found = compress_shards(shards, count=15, bandwidth=H)
-    of_conditions = {"kept", "dropped", "limits", "saturated", "overlap_before"}  # for data in memory only
+    found = compress_shards(shards, Amount(15), bandwidth=H)
+    of_conditions = {"dropped", "saturated", "overlap_before"}  # the command adds the first
     assert inside.keys() - of_conditions <= found.keys()
     kept = qj.environments(
         [qj.read(Path(shards.structures.files[0].path))[number] for number in found["selected"]]
@@ -186,7 +190,7 @@ def test_empty_structures_are_kept_in_count_and_never_chosen(tmp_path: Path) -> 
     (tmp_path / "data.xyz").write_text("")
     qj.write(tmp_path / "data.xyz", structures)
     shards = describe_files(Work(tmp_path / "work"), [tmp_path / "data.xyz"], k=32, cutoff=5.0)
-    selection, _ = large_cover(shards, count=6, bandwidth=H)
+    selection, _ = large_cover(shards, Asked(Limits(6)), bandwidth=H)
     assert len(shards.counts) == 21
     assert 3 not in selection.selected
 
@@ -209,13 +213,14 @@ from jax.sharding import Mesh
 from quests_jax.cover.masses.sharded import AXIS
 from quests_jax.cover.masses.sparse import SparseMasses
 from quests_jax.cover.masses.stored import DenseMasses
-from quests_jax.disk import Work, covers, describe_files
+from quests_jax.disk import Asked, Work, covers, describe_files
+from quests_jax.studies.choosing import Limits
 from quests_jax.disk.targets import draw_targets, pose_on_disk
 folder, h, candidates = Path(sys.argv[1]), 0.0005, np.array([3, 11, 12, 23])
 small_shards()
 qj.write(folder / "data.xyz", crystals(24, atoms=8))
 shards = describe_files(Work(folder / "work"), [folder / "data.xyz"], k=32, cutoff=5.0)
-task = pose_on_disk(shards, 3, h, 300, 0, None)
+task = pose_on_disk(shards, Asked(Limits(3)), bandwidth=h, targets=300)
 wanted = draw_targets(task)
 task.stage("masses").complete(len(shards.runs), partial(covers._masses_of, task))
 envs, n = qj.environments(qj.read(folder / "data.xyz")), len(wanted.weights)
@@ -254,6 +259,6 @@ def test_elements_are_told_apart_on_disk(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.sort(self_sums(shards, bandwidth=H)), np.sort(expected), rtol=1e-12)
     H_of_sample = estimate(shards, rows=len(envs), bandwidth=H, seed=0)[0].value
     assert H_of_sample == pytest.approx(float(qj.entropy(envs, bandwidth=H)), rel=1e-12)
-    selection, dH = large_cover(shards, count=1, bandwidth=H)
+    selection, dH = large_cover(shards, Asked(Limits(1)), bandwidth=H)
     assert np.isposinf(dH).sum() == (selection.selected[0] != 5)
     assert selection.coverage == pytest.approx(np.minimum(1, np.exp(-dH)).mean())

@@ -17,7 +17,8 @@ from quests_jax.base.checks import InputError
 from quests_jax.disk import Work, describe_files, rerun_after_repairs, shards
 from quests_jax.disk import structures as module
 from quests_jax.disk.structures import Structures, open_structures, shards_of
-from quests_jax.disk.targets import pose_on_disk
+from quests_jax.disk.targets import Asked, pose_on_disk
+from quests_jax.studies.choosing import Limits
 
 
 def files(folder: Path) -> list[Path]:
@@ -79,7 +80,7 @@ def test_workers_are_sent_names_and_no_arrays(tmp_path: Path) -> None:
 def test_workers_are_sent_where_environments_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "SHARD_STRUCTURES", 2)
     described = describe_files(Work(tmp_path / "work"), files(tmp_path), k=4, cutoff=4.0)
-    sent = pickle.dumps(pose_on_disk(described, 2, 0.015, 20, 0, None))
+    sent = pickle.dumps(pose_on_disk(described, Asked(Limits(2)), bandwidth=0.015, targets=20))
     assert len(sent) < 4000
     received = pickle.loads(sent).shards
     assert received.runs == described.runs

@@ -1,8 +1,9 @@
 """What a cover of a sample of environments proves for all of them.
 
-From each structure s with n_s environments, m_s are drawn without replacement; they are the targets of a
-cover problem and weigh n_s/m_s each. The choice w that covers most of the whole data set does not depend on
-the draw, so with a probability of at least 1 − δ its uncovered share A is not much below Â, that of targets:
+From each structure s (or group of structures) with n_s environments, m_s are drawn without replacement; they
+are the targets of a cover problem and weigh n_s/m_s each. The choice w that covers most of the whole data
+set does not depend on the draw, so with a probability of at least 1 − δ its uncovered share A is not much
+below Â, that of targets:
 
     m KL(Â/b, A/b) ≤ ln(1/δ),     b = (m/n) max_s n_s/m_s,     m = Σ_s m_s
 
@@ -33,9 +34,12 @@ class Targets(NamedTuple):
     of_structure: np.ndarray  # [S] int, how many are of each structure
 
 
-def sample_sizes(counts: np.ndarray, number: int) -> np.ndarray:
-    """How many environments to draw of each structure, about `number` in all: in proportion, one at least."""
-    share = min(1.0, number / max(counts.sum(), 1))
+def sample_sizes(counts: np.ndarray, number: int, *, of: int | None = None) -> np.ndarray:
+    """How many environments to draw of each structure: in proportion, about `number` of all, one at least.
+
+    `of` is the number of all environments, where `counts` are of a part.
+    """
+    share = min(1.0, number / max(counts.sum() if of is None else of, 1))
     return np.minimum(np.ceil(counts * share), counts).astype(int)
 
 
