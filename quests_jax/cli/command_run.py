@@ -16,15 +16,14 @@ from ase import Atoms
 from quests_jax.atoms.elements import IGNORE
 from quests_jax.atoms.formats import XYZ_SUFFIXES, structure_suffix
 from quests_jax.atoms.learned import Scaling
-from quests_jax.atoms.reading import read, stream
+from quests_jax.atoms.reading import read
 from quests_jax.atoms.writing import refuse_unsupported
 from quests_jax.base import signals
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
-from quests_jax.base.environments import Environments, from_arrays, joined
+from quests_jax.base.environments import Environments, joined
 from quests_jax.base.progress import timed
 from quests_jax.cli.descriptor_choice import (
     OF_DESCRIPTORS,
-    OF_QUESTS,
     check_made_with,
     described,
     in_words,
@@ -34,20 +33,13 @@ from quests_jax.cli.descriptor_choice import (
 from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
 from quests_jax.cli.loaded_data import Data, Given, part_of
 from quests_jax.cli.options import AUTO
-from quests_jax.datasets import BUNDLED, bundled, load
+from quests_jax.datasets import load
 from quests_jax.disk import (
-    Shards,
     Work,
-    describe_structures,
-    digest,
-    drawn_structures,
-    rerun_after_repairs,
 )
-from quests_jax.disk.structures import Structures, open_structures
 from quests_jax.output.files import DESCRIPTOR_SUFFIXES, read_descriptors
 from quests_jax.studies.bandwidths import (
     DISAGREEMENT,
-    SAMPLE,
     Fit,
     Recommendation,
     bandwidth_fit,
@@ -59,8 +51,6 @@ from quests_jax.studies.bandwidths import (
 
 # outputs of structures as they were read, see `add_labels`
 COPYING = ("structures", "choice", "atoms", "diagnosis")
-DRAWN = 20_000  # environments in memory that stand for those on disk where nothing else is possible
-LOOKED_AT = 4 * SAMPLE  # environments on disk from which --bandwidth auto draws
 
 
 class Report(NamedTuple):
@@ -150,7 +140,7 @@ class Run:
         if given.described is not None:
             self._check_width(given.name, given.described)
             if self.parameters.get("bandwidth") == AUTO:
-                self._settle_bandwidth(given.described, None)
+                self.settle_bandwidth(given.described, None)
             return Data(given.name, [], given.places, given.described)
         with self.stage("descriptors"):
             if not any(map(len, given.structures)):
@@ -163,7 +153,7 @@ class Run:
         self._check_width(given.name, envs)
         note_elements(given.name, given.structures, self.parameters)
         if self.parameters.get("bandwidth") == AUTO:
-            self._settle_bandwidth(envs, None if self.is_learned else typical_volume(given.structures))
+            self.settle_bandwidth(envs, None if self.is_learned else typical_volume(given.structures))
         return Data(given.name, given.structures, given.places, envs)
 
     def _read(self, file: Input, check: bool) -> Given:
@@ -202,7 +192,7 @@ class Run:
                 "both with the same parameters."
             )
 
-    def _settle_bandwidth(self, envs: Environments, volume: float | None) -> None:
+    def settle_bandwidth(self, envs: Environments, volume: float | None) -> None:
         """Take what fits the first data of several structures."""
         if np.count_nonzero(envs.counts) > 1:
             with self.stage("bandwidth"):
@@ -221,57 +211,6 @@ class Run:
             self.warnings.append(text)
             warnings.warn(text, stacklevel=2)
         return fit
-
-    def structures(self, inputs: Inputs, work: Work) -> Structures:
-        """Structures on disk, for data past memory."""
-        if self.parameters.get("descriptor") is not None:
-            raise InputError("--descriptor needs the data in memory; leave out --work.")
-        files = [(_path_of(file), file.part) for file in inputs.files]
-        with self.stage("reading"):
-            if inputs is self.writing.inputs and self.writing.converts:
-                for path in dict.fromkeys(path for path, _ in files):
-                    for atoms in stream(path):
-                        self.writing.check([atoms])
-            return open_structures(work, files)
-
-    def shards_of(self, structures: Structures) -> Shards:
-        """Their environments."""
-        with self.stage("descriptors"):
-            shards = describe_structures(structures, **{name: self.parameters[name] for name in OF_QUESTS})
-        if self.parameters.get("bandwidth") == AUTO:
-            some, numbers = drawn_structures(shards, LOOKED_AT)
-            self._settle_bandwidth(some, typical_volume(shards.structures.bare(numbers)))
-        return shards
-
-    def shards(self, inputs: Inputs, work: Work) -> Shards:
-        """Environments on disk, for data past memory."""
-        return self.shards_of(self.structures(inputs, work))
-
-    def load_some(self, inputs: Inputs) -> Data:
-        """Structures and their environments; with --work as many as `DRAWN` environments, at random."""
-        work = self.work
-        if work is None:
-            return self.load(inputs)
-
-        def draw() -> Data:
-            shards = self.shards(inputs, work)
-            envs, numbers = drawn_structures(shards, DRAWN)
-            structures, place = shards.structures.read(numbers), shards.structures.place
-            total = len(shards.counts)
-            drawn_from = total if len(numbers) < total else None
-            return Data(inputs.name, structures, [place(number) for number in numbers], envs, drawn_from)
-
-        return rerun_after_repairs(draw)
-
-    def known(self, inputs: Inputs, work: Work) -> Environments:
-        """Environments of a reference, described once for all runs in the folder."""
-        identity = [digest(Path(file.path)) if file.is_file else file.path for file in inputs.files]
-        made_with = {name: self.parameters[name] for name in OF_DESCRIPTORS}
-        parts = [str(file.part) for file in inputs.files]
-        stage = work.stage("reference", {"files": identity, "parts": parts} | made_with)
-        if not stage.path(0).exists():
-            stage.keep(self.load(inputs).envs.arrays())
-        return from_arrays(stage.load(0))
 
     def writes(self, suffix: str) -> bool:
         """Whether a file of this kind is to be written."""
@@ -317,12 +256,3 @@ class Run:
     def stated(self) -> dict[str, Any]:
         """The parameters as far as they are known to hold for all the data."""
         return self.parameters | (dict.fromkeys(OF_DESCRIPTORS) if self.anonymous else {})
-
-
-def _path_of(file: Input) -> Path:
-    """The file of structures that an input is, for work on disk."""
-    if file.path.endswith(DESCRIPTOR_SUFFIXES):
-        raise InputError(f"{file.path}: holds descriptors; with --work, give structures.")
-    if not file.is_file and file.path != BUNDLED:
-        raise InputError(f"{file.path}: data past memory must be files; load and write them first.")
-    return Path(bundled() if file.path == BUNDLED else file.path)

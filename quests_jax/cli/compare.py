@@ -14,6 +14,7 @@ from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import typed
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, WORK, parse_sizes
+from quests_jax.cli.past_memory import load_some
 from quests_jax.output.charts import comparison_charts
 from quests_jax.output.matplotlib_figures import draw
 from quests_jax.studies.comparison import (
@@ -68,7 +69,7 @@ def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]
     compared on structures drawn at random.
     """
     run.refuse_bare_matrix(files)
-    given = run.load_some(files)
+    given = load_some(run, files)
     tail, labels = force_tail(given.structures), config_types(given.structures)
     rules = find_rules(methods, labels)
     run.judge_bandwidth(given.envs)

@@ -23,6 +23,7 @@ from quests_jax.cli.information import advise
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.loaded_data import Given, Origin, origin_of
 from quests_jax.cli.options import CHOICE, FILES, KERNEL, QUOTAS, REFERENCE, SEED, WORK
+from quests_jax.cli.past_memory import described_on_disk, reference_of, structures_on_disk
 from quests_jax.cover import prefix_metrics
 from quests_jax.cover.rules.registry import find_rule
 from quests_jax.disk import Work, compress_shards, rerun_after_repairs
@@ -165,9 +166,8 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
     counts[division.remaining] = data.envs.counts
     again, kept = _again(files, reference, fits=fit.fits), describe_kept(facts, division)
     summary |= {"dropped": division.dropped}
-    report = _delivered(
-        choice_report(run, summary, files, again, kept), files, origin_of(given, counts), asked
-    )
+    report = choice_report(run, summary, files, again, kept)
+    report = _delivered(report, files, origin_of(given, counts), asked)
     if asked.rest is not None:
         rest = np.setdiff1d(np.arange(len(given.structures)), selection.selected)
         report = report._replace(apart={asked.rest: [given.structures[i] for i in rest]})
@@ -235,13 +235,13 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
         raise InputError(f"--certify {MEMORY}")
 
     def choose_from_disk() -> Report:
-        whole = run.structures(files, work)
+        whole = structures_on_disk(run, files, work)
         needed = asked.keep or asked.drop or asked.by or asked.cost
         facts = known_facts(whole) if needed else bare_facts(whole)
         with located(files.name):
             division = divided_structures(whole, facts, keep=asked.keep, drop=asked.drop)
             amount, groups = _amount(asked, facts, division)
-        shards = run.shards_of(whole.without(division.dropped))
+        shards = described_on_disk(run, whole.without(division.dropped))
         if groups is not None:
             labels = np.zeros(len(facts), object)
             labels[division.pool] = groups.labels
@@ -251,7 +251,7 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
                 shards,
                 amount,
                 method=asked.method or "msc",
-                reference=None if reference is None else run.known(reference, work),
+                reference=None if reference is None else reference_of(run, reference, work),
                 groups=groups,
                 kept=np.searchsorted(division.remaining, division.kept),
                 bandwidth=run.bandwidth,

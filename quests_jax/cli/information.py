@@ -20,6 +20,7 @@ from quests_jax.cli.diagnosis_sentences import about_overlap, typed
 from quests_jax.cli.inputs import Inputs, parse_inputs
 from quests_jax.cli.loaded_data import Data, labeled
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WORK
+from quests_jax.cli.past_memory import shards_of
 from quests_jax.disk import Shards, Work, compare_shards, estimate, rerun_after_repairs, self_sums
 from quests_jax.studies.kept_information import entropy_and_diversity, measures_of
 from quests_jax.studies.overlaps import Comparison, compare_with_reference
@@ -195,7 +196,7 @@ def _against(run: Run, files: Inputs, known: Environments) -> Against:
         return Against(found, np.asarray(given.envs.structure_id), given.places.__getitem__, given)
 
     def on_disk() -> Against:
-        shards = run.shards(files, work)
+        shards = shards_of(run, files, work)
         with run.stage("delta_entropy"):
             found = compare_shards(shards, known, bandwidth=run.bandwidth)
         number = np.repeat(np.arange(len(shards.counts)), shards.counts)
@@ -232,7 +233,7 @@ def _metrics_on_disk(run: Run, files: Inputs, work: Work, sample: int | None) ->
     """`metrics` of environments on disk: exactly, or from a sample with 95 % confidence intervals."""
 
     def measure() -> tuple[Shards, dict[str, float]]:
-        shards = run.shards(files, work)
+        shards = shards_of(run, files, work)
         with run.stage("kernel"):
             if sample is not None:
                 H, D = estimate(shards, rows=sample, bandwidth=run.bandwidth, seed=0)

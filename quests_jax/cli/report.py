@@ -14,6 +14,7 @@ from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import typed
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE, WORK
+from quests_jax.cli.past_memory import load_some
 from quests_jax.studies.conclusions import conclusions
 from quests_jax.studies.survey import Survey, survey
 
@@ -41,7 +42,7 @@ def report(run: Run, files: Inputs, reference: Inputs | None, full: bool) -> Rep
     """
     if not click.get_current_context().params["outputs"]:
         raise InputError("report writes a page and needs a file for it; add -o report.html.")
-    given = run.load_some(files)
+    given = load_some(run, files)
     known = None if reference is None else run.load(reference).envs
     with run.stage("report"):
         found = survey(given.structures, given.envs, bandwidth=run.bandwidth, known=known, full=full)

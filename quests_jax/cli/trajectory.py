@@ -17,6 +17,7 @@ from quests_jax.cli.diagnosis_sentences import Place, about_trajectory
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.loaded_data import Origin, origin_of
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE, WORK
+from quests_jax.cli.past_memory import shards_of
 from quests_jax.disk import follow_shards, rerun_after_repairs
 from quests_jax.output.charts import trajectory_charts
 from quests_jax.output.matplotlib_figures import draw
@@ -82,7 +83,7 @@ def trajectory(
         data |= {"first": int(outside[0]) if len(outside) else None}
         structures = origin.read(outside) if written else []
         if len(outside) and len(worst := origin.read(np.array([novelty.worst]))):
-            element = worst[0].symbols[int(novelty.atom[novelty.worst])]
+            element = str(worst[0].symbols[int(novelty.atom[novelty.worst])])
         failed = fail_above is not None and bool((novelty.largest > fail_above).any())
     one_file = len({file for file, _ in places}) == 1
     names = list(frames[0])[1 if one_file else 0 :]
@@ -109,7 +110,7 @@ def _followed(
         return found, origin_of(given, given.envs.counts)
 
     def on_disk() -> tuple[Trajectory, Origin]:
-        shards = run.shards(files, work)
+        shards = shards_of(run, files, work)
         with run.stage("frames"):
             found = follow_shards(shards, known, bandwidth=run.bandwidth, **options)
         return found, Origin(shards.counts, shards.structures.place, shards.structures.read)

@@ -78,8 +78,8 @@ def prefix_metrics(
 
 def in_order(envs: Environments, order: np.ndarray) -> Environments:
     """The environments of some structures, one structure after the other."""
-    ends = np.cumsum(envs.counts)
-    rows = [np.arange(ends[s] - envs.counts[s], ends[s]) for s in order]
+    ends = np.cumsum(envs.counts).tolist()
+    rows = [np.arange(ends[s] - count, ends[s]) for s, count in zip(order, envs.counts[order], strict=True)]
     place = np.repeat(np.arange(len(order)), envs.counts[order])
     some = np.concatenate([np.zeros(0, int), *rows])
     elements = None if envs.elements is None else np.asarray(envs.elements)[some]

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, of_structures, rows_of
@@ -26,7 +25,7 @@ from quests_jax.disk.sums import estimate, self_sums
 from quests_jax.disk.targets import Asked, DiskCover, pose_on_disk
 from quests_jax.disk.tree_selection import tree_choice
 from quests_jax.disk.working_folder import Stage, digest_of
-from quests_jax.information import Estimate, kernel_sum
+from quests_jax.information import Estimate, Rows, kernel_sum
 from quests_jax.studies.choosing import COVER, Amount, Data, Groups, Limits
 from quests_jax.studies.compression import DEFAULT_SIZE
 from quests_jax.studies.kept_information import entropy_and_diversity, measures_of
@@ -42,7 +41,7 @@ def compress_shards(
     *,
     bandwidth: float,
     method: str = COVER,
-    reference: Environments | ArrayLike | None = None,
+    reference: Environments | Rows | None = None,
     groups: Groups | None = None,
     kept: Sequence[int] | np.ndarray = (),
     targets: int = TARGETS,
@@ -183,9 +182,7 @@ def _with_kept(shards: Shards, selection: Selection, kept: np.ndarray) -> Select
     )
 
 
-def _counts(
-    shards: Shards, selection: Selection, reference: Environments | ArrayLike | None
-) -> dict[str, Any]:
+def _counts(shards: Shards, selection: Selection, reference: Environments | Rows | None) -> dict[str, Any]:
     return {
         "size": len(selection.selected),
         "selected": shards.structures.numbers[selection.selected],

@@ -142,9 +142,9 @@ def _greedy_order(task: DiskCover, masses: DenseMasses, wanted: Targets, shard: 
     cost = np.ones(masses.n_structures)
     if task.cost is not None:
         cost[: len(run)] = task.cost[run.start : run.stop]
-    limits = {"size": min(task.limits.count or len(run), len(run) - len(kept))}
-    limits |= {"cost_budget": task.limits.budget}
-    return greedy_cover(_problem(masses, wanted, cost), exclude=closed, **limits)
+    size = min(task.limits.count or len(run), len(run) - len(kept))
+    problem = _problem(masses, wanted, cost)
+    return greedy_cover(problem, size=size, cost_budget=task.limits.budget, exclude=closed)
 
 
 def _choose(task: DiskCover, number: int, _: int) -> dict[str, np.ndarray]:
@@ -195,11 +195,10 @@ def _candidates(task: DiskCover, number: int) -> np.ndarray:
 def _of_every_label(task: DiskCover) -> np.ndarray:
     """The cheapest structures of every label, as many as the quotas want."""
     free = np.setdiff1d(np.arange(len(task.shards.counts)), task.kept)
-    groups = task.groups(free)
-    if groups is None:
-        return np.zeros(0, int)
     by_cost = free if task.cost is None else free[np.argsort(task.cost[free], kind="stable")]
-    labels = np.asarray(task.groups(by_cost).labels)
+    if (groups := task.groups(by_cost)) is None:
+        return np.zeros(0, int)
+    labels = np.asarray(groups.labels)
     return np.concatenate([by_cost[labels == label][: groups.at_least] for label in np.unique(labels)])
 
 
@@ -256,11 +255,10 @@ def _bound(
     """UB(θ) over all structures, see `cover.bounds.relaxation`, with what dropping and sampling may hide."""
     n = task.shards.n_environments
     count, limit, cost = task.limits.count, task.limits.budget, task.cost
-    ones = np.ones(len(pull))
-    budget = (
-        Budget(ones, np.float64(count)) if limit is None else Budget(ones if cost is None else cost, limit)
-    )
-    fill = float(best_fill(jnp.asarray(pull), jax.tree.map(jnp.asarray, budget)))
+    if cost is None or limit is None:
+        cost = np.ones(len(pull))
+    budget = Budget(jnp.asarray(cost), jnp.asarray(count if limit is None else limit, float))
+    fill = float(best_fill(jnp.asarray(pull), budget))
     hidden = dropped + 2 * float(np.finfo(STORED).eps) * fill / n
     fixed = float(wanted.weights @ (1 - multipliers * wanted.room))
     return bound_of_all((fixed + fill) / n + hidden, wanted.counts, wanted.sizes)

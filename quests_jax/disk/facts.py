@@ -32,11 +32,11 @@ def known_facts(structures: Structures) -> list[Facts]:
 
 def bare_facts(structures: Structures) -> list[Facts]:
     """The numbers of atoms, and the formulas of single atoms: all that is needed where nothing is asked."""
-    facts: list[Facts] = [{"n_atoms": count} for count in structures.counts.tolist()]
+    facts: list[dict[str, Any]] = [{"n_atoms": count} for count in structures.counts.tolist()]
     single = np.flatnonzero(structures.counts == 1)
     for number, atoms in zip(single, structures.bare(single), strict=True):
         facts[number]["formula"] = atoms.get_chemical_formula()
-    return facts
+    return list(facts)
 
 
 def divided_structures(

@@ -156,7 +156,7 @@ def test_smaller_choices_begin_larger_ones_past_the_root(
 ) -> None:
     write_pool()
     monkeypatch.setattr(shards, "SHARD_STRUCTURES", 4)
-    monkeypatch.setattr(tree, "ROOT", 40)
+    monkeypatch.setattr(tree_selection, "ROOT", 40)
     words = ("compress", "one.xyz", "folder", "-m", method, "--json", "--work", "w", "-s")
     few, more = (json_of(call(*words, size))["selected"] for size in ("2", "5"))
     assert more[:2] == few
