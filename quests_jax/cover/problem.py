@@ -86,9 +86,9 @@ def cover_problem(
       reference: environments that are known already, shape [r, d], Å⁻¹.
       targets: environments that are to be covered, shape [n, d], Å⁻¹; those of the structures themselves
         where not given.
-      capped: whether to store min(M_si, 1 − r_i), with which the saturated coverage of every choice is the
-        same, and its certificate needs no second copy; other objectives refuse such a problem, and what fills
-        up a choice that covers everything may differ.
+      capped: whether to store min(M_si, 1 − r_i), and sparsely whatever the size. The saturated coverage of
+        every choice is the same, and its certificate needs no second copy; what fills up a choice that covers
+        everything may differ, and other objectives refuse such a problem.
 
     Raises:
       InputError: no environments, or a cost, weight, reference or target that does not fit.

@@ -15,9 +15,7 @@ def posed(seed: int, *, capped: bool):
     return cover_problem(toy(seed), bandwidth=BANDWIDTH, reference=toy(seed + 100).x[:3], capped=capped)
 
 
-@pytest.mark.parametrize("dense", [50_000, 0])
-def test_capped_masses_are_the_smaller_of_mass_and_room(monkeypatch, dense):
-    monkeypatch.setattr(stored, "DENSE", dense)
+def test_capped_masses_are_the_smaller_of_mass_and_room():
     whole, small = posed(3, capped=False), posed(3, capped=True)
     room = np.maximum(1 - np.asarray(whole.reference_mass), 0)
     every = np.arange(len(room))

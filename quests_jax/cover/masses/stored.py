@@ -100,13 +100,13 @@ def all_masses(
 ) -> tuple[Stored, float]:
     """Masses of all structures at all targets [n, d], and the largest mass left out anywhere.
 
-    With `room` [n], no mass at a target counts more than its room.
+    With `room` [n], no mass at a target counts more than its room, and all are stored sparsely.
     """
     x = envs.in_float64()
     number = np.asarray(envs.structure_id)
-    if envs.n_structures * len(targets) <= DENSE:
+    if room is None and envs.n_structures * len(targets) <= DENSE:
         values = structure_masses(targets, x, number, envs.n_structures, bandwidth=bandwidth)
-        return DenseMasses(values if room is None else jax.device_put(np.minimum(values, room))), 0.0
+        return DenseMasses(values), 0.0
     parts = []
     dropped = 0.0
     done = 0
