@@ -147,7 +147,7 @@ class _Counter:
             moved = sum(_bytes(variable.aval) for variable in [*equation.invars, *equation.outvars])
             each = [amount.times(math.prod(params["grid_mapping"].grid)) for amount in inner]
             return Work(as_amount(0), each[1], each[2], as_amount(moved)), unknown
-        inner = params.get("jaxpr", params.get("call_jaxpr"))
+        inner = params.get("jaxpr", params.get("call_jaxpr", params.get("call")))
         if inner is not None:
             closed = inner if hasattr(inner, "consts") else core.ClosedJaxpr(inner, ())
             return self.closed(closed, known)
@@ -195,8 +195,9 @@ class _Counter:
             k = known[1].low
             below = 0.0 if known[0].least(self.atoms) >= 0 else (k - 1) / k  # it is cut towards 0
             return [known[0].times(1 / k) + Amount({}, -(k - 1) / k, below)]
-        if name == "reduce_sum":
+        if name in ("reduce_sum", "reduce_max"):
             size = equation.invars[0].aval.size / max(1, equation.outvars[0].aval.size)
+            size = size if name == "reduce_sum" else 1
             ends = size * known[0].least(self.atoms), size * known[0].most(self.atoms)
             if all(map(math.isfinite, ends)):
                 self.atoms.append(ends)

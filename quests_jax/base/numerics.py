@@ -18,6 +18,22 @@ def safe_reciprocal(x: jax.Array) -> jax.Array:
     return jnp.where(nonzero, 1.0 / jnp.where(nonzero, x, 1.0), 0.0)
 
 
+@jax.custom_jvp
+def scaled(v: jax.Array, u: jax.Array) -> jax.Array:
+    """v u, which stays 0 for v = 0 where it is transposed and u comes as infinite: a row without weight.
+
+    Where such a row is much nearer than all that have a weight, exp(s_ij − L_i) overflows. That is the
+    derivative by its weight; its derivatives by rows are 0.
+    """
+    return jnp.where(v == 0, 0, v * u)
+
+
+@scaled.defjvp
+def _scaled_jvp(primals, tangents):
+    (v, u), (dv, du) = primals, tangents
+    return scaled(v, u), dv * u + scaled(v, du)
+
+
 def sum_last(x: jax.Array) -> jax.Array:
     """Sum over the last axis as a product: on CPUs reductions are not vectorized, products are.
 

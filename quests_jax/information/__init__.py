@@ -27,6 +27,7 @@ from quests_jax.information.measures import (
     overlap,
     overlap_matrix,
 )
+from quests_jax.information.sums.devices import over_devices
 from quests_jax.information.sums.elements import (
     DEFAULT_BANDWIDTH,
     Rows,
@@ -39,7 +40,6 @@ from quests_jax.information.sums.elements import (
     structure_masses,
     tiles_of_masses,
 )
-from quests_jax.information.sums.sharding import over_devices
 
 __all__ = [
     "DEFAULT_BANDWIDTH",

@@ -1,4 +1,4 @@
-"""The fused kernel, interpreted, against the plain path."""
+"""The fused kernels, interpreted, against the plain path: padding, care, bandwidths, groups and elements."""
 
 from __future__ import annotations
 
@@ -9,58 +9,79 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quests_jax.base.step_sizes import CPU
-from quests_jax.information.sums import dense, streaming
-from quests_jax.information.sums.exponents import plain_exponents
-from quests_jax.information.sums.fused import weighted_kernels
+import quests_jax as qj
+from quests_jax.base.step_sizes import CPU, computing_as
+from quests_jax.information import delta_entropy, entropy
+from quests_jax.information.sums import dense, fused, log_sums, streaming
 
 ERRORS = {np.float64: 1e-12, np.float32: 1e-5}
 N, D, H = 700, 5, 0.7
 RNG = np.random.default_rng(0)
 X, W, G = RNG.normal(size=(N, D)), RNG.uniform(size=N), RNG.normal(size=N)
-
-
-@pytest.mark.parametrize("dtype", ERRORS)
-@pytest.mark.parametrize("channels", [1, 3])
-def test_weighted_kernels_with_shifts_groups_and_bandwidths(channels: int, dtype: type) -> None:
-    a, b = (RNG.normal(size=(2, 128, D)).astype(dtype) for _ in range(2))
-    v = RNG.normal(size=(2, 128, channels)).astype(dtype)
-    shifts = RNG.uniform(size=(2, 128)).astype(dtype), RNG.uniform(size=(2, 128)).astype(dtype)
-    shifts[1][:, 100:] = np.inf  # padding
-    groups = RNG.integers(3, size=(2, 128)), RNG.integers(3, size=(2, 128))
-    ratios = jnp.asarray([1.0, 0.3], dtype)
-    found = weighted_kernels(
-        jnp.asarray(a), jnp.asarray(b), jnp.asarray(v), (jnp.asarray(shifts[0]), jnp.asarray(shifts[1])),
-        ratios=ratios, groups=(jnp.asarray(groups[0]), jnp.asarray(groups[1])), power=1, how="interpreted",
-    )  # fmt: skip
-    s = np.asarray(plain_exponents(jnp.asarray(a), jnp.asarray(b)), float)
-    apart = groups[0][:, :, None] != groups[1][:, None]
-    for ratio, sums in zip([1.0, 0.3], found, strict=True):
-        kernel = -2 * s * ratio * np.exp(s * ratio - shifts[0][:, :, None] - shifts[1][:, None]) * apart
-        expected = np.einsum("pts,psc->ptc", kernel, v)
-        assert np.abs(np.asarray(sums) - expected).max() <= ERRORS[dtype] * np.abs(expected).max()
-
+GROUP = RNG.integers(3, size=N).astype(np.int32)
+TILES = CPU._replace(dense=0)
+FUSED = TILES._replace(fused="interpreted")
+COUNTS, ZERO, BANDWIDTHS = np.array([N, N]), np.zeros(N), np.array([0.5 * H, H])
 
 SUMS = {
-    "self_sum": ((np.int32(N), X, W, np.array([0.5 * H, H])), 1),
-    "self_force": ((np.int32(N), X, W, G, H), 1),
-    "product": ((np.array([N, N]), X, X, X[:, :2], np.zeros(N), np.zeros(N), H), 0),
+    "self_sum": (streaming, (np.int32(N), X, W, BANDWIDTHS), {"power": 1}),
+    "self_force": (streaming, (np.int32(N), X, W, G, H), {"power": 1}),
+    "product": (streaming, (COUNTS, X, X, X[:, :2], ZERO, ZERO, H), {"power": 0}),
+    "log_sum": (log_sums, (COUNTS, X, X[::-1], -np.log(W), BANDWIDTHS), {}),
 }
 
 
 @pytest.mark.parametrize("dtype", ERRORS)
 @pytest.mark.parametrize("name", SUMS)
 def test_sums_and_their_derivatives_by_the_fused_kernel(name: str, dtype: type) -> None:
-    arguments, power = SUMS[name]
+    home, arguments, how = SUMS[name]
     given = [jnp.asarray(a, dtype) if np.asarray(a).dtype.kind == "f" else jnp.asarray(a) for a in arguments]
-    fused = jax.jit(partial(getattr(streaming, name), power=power, at=CPU._replace(fused="interpreted")))
-    plain = jax.jit(partial(getattr(dense, name), power=power, at=CPU))
-    expected = np.asarray(plain(*given))
-    assert np.abs(np.asarray(fused(*given)) - expected).max() <= ERRORS[dtype] * np.abs(expected).max()
+    found = jax.jit(partial(getattr(home, name), at=FUSED, **how))(*given)
+    expected = np.asarray(jax.jit(partial(getattr(dense, name), at=CPU, **how))(*given))
+    assert np.abs(np.asarray(found) - expected).max() <= ERRORS[dtype] * np.abs(expected).max()
 
 
-def test_it_is_lowered_for_gpus() -> None:
-    shape = jax.ShapeDtypeStruct((4, 256, 63), jnp.float32)
-    value = jax.ShapeDtypeStruct((4, 256, 1), jnp.float32)
-    lowered = jax.jit(weighted_kernels).trace(shape, shape, value).lower(lowering_platforms=("cuda",))
-    assert "triton" in lowered.as_text()
+@pytest.mark.parametrize("dtype", ERRORS)
+def test_rows_of_one_group_do_not_meet(dtype: type) -> None:
+    x, h = jnp.asarray(X, dtype), jnp.asarray(BANDWIDTHS, dtype)
+    groups = jnp.asarray(GROUP), jnp.asarray(GROUP)
+    found = jax.jit(partial(log_sums.log_sum, at=FUSED))(COUNTS, x, x, jnp.asarray(ZERO, dtype), h, groups)
+    apart = np.where(GROUP[:, None] == GROUP, -np.inf, -((X[:, None] - X) ** 2).sum(axis=-1) / 2)
+    expected = [jax.nn.logsumexp(apart / h**2, axis=1) for h in BANDWIDTHS]
+    np.testing.assert_allclose(found, expected, rtol=ERRORS[dtype], atol=2 * ERRORS[dtype])
+
+
+def test_measures_of_elements_and_their_gradients() -> None:
+    """Each element is a sum of its own; rows far from the others of their tile are among them."""
+    x = X * np.where(RNG.random((N, 1)) < 0.8, 1, 30)
+    envs = qj.make_environments(x, np.arange(N) // 7, elements=RNG.choice([6, 14], N))
+
+    def measures() -> list[np.ndarray]:
+        def of(rows: jax.Array) -> jax.Array:
+            y = qj.Environments(rows, envs.structure_id, envs.n_structures, envs.elements)
+            return entropy(y, bandwidth=H) + delta_entropy(y, envs, bandwidth=H).mean()
+
+        return [np.asarray(part) for part in jax.value_and_grad(of)(jnp.asarray(x))]
+
+    with computing_as(FUSED):
+        found = measures()
+    with computing_as(TILES):
+        expected = measures()
+    for a, b in zip(found, expected, strict=True):
+        assert np.abs(a - b).max() <= 1e-12 * np.abs(b).max()
+
+
+def test_they_are_lowered_for_gpus() -> None:
+    tile = jax.ShapeDtypeStruct((4, 256, 63), jnp.float32)
+    row, number = tile.update(shape=(4, 256)), jax.ShapeDtypeStruct((4, 256), jnp.int32)
+    ratios, own = tile.update(shape=(2,)), jax.ShapeDtypeStruct((4,), bool)
+    calls = {
+        fused.weighted_kernels: (tile, tile, tile, (row, row)),
+        fused.kernels_both_ways: (tile, tile, (row, row), ratios, own),
+        fused.pulls: (tile, tile, tile, (row, row), (row, row)),
+        fused.log_kernels: (tile, tile, row, ratios, (number, number)),
+    }
+    for kernel, arguments in calls.items():
+        how = {} if kernel is fused.log_kernels else {"power": 1}
+        lowered = jax.jit(partial(kernel, **how)).trace(*arguments).lower(lowering_platforms=("cuda",))
+        assert "triton" in lowered.as_text()

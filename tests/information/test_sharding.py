@@ -10,10 +10,11 @@ PROGRAM = """
 import logging
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
-from quests_jax.base.checks import InputError
 from quests_jax.base.precision import double_precision
 from quests_jax.information import delta_entropy, entropy, kernel_product, log_kernel_sum, over_devices
-from quests_jax.information import structure_masses
+from quests_jax.information import cross_kernel_sums, structure_masses
+from quests_jax.information.sums.devices import dealt, work_of_rows
+from quests_jax.information.sums.elements import log_sum_of_others
 assert jax.device_count() == 8
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(1500, 12)) * 0.02, rng.normal(size=(1003, 12)) * 0.02
@@ -63,18 +64,47 @@ found, expected = (jax.value_and_grad(f, (0, 1, 2, 3))(*at) for f in (summed, de
 for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected)):
     np.testing.assert_allclose(a, b, rtol=0, atol=1e-10 * abs(np.asarray(b)).max())
 
-masses = lambda y, x: structure_masses(y, x, np.zeros(50, int), 1)
-try:
-    checked(masses, (rows, whole), P(None, "rows"))(small, few)
-    raise AssertionError("not refused")
-except InputError as refusal:
-    assert "needs check_vma=False" in str(refusal)
+K = lambda y, x: np.exp(-((y[:, None] - x[None]) ** 2).sum(axis=2) / (2 * 0.015**2))
+of_x = lambda y, x: jax.lax.psum(cross_kernel_sums(y, x)[1], "rows")
+number = np.arange(50) // 10
+masses = lambda y, x: structure_masses(y, x, number, 5)
+for f, out, expected in (
+    (masses, P(None, "rows"), np.stack([K(small, few)[:, number == s].sum(axis=1) for s in range(5)])),
+    (lambda y, x: cross_kernel_sums(y, x)[0], rows, K(small, few).sum(axis=1)),
+    (of_x, whole, K(small, few).sum(axis=0)),
+    (lambda y, x: log_sum_of_others(y, np.arange(5)), rows, np.concatenate(
+        [np.log((K(part, part) - np.eye(5)).sum(axis=1)) for part in small.reshape(8, 5, -1)])),
+):
+    np.testing.assert_allclose(checked(f, (rows, whole), out)(small, few), expected, rtol=1e-9, atol=1e-14)
+slope_of_masses = lambda f: jax.grad(lambda y, x: (f(y, x) ** 2).sum(), (0, 1))(small, few)
+spread_masses = jax.shard_map(masses, mesh=mesh, in_specs=(rows, whole), out_specs=P(None, "rows"))
+for a, b in zip(slope_of_masses(jax.jit(spread_masses)), slope_of_masses(masses)):
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-10 * abs(np.asarray(b)).max())
 
 explicit = jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Explicit,))
 placed = jax.device_put(small, NamedSharding(explicit, rows))
 for f in (delta_entropy, jax.jit(delta_entropy)):
     np.testing.assert_allclose(f(placed, few), -np.log(np.exp(
         -((small[:, None] - few[None]) ** 2).sum(axis=2) / (2 * 0.015**2)).sum(axis=1)), rtol=1e-9)
+for rows_of_y in (small, placed):
+    for axes in (mesh, explicit):
+        found = over_devices(delta_entropy, axes)(rows_of_y, few)
+        np.testing.assert_allclose(found, delta_entropy(small, few), rtol=1e-9)
+
+n = 16 * 8 * 256
+thin = np.linspace(0, 100, n // 2)[:, None] * np.ones(3)
+dense_first = np.concatenate([0.003 * rng.normal(size=(n // 2, 3)), thin])
+places = np.asarray(jax.jit(dealt, static_argnums=3)(dense_first, dense_first, 0.015, 8))
+assert np.array_equal(np.sort(places), np.arange(n))
+
+# Pairs of tiles of the device that has most, in units of the mean: as its own tiles are cut.
+def balance(places):
+    met = [np.asarray(work(dense_first[part], dense_first, 0.015)[1]).sum() for part in places.reshape(8, -1)]
+    return max(met) / np.mean(met)
+
+work = jax.jit(work_of_rows)
+assert balance(np.arange(n)) > 1.8
+assert balance(places) < 1.15, balance(places)
 """
 
 

@@ -27,5 +27,9 @@
 #    of no use in float32 beyond 2000 h.
 # 5. Rows, weights and bandwidths that are not finite are refused outside of `jax.jit`. Inside, a row of y
 #    gives NaN in its own result only, a row of x or a bandwidth in all that are summed over it.
-# 6. Products that touch rows or kernels ask for the highest precision, so that accelerators do not round
-#    them to TF32 or bfloat16.
+# 6. Products that touch rows or kernels ask for the highest precision: a GPU then rounds nothing, and a TPU
+#    adds six products of bfloat16, with which all of the above holds. What rounds factors to b bits behind
+#    the leading one gives exponents an error of up to 1.5 · 2^-b r^2 at r bandwidths from the center: at 6.5
+#    it is 0.06 with TF32 (b = 10) and 0.5 with bfloat16 (b = 7). Emulated on data that spread over 6 h, delta
+#    entropies were wrong by 5e-3 nats with TF32, 5e-2 with bfloat16, 1e-4 with three products of bfloat16,
+#    9e-7 with six.

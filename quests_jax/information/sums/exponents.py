@@ -13,6 +13,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from quests_jax.base.members import in_any_member
 from quests_jax.base.numerics import exponent_error, sum_last
 from quests_jax.base.step_sizes import Platform
 
@@ -47,7 +48,7 @@ def careful_exponents(
         return difference_exponents(y, x, h, at.features)
     allowed = exponent_error(y.dtype) / float(jnp.finfo(jnp.float64).eps)
     exact = lambda y, x, center, h: difference_exponents(y, x, h, at.features)  # noqa: E731
-    return jax.lax.cond(radius**2 < allowed, _in_float64, exact, y, x, center, h)
+    return jax.lax.cond(in_any_member(radius**2 >= allowed), exact, _in_float64, y, x, center, h)
 
 
 def exponents_of_sums(
@@ -71,7 +72,7 @@ def exponents_of_sums(
     careful = lambda *args: careful_exponents(*args[1:], at=at)  # noqa: E731
     kept = lambda plain, *args: plain  # noqa: E731
     nearest = jnp.max(jnp.max(plain, axis=1))
-    return jax.lax.cond(nearest > -far, careful, kept, plain, y, x, center, radius, h)
+    return jax.lax.cond(in_any_member(nearest > -far), careful, kept, plain, y, x, center, radius, h)
 
 
 def exponents(
@@ -80,7 +81,7 @@ def exponents(
     """`careful_exponents` if need be, else plain ones."""
     plain = lambda y, x, center, radius, h: plain_exponents((y - center) / h, (x - center) / h)  # noqa: E731
     careful = partial(careful_exponents, at=at)
-    return jax.lax.cond(is_wide(radius), careful, plain, y, x, center, radius, h)
+    return jax.lax.cond(in_any_member(is_wide(radius)), careful, plain, y, x, center, radius, h)
 
 
 def difference_exponents(y: jax.Array, x: jax.Array, h: jax.Array, features: int) -> jax.Array:

@@ -1,17 +1,15 @@
-"""A kernel of its own for accelerators: distance, exponential and weighted sum without a tile in memory.
+"""Kernels of their own for accelerators: distance, exponential and sum without a tile in memory.
 
 XLA writes the products of a batch of tiles to memory and reads them to sum the exponentials. Here a block of
-rows stays where it is computed: for each pair of tiles, and each block of rows of the first,
-
-    P_tc = Σ_s q_ts^k exp(s_ts − a_t − b_s) V_sc
-
-is summed over blocks of the second. With `steep` the factor is that of a derivative (see `steepness`).
+rows of the first tile of a pair stays where it is computed, and meets one block of rows of the second after
+the other. Rows are given in units of the bandwidth, from a center near to them: s_ts = −|a_t − b_s|²/2.
 Written in Pallas; it is interpreted on a CPU, where it is only for tests.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,116 +18,248 @@ from quests_jax.information.sums.exponents import squared_distance, steepness
 
 BLOCK = 64  # rows that are kept at a time
 NARROWEST = 16  # columns of a product
+Carry = TypeVar("Carry")
 
 
 def weighted_kernels(
     a: jax.Array,
     b: jax.Array,
     values: jax.Array,
-    shifts: tuple[jax.Array, jax.Array] | None = None,
+    shifts: tuple[jax.Array, jax.Array],
     *,
-    ratios: jax.Array | None = None,
-    groups: tuple[jax.Array, jax.Array] | None = None,
-    own: jax.Array | None = None,
-    power: int = 0,
-    steep: bool = False,
+    power: int,
     how: str = "compiled",
 ) -> jax.Array:
-    """Sums of kernels of pairs of tiles with values, shape [H, p, t, c].
+    """Σ_s q_ts^k exp(s_ts − α_t − β_s) V_sc, shape [p, t, c].
 
     Args:
-      a: rows of the first tiles in units of the bandwidth, from a center near to them, shape [p, t, d].
-      b: rows of the second tiles from the same centers, shape [p, s, d].
+      a: rows of the first tiles, shape [p, t, d].
+      b: rows of the second tiles, shape [p, s, d].
       values: V, shape [p, s, c].
-      shifts: of the exponents by rows, infinite where there is none, shapes [p, t] and [p, s].
-      ratios: factors of the exponents, (base/h)² of each bandwidth, shape [H]; 1 where not given.
-      groups: numbers of rows, shapes [p, t] and [p, s]; rows of one group do not meet.
+      shifts: α and β, infinite where there is no row, shapes [p, t] and [p, s].
+      power: k.
+      how: "compiled", or "interpreted" on a CPU.
+    """
+    wide = _filled(values)
+
+    def kernel(a_ref, b_ref, shift_a, v_ref, shift_b, out_ref):
+        def add(exponent, rows, total):
+            shift = shift_a[0][:, None] + shift_b[0, rows][None]
+            weight = squared_distance(exponent, power) * jnp.exp(exponent - shift)
+            return total + jnp.dot(weight, v_ref[0, rows, :], precision="highest")
+
+        out_ref[0] = _over_blocks(a_ref[0], b_ref, add, jnp.zeros(out_ref.shape[1:], out_ref.dtype))
+
+    sums = _call(kernel, a, b, [shifts[0]], [wide, shifts[1]], [], [((), wide.shape[2:])], how)
+    return sums[0][..., : values.shape[2]]
+
+
+def kernels_both_ways(
+    a: jax.Array,
+    b: jax.Array,
+    weights: tuple[jax.Array, jax.Array],
+    ratios: jax.Array,
+    own: jax.Array,
+    *,
+    power: int,
+    how: str = "compiled",
+) -> tuple[jax.Array, jax.Array]:
+    """Σ_s q_ts^k exp(s_ts) w_s and Σ_t q_ts^k exp(s_ts) w_t from the same pairs, [H, p, t] and [H, p, s].
+
+    Args:
+      a: rows of the first tiles, shape [p, t, d].
+      b: rows of the second tiles, shape [p, s, d].
+      weights: w_t and w_s, 0 in the padding, shapes [p, t] and [p, s].
+      ratios: factors of the exponents, (base/h)² of each bandwidth, shape [H].
       own: pairs of a tile with itself, whose rows are at distance 0 from themselves, shape [p].
       power: k.
-      steep: whether the factor is q^k − 2k q^(k−1) in place of q^k.
       how: "compiled", or "interpreted" on a CPU.
+    """
+    from jax.experimental import pallas as pl  # slow to import
+
+    n_ratios = len(ratios)
+
+    def kernel(a_ref, b_ref, w_a, w_b, own_ref, ratio_ref, to_a, to_b):
+        block = a_ref.shape[1]
+        place = jax.lax.broadcasted_iota(jnp.int32, (block, block), 0) + pl.program_id(1) * block
+        column = jax.lax.broadcasted_iota(jnp.int32, (block, block), 1)
+
+        def add(exponent, rows, totals):
+            exponent = jnp.where((own_ref[0] > 0) & (place == column + rows.start), 0, exponent)
+            found = []
+            for h in range(n_ratios):
+                scaled = exponent * ratio_ref[h]
+                weight = squared_distance(scaled, power) * jnp.exp(scaled)
+                to_b[h, 0, 0, rows] = jnp.sum(weight * w_a[0][:, None], axis=0)
+                found.append(totals[h] + jnp.sum(weight * w_b[0, rows][None], axis=1))
+            return tuple(found)
+
+        start = tuple(jnp.zeros(block, to_a.dtype) for _ in range(n_ratios))
+        totals = _over_blocks(a_ref[0], b_ref, add, start)
+        for h in range(n_ratios):
+            to_a[h, 0] = totals[h]
+
+    given = [weights[1], own.astype(jnp.int32)], [ratios], [((n_ratios,), ()), ((n_ratios,), None)]
+    to_a, to_b = _call(kernel, a, b, [weights[0]], *given, how)
+    return to_a, to_b.sum(axis=2)
+
+
+def pulls(
+    a: jax.Array,
+    b: jax.Array,
+    values: jax.Array,
+    of_a: tuple[jax.Array, jax.Array],
+    of_b: tuple[jax.Array, jax.Array],
+    *,
+    power: int,
+    how: str = "compiled",
+) -> jax.Array:
+    """Σ_s f(q_ts) exp(s_ts) (g_t w_s + g_s w_t) V_sc with f of `steepness`, shape [p, t, c].
+
+    Args:
+      a: rows of the first tiles, shape [p, t, d].
+      b: rows of the second tiles, shape [p, s, d].
+      values: V, shape [p, s, c].
+      of_a: g_t and w_t, shape [p, t].
+      of_b: g_s and w_s, shape [p, s].
+      power: that of q in the sum whose derivative this is.
+      how: "compiled", or "interpreted" on a CPU.
+    """
+    wide = _filled(values)
+
+    def kernel(a_ref, b_ref, g_a, w_a, v_ref, g_b, w_b, out_ref):
+        def add(exponent, rows, total):
+            pair = g_a[0][:, None] * w_b[0, rows][None] + w_a[0][:, None] * g_b[0, rows][None]
+            pull = steepness(exponent, power) * jnp.exp(exponent) * pair
+            return total + jnp.dot(pull, v_ref[0, rows, :], precision="highest")
+
+        out_ref[0] = _over_blocks(a_ref[0], b_ref, add, jnp.zeros(out_ref.shape[1:], out_ref.dtype))
+
+    sums = _call(kernel, a, b, list(of_a), [wide, *of_b], [], [((), wide.shape[2:])], how)
+    return sums[0][..., : values.shape[2]]
+
+
+def log_kernels(
+    a: jax.Array,
+    b: jax.Array,
+    shift: jax.Array,
+    ratios: jax.Array,
+    groups: tuple[jax.Array, jax.Array] | None,
+    *,
+    how: str = "compiled",
+) -> tuple[jax.Array, jax.Array]:
+    """The largest of the terms r s_ts − β_s, and the sum of their exponentials in its units, [H, p, t] each.
+
+    Args:
+      a: rows of the first tiles, shape [p, t, d].
+      b: rows of the second tiles, shape [p, s, d].
+      shift: β, infinite where there is no row, shape [p, s].
+      ratios: r, (base/h)² of each bandwidth, shape [H].
+      groups: numbers of rows, shapes [p, t] and [p, s]; rows of one group do not meet.
+      how: "compiled", or "interpreted" on a CPU.
+    """
+    n_ratios, apart = len(ratios), groups is not None
+    groups = (
+        (jnp.zeros(a.shape[:2], jnp.int32), jnp.zeros(b.shape[:2], jnp.int32)) if groups is None else groups
+    )
+    lowest = float(jnp.finfo(a.dtype).min) / 4
+
+    def kernel(a_ref, b_ref, group_a, shift_b, group_b, ratio_ref, top_ref, total_ref):
+        def add(exponent, rows, state):
+            beta = shift_b[0, rows][None]
+            if apart:
+                beta = jnp.where(group_a[0][:, None] == group_b[0, rows][None], jnp.inf, beta)
+            found = []
+            for h, (top, total) in enumerate(state):
+                term = exponent * ratio_ref[h] - beta
+                now = jnp.maximum(top, jnp.max(term, axis=1))
+                fresh = jnp.sum(jnp.exp(term - now[:, None]), axis=1)
+                found.append((now, total * jnp.exp(top - now) + fresh))
+            return tuple(found)
+
+        block = a_ref.shape[1]
+        none = jnp.full(block, lowest, top_ref.dtype), jnp.zeros(block, top_ref.dtype)
+        for h, (top, total) in enumerate(_over_blocks(a_ref[0], b_ref, add, (none,) * n_ratios)):
+            top_ref[h, 0], total_ref[h, 0] = top, total
+
+    of_b = [shift, groups[1].astype(jnp.int32)]
+    outs = [((n_ratios,), ())] * 2
+    top, total = _call(kernel, a, b, [groups[0].astype(jnp.int32)], of_b, [ratios], outs, how)
+    return top, total
+
+
+# --- one program for each block of rows of the first tile of each pair --------------------------------
+
+
+def _call(
+    kernel: Callable[..., None],
+    a: jax.Array,
+    b: jax.Array,
+    of_a: Sequence[jax.Array],
+    of_b: Sequence[jax.Array],
+    of_all: Sequence[jax.Array],
+    outs: Sequence[tuple[tuple[int, ...], tuple[int, ...] | None]],
+    how: str,
+) -> Sequence[jax.Array]:
+    """`kernel` of references to a block of a, the whole of b, what belongs to each or to all, and results.
+
+    Results have leading axes, pairs, rows of a and more axes; or leading axes, pairs, blocks and rows of b.
     """
     from jax.experimental import pallas as pl  # slow to import
     from jax.experimental.pallas import triton
 
-    n_pairs, n_rows, _ = a.shape
-    zero = jnp.zeros(a.shape[:2], a.dtype), jnp.zeros(b.shape[:2], a.dtype)
-    shifts = zero if shifts is None else shifts
-    ratios = jnp.ones(1, a.dtype) if ratios is None else ratios
-    itself = jnp.zeros(n_pairs, jnp.int32) if own is None else own.astype(jnp.int32)
-    apart = (jnp.full(zero[0].shape, -1, jnp.int32), jnp.full(zero[1].shape, -2, jnp.int32))
-    apart = apart if groups is None else tuple(number.astype(jnp.int32) for number in groups)
-    channels = values.shape[2]
-    a, b, values = _filled(a), _filled(b), values if channels == 1 else _filled(values)
+    (n_pairs, n_rows, _), n_columns = a.shape, b.shape[1]
     block = min(BLOCK, n_rows)
+    a, b = _filled(a), _filled(b)
 
-    def of_rows(*shape: int):
-        return pl.BlockSpec((1, block, *shape), lambda p, k: (p, k, *[0] * len(shape)))
+    def by_rows(array: Any) -> pl.BlockSpec:
+        return pl.BlockSpec((1, block, *array.shape[2:]), lambda p, k: (p, k, *[0] * (array.ndim - 2)))
 
-    def of_pair(array: jax.Array):
+    def by_pair(array: Any) -> pl.BlockSpec:
         return pl.BlockSpec((1, *array.shape[1:]), lambda p, k: (p, *[0] * (array.ndim - 1)))
 
-    everything = pl.BlockSpec(ratios.shape, lambda p, k: (0,))
-    sums = pl.pallas_call(
-        partial(_kernel, power=power, steep=steep),
+    def whole(array: Any) -> pl.BlockSpec:
+        return pl.BlockSpec(array.shape, lambda p, k: (0,) * array.ndim)
+
+    def result(lead: tuple[int, ...], more: tuple[int, ...] | None) -> tuple[Any, pl.BlockSpec]:
+        tail, at = ((1, n_columns), (0,)) if more is None else ((block, *more), (0,) * len(more))
+        size = (n_rows // block, n_columns) if more is None else (n_rows, *more)
+        shape = jax.ShapeDtypeStruct((*lead, n_pairs, *size), a.dtype)
+        return shape, pl.BlockSpec((*lead, 1, *tail), lambda p, k: (*[0] * len(lead), p, k, *at))
+
+    shapes, specs = zip(*(result(*out) for out in outs), strict=True)
+    return pl.pallas_call(
+        kernel,
         grid=(n_pairs, n_rows // block),
         in_specs=[
-            of_rows(a.shape[2]),
-            of_pair(b),
-            of_pair(values),
-            of_rows(),
-            of_pair(shifts[1]),
-            of_rows(),
-            of_pair(apart[1]),
-            of_pair(itself),
-            everything,
+            *map(by_rows, (a,)),
+            *map(by_pair, (b,)),
+            *map(by_rows, of_a),
+            *map(by_pair, of_b),
+            *map(whole, of_all),
         ],
-        out_specs=pl.BlockSpec((len(ratios), 1, block, values.shape[2]), lambda p, k: (0, p, k, 0)),
-        out_shape=jax.ShapeDtypeStruct((len(ratios), n_pairs, n_rows, values.shape[2]), a.dtype),
+        out_specs=list(specs),
+        out_shape=list(shapes),
         interpret=how == "interpreted",
         compiler_params=triton.CompilerParams(),
-    )(a, b, values, shifts[0], shifts[1], apart[0], apart[1], itself, ratios)
-    return sums[..., :channels]
+    )(a, b, *of_a, *of_b, *of_all)
 
 
-def _kernel(
-    a_ref, b_ref, v_ref, shift_a, shift_b, group_a, group_b, own_ref, ratio_ref, out_ref, *, power, steep
-):
-    """One block of rows of one pair of tiles."""
+def _over_blocks(a: jax.Array, b_ref: Any, add: Callable[..., Carry], carry: Carry) -> Carry:
+    """Fold `add` of exponents, of the rows of b that they are of, and of the carry over all blocks of b."""
     from jax.experimental import pallas as pl
 
-    a = a_ref[0]
-    block, n_ratios = a.shape[0], ratio_ref.shape[0]
-    first = pl.program_id(1) * block
-    factor = steepness if steep else squared_distance
+    block = a.shape[0]
     half = 0.5 * jnp.sum(a * a, axis=1)
-    place = jax.lax.broadcasted_iota(jnp.int32, (block, block), 0) + first
-    column = jax.lax.broadcasted_iota(jnp.int32, (block, block), 1)
 
-    def add(number, totals):
+    def step(number: jax.Array, carry: Carry) -> Carry:
         rows = pl.ds(number * block, block)
-        b, v = b_ref[0, rows, :], v_ref[0, rows, :]
+        b = b_ref[0, rows, :]
         inner = jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), precision="highest")
-        exponent = jnp.minimum(inner - half[:, None] - 0.5 * jnp.sum(b * b, axis=1)[None], 0)
-        itself = (own_ref[0] > 0) & (place == column + number * block)
-        exponent = jnp.where(itself, 0, exponent)
-        shift = shift_a[0][:, None] + shift_b[0, rows][None]
-        same = group_a[0][:, None] == group_b[0, rows][None]
-        shift = jnp.where(same, jnp.inf, shift)
-        scaled = [exponent * ratio_ref[h] for h in range(n_ratios)]
-        kernels = [factor(s, power) * jnp.exp(s - shift) for s in scaled]
-        return tuple(total + _times(kernel, v) for total, kernel in zip(totals, kernels, strict=True))
+        exponent = inner - half[:, None] - 0.5 * jnp.sum(b * b, axis=1)[None]
+        return add(jnp.minimum(exponent, 0), rows, carry)
 
-    start = tuple(jnp.zeros((block, v_ref.shape[2]), a.dtype) for _ in range(n_ratios))
-    totals = jax.lax.fori_loop(0, b_ref.shape[1] // block, add, start)
-    for h in range(n_ratios):
-        out_ref[h, 0] = totals[h]
-
-
-def _times(kernel: jax.Array, v: jax.Array) -> jax.Array:
-    if v.shape[1] == 1:
-        return jnp.sum(kernel * v.T, axis=1, keepdims=True)
-    return jnp.dot(kernel, v, precision="highest")
+    return jax.lax.fori_loop(0, b_ref.shape[1] // block, step, carry)
 
 
 def _filled(rows: jax.Array) -> jax.Array:

@@ -14,6 +14,7 @@ from quests_jax.base import step_sizes
 from quests_jax.base.numerics import finite_rows
 from quests_jax.information.sums import log_sums, masses, streaming
 from quests_jax.information.sums.registration import bind, make_primitive
+from quests_jax.information.sums.sharding import alike
 
 
 def _masses_impl(counts, y, x, number, h, *, n_structures, error, at):
@@ -58,10 +59,9 @@ def structure_masses(n_structures, error, counts, y, x, number, h):
 
 @structure_masses.defjvp
 def _masses_jvp(n_structures, error, primals, tangents):
-    counts, y, x, number, h = primals
     _, dy, dx, _, dh = tangents
-    here = step_sizes.here()
-    change = masses.tangent(counts, y, x, number, h, dy, dx, dh, n_structures=n_structures, at=here)
+    given = alike(*primals, dy, dx, dh)
+    change = masses.tangent(*given, n_structures=n_structures, at=step_sizes.here())
     return structure_masses(n_structures, error, *primals), change
 
 

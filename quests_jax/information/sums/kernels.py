@@ -36,7 +36,6 @@ from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.padding import padded_size
 from quests_jax.information.sums import guarded, masses, primitives
 from quests_jax.information.sums.pairs import SKIPPED
-from quests_jax.information.sums.sharding import refuse_varying
 
 ROUNDINGS = 10.0  # allowed errors of an exponent in masses that are good enough for a bound
 COARSE = 64  # tiles; up to here sizes are powers of two: a tile of padding costs memory but no time
@@ -90,7 +89,6 @@ def log_sum_of_others(
     number = number.reshape(-1).astype(np.int32)
     chosen = None if rows is None else check_row_numbers("rows", rows, len(x))
     given = _prepared(x if chosen is None else x[chosen], x, bandwidth)
-    refuse_varying("log_sum_of_others", given.y, given.x)
     groups = _padded(number if chosen is None else number[chosen]), _padded(number)
     return given.rows_of_y(_log_sum_of_others(*given.sides, *groups, given.h))
 
@@ -112,7 +110,6 @@ def cross_kernel_sums(
     the kernel sum of data sets of any size. Not differentiable.
     """
     given = _prepared(y, x, bandwidth, several=False)
-    refuse_varying("cross_kernel_sums", given.y, given.x)
     sums = _cross(*given.sides, given.h)
     return given.rows_of_y(sums), sums[len(given.y) :][: given.n].astype(given.dtype)
 
@@ -150,7 +147,6 @@ def structure_masses(
         y, x = check_rows("y", y), check_rows("x", x)
         return jnp.zeros((n_structures, len(y)), common_dtype(y.dtype, x.dtype))
     given = _prepared(y, x, bandwidth, several=False)
-    refuse_varying("structure_masses", given.y, given.x)
     number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
     total = _masses(n_structures, SKIPPED, *given.sides, number, given.h)
     return uncompiled(lambda total: total[: given.m].T.astype(given.dtype), total)

@@ -11,6 +11,7 @@ from quests_jax.base import step_sizes
 from quests_jax.base.step_sizes import Platform
 from quests_jax.information.sums import tiles as tl
 from quests_jax.information.sums.exponents import base_and_scale, plain_exponents
+from quests_jax.information.sums.fused import log_kernels
 from quests_jax.information.sums.pairs import (
     SKIPPED,
     active_pairs,
@@ -19,6 +20,7 @@ from quests_jax.information.sums.pairs import (
     exponents_of,
     fold_near,
     map_bands,
+    scaled_rows,
     tiles_of,
     totals,
     wide_pairs,
@@ -50,11 +52,16 @@ def log_sum(
     def band(tile, exists):
         def add(row, j, carry, careful):
             i = at_place(tile, row)
+            if at.fused and not careful:
+                a, b = scaled_rows(query, i, reference, j, base)
+                apart = None if own is None else (own[0][i], own[1][j])
+                fresh = log_kernels(a, b, shift[j], scale, apart, how=at.fused)
+                return each(partial(_log_joined, row), (*fresh, *carry))
             exponent = exponents_of(query, i, reference, j, base, careful, at)
             shifted = shift[j][:, None] + (0 if own is None else _infinite_within(own[0][i], own[1][j]))
             return each(partial(_log_added, row, exponent, shifted, at), (scale, *carry))
 
-        near = _within_reach(query, tile, reference, own, shift, base, scale)
+        near = within_reach(query, tile, reference, own, shift, base, scale)
         near &= active_pairs(query, tile, exists, reference)
         size = (len(scale), len(tile), step_sizes.TILE)
         start = jnp.full(size, jnp.finfo(y.dtype).min / 4), jnp.zeros(size, y.dtype)
@@ -74,14 +81,28 @@ def _log_added(
     """
     ratio, top, total = state
     scaled = exponent * ratio - shifted
-    largest = top.at[row].max(scaled.max(axis=2), mode="drop")
-    before, now = at_place(top, row), at_place(largest, row)
-    total = total.at[row].set(at_place(total, row) * jnp.exp(before - now), mode="drop")
+    now, largest, total = _in_new_units(row, scaled.max(axis=2), top, total)
     fresh = totals(jnp.exp(scaled - now[:, :, None]), at)
     return largest, total.at[row].add(fresh, mode="drop")
 
 
-def _within_reach(
+def _log_joined(row: jax.Array, state: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+    """The same with the terms of a batch that are summed already, [b, TILE] each, in units of their own."""
+    of_pairs, fresh, top, total = state
+    now, largest, total = _in_new_units(row, of_pairs, top, total)
+    return largest, total.at[row].add(fresh * jnp.exp(of_pairs - now), mode="drop")
+
+
+def _in_new_units(
+    row: jax.Array, fresh: jax.Array, top: jax.Array, total: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The largest terms of the rows of a batch [b, TILE] and of all rows, and the sums in these units."""
+    largest = top.at[row].max(fresh, mode="drop")
+    before, now = at_place(top, row), at_place(largest, row)
+    return now, largest, total.at[row].set(at_place(total, row) * jnp.exp(before - now), mode="drop")
+
+
+def within_reach(
     query: Tiles,
     tile: jax.Array,
     reference: Tiles,

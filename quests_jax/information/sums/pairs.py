@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import jax
 import jax.numpy as jnp
 
+from quests_jax.base.members import most_of_members
 from quests_jax.base.numerics import sum_last
 from quests_jax.base.step_sizes import Platform
 from quests_jax.information.sums.exponents import (
@@ -60,6 +61,7 @@ def fold_near(near: jax.Array, wide: jax.Array, step: Step[Carry], carry: Carry,
             pair = jax.lax.dynamic_slice_in_dim(listed, number * batch, batch)
             return step(pair // columns, pair % columns, carry, careful=careful)
 
+        count = most_of_members(count)  # the list goes on with pairs of padding
         carry = jax.lax.fori_loop(0, jax.lax.div(count + (batch - 1), jnp.int32(batch)), body, carry)
     return carry
 

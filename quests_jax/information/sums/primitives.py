@@ -26,7 +26,7 @@ import jax.extend.core
 import jax.numpy as jnp
 from jax.interpreters import ad
 
-from quests_jax.base.numerics import finite_rows
+from quests_jax.base.numerics import finite_rows, scaled
 from quests_jax.information.sums import dense, log_sums, streaming
 from quests_jax.information.sums.registration import (
     bind,
@@ -46,22 +46,6 @@ def _by_size(small: Callable[..., jax.Array], large: Callable[..., jax.Array]) -
     return impl
 
 
-@jax.custom_jvp
-def scaled(v: jax.Array, u: jax.Array) -> jax.Array:
-    """v u, which stays 0 for v = 0 where it is transposed and u comes as infinite: a row without weight.
-
-    Where such a row is much nearer than all that have a weight, exp(s_ij − L_i) overflows. That is the
-    derivative by its weight; its derivatives by rows are 0.
-    """
-    return jnp.where(v == 0, 0, v * u)
-
-
-@scaled.defjvp
-def _scaled_jvp(primals, tangents):
-    (v, u), (dv, du) = primals, tangents
-    return scaled(v, u), dv * u + scaled(v, du)
-
-
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.sum(a * b, axis=-1)
 
@@ -76,14 +60,14 @@ def _product_impl(counts, y, x, v, a, b, h, *, power, at):
     a, b = jnp.where(jnp.isnan(a), 0, a), jnp.where(jnp.isnan(b), 0, b)
     bad_v = ~jnp.all(jnp.isfinite(v), axis=0)
     v = jnp.where(jnp.isfinite(v), v, 0)
-    largest = jnp.max(jnp.abs(v), initial=0)
+    largest = jnp.max(jnp.abs(v), axis=0, initial=0)
     scale = jnp.where(largest > 0, jnp.minimum(largest, 1), 1)  # what is skipped is relative to the values
-    v = v / scale
+    v = v / scale[None]
     size = jnp.max(jnp.abs(v), axis=1, initial=0)
     shift = jnp.where(size > 0, b - jnp.log(jnp.where(size > 0, size, 1)), jnp.inf)
     values = v / jnp.where(size > 0, size, 1)[:, None]
     sums = _by_size(dense.product, streaming.product)(counts, y, x, values, a, shift, h, power=power, at=at)
-    return jnp.where(bad_y[:, None] | bad_x | bad_v[None], jnp.nan, sums * scale)
+    return jnp.where(bad_y[:, None] | bad_x | bad_v[None], jnp.nan, sums * scale[None])
 
 
 _product_p = make_primitive(
@@ -109,24 +93,32 @@ def product(
 
 
 def _product_jvp(primals, tangents, *, power):
+    """Sums over the same pairs are channels of one product: every product forms its pairs anew."""
     counts, y, x, v, a, b, h = primals
     _, dy, dx, dv, da, db, dh = tangents
-    value = product(*primals, power=power)
-    channels = v.shape[1]
+    channels, still = v.shape[1], dy is None or isinstance(dy, ad.Zero)
 
-    def steep(v):  # Σ_j (q_ij^k − 2k q_ij^(k−1)) E_ij v_jc
-        whole = product(counts, y, x, v, a, b, h, power=power)
-        return whole - 2 * power * product(counts, y, x, v, a, b, h, power=power - 1) if power else whole
+    def spread(vectors):  # v_jc u_j of vectors u_j, shape [n, c·e]
+        return scaled(v[:, :, None], vectors[:, None, :]).reshape(len(x), -1)
 
-    def times(vectors):  # the same with v_jc u_j for vectors u_j, shape [m, c, e]
-        spread = scaled(v[:, :, None], vectors[:, None, :]).reshape(len(x), -1)
-        return steep(spread).reshape(len(y), channels, -1)
+    def steep(values, whole):  # Σ_j (q_ij^k − 2k q_ij^(k−1)) E_ij u_jc, where `whole` has q_ij^k
+        if not power:
+            return whole
+        return whole - 2 * power * product(counts, y, x, values, a, b, h, power=power - 1)
 
-    def by_y(dy):  # ds_ij = −(y_i − x_j)·dy_i / h²
-        return (_along(times(x), dy) - _dot(y, dy)[:, None] * (steep(v) if power else value)) / h**2
+    values = v if still else jnp.concatenate([v, spread(x)], axis=1)
+    whole = product(counts, y, x, values, a, b, h, power=power)
+    value = whole[:, :channels]
+
+    def by_y(dy):  # ds_ij = (x_j − y_i)·dy_i / h²
+        sums = steep(values, whole)
+        of_x = sums[:, channels:].reshape(*value.shape, -1)
+        return (_along(of_x, dy) - _dot(y, dy)[:, None] * sums[:, :channels]) / h**2
 
     def by_x(dx):  # ds_ij = (y_i − x_j)·dx_j / h²
-        return (_along(times(dx), y) - times(_dot(x, dx)[:, None])[..., 0]) / h**2
+        moved = spread(jnp.concatenate([dx, _dot(x, dx)[:, None]], axis=1))
+        sums = steep(moved, product(counts, y, x, moved, a, b, h, power=power)).reshape(*value.shape, -1)
+        return (_along(sums[..., :-1], y) - sums[..., -1]) / h**2
 
     def by_h(dh):
         more = product(counts, y, x, v, a, b, h, power=power + 1)
@@ -264,7 +256,7 @@ def _self_sum_transpose(cotangent, count, x, w, h, *, power):
         return (None,) * 4
     if h.ndim:
         each = lambda pair: self_sum(count, x, pair[0], pair[1], power=power)  # noqa: E731
-        return None, None, jnp.sum(jax.lax.map(each, (cotangent, h)), axis=0), None
+        return None, None, jnp.sum(jax.vmap(each)((cotangent, h)), axis=0), None
     return None, None, self_sum(count, x, cotangent, h, power=power), None
 
 

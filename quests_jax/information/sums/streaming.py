@@ -20,7 +20,7 @@ from quests_jax.information.sums.exponents import (
     squared_distance,
     steepness,
 )
-from quests_jax.information.sums.fused import weighted_kernels
+from quests_jax.information.sums.fused import kernels_both_ways, pulls, weighted_kernels
 from quests_jax.information.sums.pairs import (
     SKIPPED,
     active_pairs,
@@ -79,7 +79,7 @@ def product(
             if at.fused and not careful:
                 a, b = scaled_rows(query, i, reference, j, h)
                 sums = weighted_kernels(a, b, values[j], (shift_y[i], shift_x[j]), power=power, how=at.fused)
-                return total.at[row].add(sums[0], mode="drop")
+                return total.at[row].add(sums, mode="drop")
             exponent = exponents_of(query, i, reference, j, h, careful, at)
             shift = shift_x[j][:, None] + shift_y[i][:, :, None]
             weight = squared_distance(exponent, power) * jnp.exp(exponent - shift)
@@ -105,9 +105,9 @@ def self_sum(
     def contribution(i, j, careful):
         if at.fused and not careful:
             a, b = scaled_rows(tiles, i, tiles, j, base)
-            one_way = partial(weighted_kernels, ratios=scale, own=i == j, power=power, how=at.fused)
-            to_i, to_j = one_way(a, b, weight[j][..., None]), one_way(b, a, weight[i][..., None])
-            return jnp.moveaxis(to_i[..., 0], 0, -1), jnp.moveaxis(to_j[..., 0], 0, -1)
+            of_both = weight[i], weight[j]
+            to_i, to_j = kernels_both_ways(a, b, of_both, scale, i == j, power=power, how=at.fused)
+            return jnp.moveaxis(to_i, 0, -1), jnp.moveaxis(to_j, 0, -1)
         itself = diagonal & (i == j)[:, None, None]
         error = None if power else SELF_ERROR
         exponent = jnp.where(itself, 0, exponents_of(tiles, i, tiles, j, base, careful, at, error=error))
@@ -136,15 +136,12 @@ def self_force(
     weight, gain = tiles.gather(w), tiles.gather(g)
 
     def pulled(i, j, a, b):
-        """What tile j adds to tile i, from sums of the kernel with weights, gains, and both times rows."""
-        offset = (tiles.x[j] - tiles.center[j][:, None]) * tiles.mask[j][..., None]
-        w, g = weight[j][..., None], gain[j][..., None]
-        values = jnp.concatenate([w, g, w * offset, g * offset], axis=2)
-        sums = weighted_kernels(a, b, values, power=power, steep=True, how=at.fused)[0]
-        of_w, of_g, d = sums[..., :1], sums[..., 1:2], x.shape[1]
-        from_i = tiles.x[i] - tiles.center[j][:, None]
-        by_w, by_g = sums[..., 2 : d + 2] - of_w * from_i, sums[..., d + 2 :] - of_g * from_i
-        return (gain[i][..., None] * by_w + weight[i][..., None] * by_g) * tiles.mask[i][..., None]
+        """What tile j adds to tile i: the sum of the pulls times rows of j, and times 1."""
+        from_j, from_i = (tiles.x[k] - tiles.center[j][:, None] for k in (j, i))
+        real = tiles.mask[j][..., None]
+        values = jnp.concatenate([real, real * from_j], axis=2)
+        sums = pulls(a, b, values, (gain[i], weight[i]), (gain[j], weight[j]), power=power, how=at.fused)
+        return (sums[..., 1:] - sums[..., :1] * from_i) * tiles.mask[i][..., None]
 
     def contribution(i, j, careful):
         if at.fused and not careful:

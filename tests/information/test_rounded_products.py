@@ -1,0 +1,121 @@
+"""What accelerators do to products of float32: the laws hold as they are asked, and would not otherwise.
+
+A GPU that is not asked for more rounds what it multiplies to TF32 (10 bits behind the leading one), a TPU to
+bfloat16 (7 bits). Asked for the highest precision, a GPU rounds nothing and a TPU adds six products of the
+three bfloat16 parts of each number. All are emulated here where products are lowered, the only place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.extend.core.primitives import dot_general_p
+from jax.interpreters import mlir
+
+from quests_jax.base.step_sizes import ACCELERATOR, computing_as
+from quests_jax.information import delta_entropy, entropy, structure_masses
+from quests_jax.information.sums.exponents import plain_exponents
+
+BITS = {"TF32": 10, "bfloat16": 7}
+PARTS = {"TF32": 1, "bfloat16": 1, "three products": 2, "six products": 3}  # of which each number is the sum
+H, N, D = 0.3, 768, 8
+RNG = np.random.default_rng(0)
+X = np.repeat(RNG.normal(size=(3, D)), N // 3, axis=0) + 0.3 * RNG.normal(size=(N, D))  # within 6 h: no care
+Y = X[::3] + 0.1 * RNG.normal(size=(N // 3, D))
+NUMBER = np.arange(N) // 10
+
+
+def rounded(x: jax.Array, bits: int) -> jax.Array:
+    return jax.lax.reduce_precision(x, exponent_bits=8, mantissa_bits=bits)
+
+
+def product(a: jax.Array, b: jax.Array, way: str, **how: Any) -> jax.Array:
+    """a · b of float32 as a device makes it; what it adds up is exact."""
+
+    def parts(x: jax.Array) -> list[jax.Array]:
+        found = []
+        for _ in range(PARTS[way]):
+            found.append(rounded(x, BITS.get(way, 7)))
+            x = x - found[-1]
+        return [part.astype(jnp.float64) for part in found]
+
+    of_a, of_b = parts(a), parts(b)
+    how |= {"precision": None, "preferred_element_type": None}
+    terms = [
+        dot_general_p.bind(p, q, **how)
+        for i, p in enumerate(of_a)
+        for j, q in enumerate(of_b)
+        if i + j < PARTS[way]
+    ]
+    return sum(terms).astype(jnp.float32)
+
+
+@contextmanager
+def multiplying(way: str) -> Iterator[None]:
+    """Make every product of float32 one of that kind, whatever precision it asks for."""
+    lowerings = mlir._platform_specific_lowerings["cpu"]
+    usual = lowerings[dot_general_p]
+
+    def lowering(ctx: Any, a: Any, b: Any, **how: Any) -> Any:
+        if ctx.avals_in[0].dtype != jnp.float32:
+            return usual.rule(ctx, a, b, **how)
+        return mlir.lower_fun(lambda a, b: product(a, b, way, **how), multiple_results=False)(ctx, a, b)
+
+    with computing_as(ACCELERATOR._replace(pairs=8, dense=0)):
+        mlir.register_lowering(dot_general_p, lowering, platform="cpu")
+        try:
+            yield
+        finally:
+            lowerings[dot_general_p] = usual
+            jax.clear_caches()
+
+
+def sums(dtype: type) -> list[np.ndarray]:
+    """Logarithms as they are, masses, and a gradient in units of its largest number."""
+    x, y = jnp.asarray(X, dtype), jnp.asarray(Y, dtype)
+    value, slope = jax.value_and_grad(lambda x: entropy(x, bandwidth=H))(x)
+    masses = structure_masses(y, x, NUMBER, N // 10 + 1, bandwidth=H)
+    found = value[None], delta_entropy(y, x, bandwidth=H), masses, slope / jnp.abs(slope).max()
+    return [np.asarray(part, np.float64) for part in found]
+
+
+@pytest.fixture(scope="module")
+def exact() -> list[np.ndarray]:
+    return sums(np.float64)
+
+
+def errors(way: str, exact: list[np.ndarray]) -> list[float]:
+    with multiplying(way):
+        return [float(np.abs(a - b).max()) for a, b in zip(sums(np.float32), exact, strict=True)]
+
+
+def test_six_products_of_bfloat16_keep_the_laws_of_float32(exact: list[np.ndarray]) -> None:
+    *values, slope = errors("six products", exact)
+    assert max(values) < 2e-5
+    assert slope < 2e-4
+
+
+@pytest.mark.parametrize(("way", "least"), [("TF32", 1e-3), ("three products", 3e-5)])
+def test_whatever_rounds_more_breaks_them(way: str, least: float, exact: list[np.ndarray]) -> None:
+    assert max(errors(way, exact)[:-1]) > least
+
+
+@pytest.mark.parametrize("way", PARTS)
+def test_exponents_err_by_what_is_multiplied(way: str) -> None:
+    """|error| ≤ 1.5 · 2⁻ᵇ r² for factors of b bits; r is the distance from the center in bandwidths."""
+    bits = {"TF32": 10, "bfloat16": 7, "three products": 14, "six products": 22}[way]
+    a, b = (6.5 * (v / np.linalg.norm(v, axis=2, keepdims=True)) for v in RNG.normal(size=(2, 1, 200, 63)))
+    near = a + 0.5 * (b - a)
+    whole = -0.5 * ((a[:, :, None] - near[:, None]) ** 2).sum(axis=-1)
+    with multiplying(way):
+        found = jax.jit(plain_exponents)(jnp.asarray(a, jnp.float32), jnp.asarray(near, jnp.float32))
+        error = np.abs(np.asarray(found, np.float64) - whole).max()
+    assert error <= 1.5 * 2.0**-bits * 6.5**2
+    if way in BITS:
+        assert error > 0.01 * 2.0**-bits * 6.5**2
