@@ -25,6 +25,7 @@ from ase import Atoms
 
 import quests_jax as qj
 
+EVERY = 2.0  # s between two looks at the memory
 PARTS = 30  # files of a copy of the source
 MOVED = (0.02, 0.12)  # Å, smallest and largest displacement of a copy
 SUFFIXES = (".xyz", ".aselmdb", ".traj")
@@ -112,17 +113,25 @@ def measured(command: Sequence[str]) -> dict[str, Any]:
     """Numbers of a command, with its wall and processor seconds and its largest memory, in GB."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     executable = [sys.executable, "-m", "quests_jax", *command, "--json"]
-    largest = [0.0]
+    shared, largest = [0.0], [0.0]
     with tempfile.TemporaryFile("w+") as printed:
         running = subprocess.Popen(executable, stdout=printed)
         while running.poll() is None:
-            largest.append(sum(map(shared_once, tree(running.pid))))
-            time.sleep(0.5)
+            processes = tree(running.pid)
+            shared.append(sum(gigabytes(process, "smaps_rollup", "Pss") for process in processes))
+            largest.append(sum(gigabytes(process, "status", "VmHWM") for process in processes))
+            time.sleep(EVERY)
+        if running.returncode:
+            raise SystemExit(f"{' '.join(executable[:12])} ... failed")
         printed.seek(0)
         found = json.load(printed)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    spent = {"wall": time.perf_counter() - start, "processor": processor, "gigabytes": max(largest)}
+    spent = {"wall": time.perf_counter() - start, "processor": processor}
+    spent |= {
+        "gigabytes": max(shared),
+        "gigabytes_at_most": max(largest),
+    }  # shared pages once, or by each
     return {name: found[name] for name in KEPT if name in found} | spent
 
 
@@ -135,13 +144,13 @@ def tree(pid: int) -> list[int]:
     return [pid, *(one for child in " ".join(children).split() for one in tree(int(child)))]
 
 
-def shared_once(pid: int) -> float:
-    """Gigabytes of a process, in which a page that k processes share counts 1/k."""
+def gigabytes(pid: int, file: str, name: str) -> float:
+    """Memory of a process by a name in a file of /proc; 0 once it has ended."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0) * 1.024e-6
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0) * 1.024e-6
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ from quests_jax.information import delta_entropy, structure_masses
 
 TARGETS = 32_768
 OVERSAMPLE = 2  # candidates per structure to choose
+AHEAD, FEWEST = 4, 64  # a shard orders so many times its share of candidates, and so many at least
 ROUNDS = 2  # of candidates, choice and prices
 STORED = np.float32  # masses on disk: rounding raises the bound by its eps
 
@@ -142,7 +143,8 @@ def _greedy_order(task: DiskCover, masses: DenseMasses, wanted: Targets, shard: 
     cost = np.ones(masses.n_structures)
     if task.cost is not None:
         cost[: len(run)] = task.cost[run.start : run.stop]
-    size = min(task.limits.count or len(run), len(run) - len(kept))
+    share = AHEAD * OVERSAMPLE * task.expected * len(run) // len(task.shards.counts)
+    size = min(task.limits.count or len(run), len(run) - len(kept), max(FEWEST, share))
     problem = _problem(masses, wanted, cost)
     return greedy_cover(problem, size=size, cost_budget=task.limits.budget, exclude=closed)
 
