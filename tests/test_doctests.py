@@ -18,7 +18,10 @@ WITHOUT = {"cli", "main", "on_cluster"}
 WITHOUT |= {"load_published", "generate", "simulate", "stillinger_weber"}
 WITHOUT |= {
     "compress_shards",
+    "describe_structures",
     "estimate",
+    "follow_shards",
+    "overlaps_of_shards",
     "tree_choice",
     "outliers_of_shards",
     "large_cover",

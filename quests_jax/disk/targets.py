@@ -36,7 +36,11 @@ class Targets(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A choice, as it is asked of S structures on disk."""
+    """A choice, as it is asked of S structures on disk.
+
+    >>> Asked(Limits(count=10)).limits.by_coverage
+    False
+    """
 
     limits: Limits  # a number of structures, a budget, or both
     reference: Environments | ArrayLike | None = None  # environments that are known already
