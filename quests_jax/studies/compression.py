@@ -32,7 +32,7 @@ from quests_jax.studies.pool import Pool
 CERTIFICATES = ("quick", "full", "none")
 LEAST = 10.0  # seconds that a quick certificate may always take
 FEWEST = 2048  # targets of a quick certificate
-SLOWER = 3.0  # masses of a pair of environments than its kernel in a sum
+SLOWER = 1.0  # masses of a pair of environments, in float32, than its kernel in the measures
 DEFAULT_SIZE = 0.1
 
 
