@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -31,6 +31,8 @@ from quests_jax.cover.rules import msc, structure_tiles
 from quests_jax.cover.solvers import lazy
 from quests_jax.information import kernel_product, log_kernel_sum, structure_masses
 
+pytestmark = pytest.mark.slow
+
 PLATFORMS = ("cuda", "tpu")
 EIGENVALUES = {"Eigh", "cusolver_syevd_ffi"}  # of a TPU and of a GPU; the only calls of foreign code
 N, S, D, K = 700, 7, 3, 4  # rows, enough for tiles
@@ -51,13 +53,18 @@ NAMES = (
 X = jnp.asarray(np.random.default_rng(0).normal(size=(N, D)))
 NUMBER = np.repeat(np.arange(S, dtype=np.int32), N // S)
 ENVS = qj.make_environments(np.asarray(X), NUMBER)
-DENSE = qj.cover_problem(ENVS, bandwidth=0.3)
 BUDGET = Budget(jnp.ones(S), jnp.asarray(2.0))
 
 
+@cache
+def dense() -> CoverProblem:
+    return qj.cover_problem(ENVS, bandwidth=0.3)
+
+
+@cache
 def sparse() -> CoverProblem:
-    parts = [(np.arange(N), np.arange(S), np.asarray(DENSE.masses.columns(jnp.arange(N)), np.float32))]
-    return dataclasses.replace(DENSE, masses=in_blocks(parts, S, N))
+    parts = [(np.arange(N), np.arange(S), np.asarray(dense().masses.columns(jnp.arange(N)), np.float32))]
+    return dataclasses.replace(dense(), masses=in_blocks(parts, S, N))
 
 
 def data(problem: CoverProblem) -> relaxation.Data:
@@ -121,16 +128,16 @@ def programs() -> dict[str, Program]:
         "tiles of masses": (lambda x: structure_masses(x, x, np.arange(MANY.shape[0]) // 99, 51), (MANY,)),
         "descriptor": (partial(quests_descriptor, cutoff=5.0), (vectors[0],)),
         "plain": (partial(descriptor_batches.plain_program, k=K, cutoff=5.0), (jnp.int32(3), vectors)),
-        "coverage": (coverage, (DENSE, jnp.ones(S))),
-        "log mass": (partial(mean_value, measure=LOG_MASS), (DENSE, jnp.ones(S))),
+        "coverage": (coverage, (dense(), jnp.ones(S))),
+        "log mass": (partial(mean_value, measure=LOG_MASS), (dense(), jnp.ones(S))),
         "cap": (certificate.capped_copy, (sparse(),)),
     }
-    for name, problem in {"dense": DENSE, "sparse": sparse()}.items():
+    for name, problem in {"dense": dense(), "sparse": sparse()}.items():
         found[f"{name} begin"] = partial(relaxation.begin, measure=SATURATED), (data(problem), now.w)
         found[f"{name} improve"] = partial(relaxation.improve, measure=SATURATED), (data(problem), best, now)
         found |= {f"{name} {key}": value for key, value in search(problem).items()}
     owner = jnp.asarray(NUMBER)
-    found["pairs"] = pairwise._bound, (data(DENSE), owner, pairwise.Trial(now.w, now.theta, jnp.ones(S)))
+    found["pairs"] = pairwise._bound, (data(dense()), owner, pairwise.Trial(now.w, now.theta, jnp.ones(S)))
     return found | of_msc()
 
 

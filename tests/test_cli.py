@@ -341,12 +341,14 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_help_loads_nothing_slow() -> None:
     slow = {"jax_md", "matplotlib", "mpax", "pymatgen", "rich", "vesin"}
     run = python("import sys; from quests_jax.cli import main; main(['-h']); print(*sys.modules)")
     assert not slow & set(run.stdout.splitlines()[-1].split())
 
 
+@pytest.mark.slow
 def test_programs_are_kept_from_run_to_run_without_noise(call: Call, tmp_path: Path) -> None:
     code = f"from quests_jax.cli import main; main(['entropy', {str(tmp_path / 'data.xyz')!r}])"
     cache = tmp_path / "cache" / "jit"

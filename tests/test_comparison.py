@@ -10,6 +10,8 @@ from quests_jax.atoms.describe import environments
 from quests_jax.cli.choice_sentences import about_rules
 from quests_jax.studies.comparison import compare_environments
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["call"]  # the fixture
 
 ENVS = environments(STRUCTURES)

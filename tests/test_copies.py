@@ -145,6 +145,7 @@ def test_any_choice_of_frames_is_written_as_those_bytes(parts: list[bytes], data
     in_folder(check)
 
 
+@pytest.mark.slow
 @given(st.lists(frames(2).filter(readable), min_size=4, max_size=4), st.sampled_from(["1.0", "2"]))
 @settings(max_examples=6)
 def test_compress_writes_the_bytes_of_what_it_chooses(parts: list[bytes], size: str) -> None:

@@ -16,6 +16,8 @@ from quests_jax import datasets
 from quests_jax.base.checks import InputError
 from quests_jax.datasets import silicon
 
+pytestmark = pytest.mark.slow
+
 EPSILON, SIGMA = 2.16826, 2.0951  # eV and Å, Stillinger and Weber (1985)
 CONFIG_TYPES = [row.config_type for row in silicon.RECIPE]
 TINY = (

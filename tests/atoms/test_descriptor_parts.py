@@ -122,6 +122,7 @@ def test_data_sets_of_other_sizes_compile_nothing_new() -> None:
     assert [program._cache_size() for program in PROGRAMS] == compiled
 
 
+@pytest.mark.slow
 def test_calls_of_one_shape_equal_one_environment_at_a_time() -> None:
     """More rows than a call takes, and none, with and without shared shells."""
     rng = np.random.default_rng(7)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import ase
 import numpy as np
+import pytest
 from ase.build import make_supercell
 from zoo import zoo
 
@@ -13,6 +14,8 @@ from quests_jax.atoms import environments
 from quests_jax.atoms.device_pair_search import pairs_on_device
 from quests_jax.atoms.pair_search import Search
 from quests_jax.base.step_sizes import CPU, computing_as
+
+pytestmark = pytest.mark.slow
 
 FEW = CPU._replace(distances=2**20)
 

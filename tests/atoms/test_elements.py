@@ -82,6 +82,7 @@ def test_the_differentiable_path_is_the_same(rattle):
     np.testing.assert_allclose(x, described(atoms), atol=1e-10)
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_finite_differences():
     atoms = salt()
     neighbors, p = find_neighbors(atoms, k=K, cutoff=CUTOFF), channel_weights(atoms.numbers)

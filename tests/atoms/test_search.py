@@ -84,6 +84,7 @@ print(failed)
 """
 
 
+@pytest.mark.slow
 def test_threads_that_search_first_wait_for_the_library() -> None:
     run = subprocess.run([sys.executable, "-c", RACE], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

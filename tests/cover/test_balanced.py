@@ -13,6 +13,8 @@ from quests_jax.base.checks import InputError
 from quests_jax.cover.rules import balanced as module
 from quests_jax.cover.rules.balanced import balanced, balanced_problem
 
+pytestmark = pytest.mark.slow
+
 H = 0.1
 
 

@@ -145,6 +145,7 @@ def test_a_budget_of_atoms_is_a_share_or_a_number_of_environments() -> None:
 # ---- What each one is ----
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1000))
 def test_farthest_point_is_a_loop_over_mean_distances(seed: int) -> None:
     envs = toy(seed)
@@ -189,6 +190,7 @@ def test_k_means_by_entropy_takes_the_largest_of_its_cluster() -> None:
         assert own[s] == own[center == center[s]].max()
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1000))
 def test_entropies_of_structures_are_those_of_their_environments(seed: int) -> None:
     envs = toy(seed)

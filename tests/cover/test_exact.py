@@ -19,6 +19,7 @@ def cheapest_by_force(problem, coverage: float) -> float:
     return min(cost[list(choice)].sum() for choice in reach)
 
 
+@pytest.mark.slow
 @given(seeds, st.integers(1, 4))
 @settings(max_examples=15)
 def test_the_fullest_choice_of_a_size_is_found_and_proven(seed, size):
@@ -39,6 +40,7 @@ def test_the_fullest_choice_of_a_cost_is_found_and_proven(seed, budget):
     assert best - 1e-12 <= known(answer.upper_bound) <= best * (1 + 1e-4) + 1e-4
 
 
+@pytest.mark.slow
 @given(seeds, st.sampled_from([0.5, 0.9, 1.0]), st.booleans())
 @settings(max_examples=30)
 def test_the_cheapest_cover_is_found_and_proven(seed, coverage, same_cost):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from campaigns.cover_fuzz import CHECKS, check_problem
 
+pytestmark = pytest.mark.slow
+
 FIRST = 60  # problems; the campaign itself makes 10,000
 
 

@@ -130,6 +130,7 @@ def test_structures_without_environments_gain_nothing():
     assert (answer.selected % 2 == 0).all()
 
 
+@pytest.mark.slow
 def test_sparse_masses_give_the_same_picks(monkeypatch):
     dense = greedy_cover(toy_problem(9), size=S)
     monkeypatch.setattr(masses, "DENSE", 50)
@@ -181,6 +182,7 @@ def in_quota(choice) -> bool:
     return all(sum(LABELS[s] == label for s in choice) >= least for label, least in QUOTA.items())
 
 
+@pytest.mark.slow
 @given(seeds, st.floats(4.0, 8.0))
 @settings(max_examples=25)
 def test_quotas_are_met_within_the_budget(seed, limit):

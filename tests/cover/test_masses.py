@@ -70,6 +70,7 @@ def test_what_is_dropped_is_stated(monkeypatch):
     assert 0 < lost <= 0.5
 
 
+@pytest.mark.slow
 def test_structures_without_environments_have_no_mass(monkeypatch):
     envs = make_environments(np.zeros((2, 1)), np.array([1, 3]), 5)
     for dense in (storage.DENSE, 0):

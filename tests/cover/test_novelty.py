@@ -41,6 +41,7 @@ def plain_msc(
     return picks, scores
 
 
+@pytest.mark.slow
 @given(seeds, st.booleans(), st.sampled_from([1.0, 100.0]))
 @settings(max_examples=60)
 def test_picks_and_scores_are_those_of_the_rule(seed, conditional, spread):

@@ -83,6 +83,7 @@ def alike(S: int, mass: float):
     return cover_problem(make_environments(x, np.arange(S), S), bandwidth=BANDWIDTH)
 
 
+@pytest.mark.slow
 def test_certificates_take_the_better_bound(monkeypatch):
     problem = alike(40, 0.05)
     choice = greedy_cover(problem, size=12)

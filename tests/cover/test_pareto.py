@@ -14,6 +14,8 @@ from quests_jax.cover import msc, pareto_msc
 from quests_jax.cover.rules import pareto
 from quests_jax.information import delta_entropy, diversity, entropy
 
+pytestmark = pytest.mark.slow
+
 TRIED = settings(max_examples=25)  # many choices of eight structures leave nothing to exchange
 
 

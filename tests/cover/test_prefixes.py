@@ -32,6 +32,7 @@ def test_every_prefix_is_measured_as_if_alone(seed: int, reference: bool) -> Non
         assert found.coverage[t] == pytest.approx(float(np.minimum(mass, 1.0).mean()), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_more_structures_than_a_block_and_one_without_atoms() -> None:
     rng = np.random.default_rng(0)
     number = np.sort(rng.permutation(np.repeat(np.arange(80), 4))[:200])

@@ -101,6 +101,7 @@ def test_the_relaxation_is_the_linear_programme(seed):
     assert float(found.upper_bound) == pytest.approx(optimum, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_relaxation_agrees_with_an_independent_first_order_solver():
     mpax = pytest.importorskip("mpax")
     problem = toy_problem(3)
@@ -142,6 +143,7 @@ def test_a_supergradient_gives_the_frank_wolfe_gap():
     assert float(bound) == pytest.approx(float(value + gap), rel=1e-12)
 
 
+@pytest.mark.slow
 @given(seeds, st.floats(0.1, 6.0))
 @settings(max_examples=30)
 def test_projection_is_the_nearest_point_of_the_budget(seed, limit):
@@ -168,6 +170,7 @@ def test_the_best_fill_is_the_linear_optimum(seed, limit):
     assert float(found) == pytest.approx(optimum, rel=1e-9)
 
 
+@pytest.mark.slow
 @given(seeds)
 @settings(max_examples=25)
 def test_roundings_keep_the_budget(seed):

@@ -13,6 +13,8 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import make_environments
 from quests_jax.cover import cover_problem, greedy_cover, staged_cover
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(4)
 
 

@@ -19,6 +19,8 @@ import quests_jax as qj
 from quests_jax.base.precision import double_precision
 from quests_jax.disk import shards, tree_selection
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["call"]  # the fixture
 
 

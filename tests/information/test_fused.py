@@ -14,6 +14,8 @@ from quests_jax.base.step_sizes import CPU, computing_as
 from quests_jax.information import delta_entropy, entropy
 from quests_jax.information.sums import dense, fused, log_sums, streaming
 
+pytestmark = pytest.mark.slow
+
 ERRORS = {np.float64: 1e-12, np.float32: 1e-5}
 N, D, H = 700, 5, 0.7
 RNG = np.random.default_rng(0)

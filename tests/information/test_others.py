@@ -8,6 +8,8 @@ import pytest
 from quests_jax.base.checks import InputError
 from quests_jax.information import delta_entropy_of_others
 
+pytestmark = pytest.mark.slow
+
 H = 0.1
 
 

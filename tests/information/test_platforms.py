@@ -23,6 +23,8 @@ from quests_jax.information import (
 )
 from quests_jax.information.sums import dense, log_sums, masses, streaming
 
+pytestmark = pytest.mark.slow
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments" / "benchmarks"))
 from steps import count  # noqa: E402  # pyright: ignore[reportMissingImports]
 

@@ -109,6 +109,7 @@ def test_verdicts_of_leakage(structures):
     assert again.covered == (1, 1)
 
 
+@pytest.mark.slow
 def test_the_commands(structures, call: Call):
     ase.io.write("runs.xyz", structures, format="extxyz")
     outputs = ("-o", "train.xyz", "-o", "valid.xyz", "-o", "test.xyz")
