@@ -1,5 +1,5 @@
-# `make demo` compresses the bundled data set, `make test` checks everything in PROCESSES at once, `make test-fast`
-# most of it, for the loop while working. All install into .venv first.
+# `make demo` compresses the bundled data set, `make test` checks everything in PROCESSES at once, with the linters,
+# `make test-fast` most of it, for the loop while working. All install into .venv first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	$(BIN)/quests-jax compress bundled:silicon --size 0.1 --overwrite \
 		-o $(OUT)/silicon_10.xyz -o $(OUT)/silicon_10.json
 
-test: $(VENV)/.installed-test lint
+test: $(VENV)/.installed-test
 	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/.installed-test

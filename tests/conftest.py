@@ -52,6 +52,7 @@ hypothesis.settings.load_profile("jax")
 MOST_MAPS = 35_000
 # Files that take longest with an empty cache, the longest first; all of their tests are `slow`.
 LONGEST = (
+    "test_style.py",
     "disk/test_cluster.py",
     "disk/test_large.py",
     "test_readme.py",

@@ -44,14 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     with tempfile.TemporaryDirectory() as folder, start_peer(options.peer_python) as peer:
         sizes = tuple(options.sizes or (SMOKE_SIZES if options.smoke else SIZES))
-        growth = tuple(options.sizes or (SMOKE_SIZES if options.smoke else ()))
+        growing = tuple(options.sizes or (SMOKE_SIZES if options.smoke else ()))
         rounds, tiles = (1, TILES[:1]) if options.smoke else (ROUNDS, TILES)
         inputs = _smoke_inputs() if options.smoke else find_inputs(max(options.sizes or [POOL]))
         roofline = {dtype: measure_roofline(dtype, rounds, tiles) for dtype in OURS}
-        setting = Setting(inputs, peer, roofline, Path(folder), sizes, growth, rounds, SEED, options.smoke)
+        setting = Setting(inputs, peer, roofline, Path(folder), sizes, growing, rounds, SEED, options.smoke)
         header = _header(setting, smoke=options.smoke)
         skipped = [] if peer else [f"QUESTS: not installed in {options.peer_python}"]
-        cases = [case for case in CASES if not options.cases or case.__name__ in options.cases]
+        asked = options.cases or [case.__name__ for case in CASES if not (options.smoke and case is growth)]
+        cases = [case for case in CASES if case.__name__ in asked]
         records = _kept(options.output) if options.cases else []
         for record in _measured(setting, cases):
             same = {"case": record["case"], "data": record["data"], "n": record.get("n")}
