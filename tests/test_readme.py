@@ -10,7 +10,7 @@ import pytest
 
 import quests_jax
 from quests_jax import cover, datasets, information
-from quests_jax.cli import cli, command_run, main
+from quests_jax.cli import cli, main, past_memory
 from quests_jax.datasets import bundled
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
@@ -25,7 +25,7 @@ def few(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatc
     whole = quests_jax.read(bundled())
     small = [atoms for atoms in whole if len(atoms) <= 10]
     quests_jax.write(file, [*whole[:20:4], *small[::2]])
-    for module in (datasets, command_run):
+    for module in (datasets, past_memory):
         monkeypatch.setattr(module, "bundled", lambda: file)
 
 
