@@ -14,7 +14,7 @@ from quests_jax.disk.covers import covered
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.sums import self_sums
 from quests_jax.disk.targets import Asked, pose_on_disk
-from quests_jax.information import delta_entropy, delta_entropy_of_others
+from quests_jax.information import Rows, delta_entropy, delta_entropy_of_others
 from quests_jax.studies.choosing import Limits
 from quests_jax.studies.kept_information import measures_of
 from quests_jax.studies.outliers import Outliers, check_yardstick, outliers_among, yardstick
@@ -100,7 +100,7 @@ def _frames(shards: Shards, bandwidth: float, shard: int) -> dict[str, np.ndarra
     return {"measured": frame_entropies(shards.environments(shard), bandwidth=bandwidth)}
 
 
-def against(shards: Shards, reference: Environments, *, bandwidth: float) -> np.ndarray:
+def against(shards: Shards, reference: Environments | Rows, *, bandwidth: float) -> np.ndarray:
     """δH of every environment on disk against a reference, shape [n], in nats."""
     return covered(pose_on_disk(shards, Asked(Limits(), reference), bandwidth=bandwidth), np.zeros(0, int))
 

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from quests_jax.base.checks import InputError
-from quests_jax.base.environments import Environments, of_structures, rows_of
+from quests_jax.base.environments import Environments, of_structures
 from quests_jax.base.jax_versions import versions
 from quests_jax.base.json_numbers import plain
-from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import timed
 from quests_jax.base.selection_size import as_size
 from quests_jax.cover.bounds.sampling import FAILURE
 from quests_jax.cover.prefixes import Prefixes, in_order, prefix_sums, prefixes_from
 from quests_jax.cover.selection import Selection
+from quests_jax.disk.comparison import against
 from quests_jax.disk.covers import TARGETS, large_cover
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.sums import estimate, self_sums
@@ -28,7 +28,7 @@ from quests_jax.disk.working_folder import Stage, digest_of
 from quests_jax.information import Estimate, Rows, kernel_sum
 from quests_jax.studies.choosing import COVER, Amount, Data, Groups, Limits
 from quests_jax.studies.compression import DEFAULT_SIZE
-from quests_jax.studies.kept_information import entropy_and_diversity, measures_of
+from quests_jax.studies.kept_information import counts_of, entropy_and_diversity, kept_of, measures_of
 from quests_jax.studies.pool import coverage_of_open
 
 SAMPLE = 2000  # environments that the entropies of the whole are estimated from
@@ -88,38 +88,34 @@ def compress_shards(
             selection, dH = tree_choice(shards, asked, method=method, **options)
         selection = _with_kept(shards, selection, kept)
     with timed(seconds, "metrics"):
-        x = shards.of(selection.selected)
-        entropy, diversity = entropy_and_diversity(x, bandwidth=bandwidth)
-        if exact:
-            H, D = map(Estimate, measures_of(self_sums(shards, bandwidth=bandwidth)), (0.0, 0.0))
-        else:
-            H, D = estimate(shards, rows=SAMPLE, bandwidth=bandwidth, seed=seed)
-    tolerance = overlap_tolerance(dH.dtype)
+        chosen = entropy_and_diversity(shards.of(selection.selected), bandwidth=bandwidth)
+        kept_information = kept_of(chosen, _whole(shards, exact, **options), dH)
+        before = None
+        if reference is not None:
+            dH = against(shards, reference, bandwidth=bandwidth)
+            before = (dH < kept_information["tolerance"]).mean()
+    numbers = shards.structures.numbers
     sampled = selection.upper_bound is not None and targets < shards.n_environments
     proven = None if selection.upper_bound is None else 0.0
     summary = {"method": method, "bandwidth": bandwidth, "targets": targets, "seed": seed}
     summary |= {name: shards.parameters[name] for name in ("k", "cutoff", "elements", "species")}
-    summary |= _counts(shards, selection, reference) | {"kept": shards.structures.numbers[kept]}
-    summary |= {"limits": limits._asdict()}
+    summary |= counts_of(selection, shards.counts, numbers, reference) | {"kept": numbers[kept]}
+    summary |= {"limits": limits._asdict(), "overlap_before": before} | kept_information
+    summary["bound"] = "sampled" if sampled else None if proven is None else "exact"
+    summary["bound_failure_probability"] = FAILURE if sampled else proven
     if prefixes:
         with timed(seconds, "prefixes"):
             asked = asked._replace(kept=())
             summary["prefixes"] = prefixes_of(shards, asked, selection.selected, **options)._asdict()
-    summary |= {
-        "entropy": entropy,
-        "diversity": diversity,
-        "entropy_full": H.value,
-        "diversity_full": D.value,
-        "entropy_full_half_width": H.half_width,
-        "diversity_full_half_width": D.half_width,
-        "overlap": (dH < tolerance).mean(),
-        "tolerance": tolerance,
-        "max_delta_entropy": dH.max(initial=-np.inf, where=np.isfinite(dH)),
-        "missing_elements": np.isposinf(dH).sum(),
-        "bound": "sampled" if sampled else None if proven is None else "exact",
-        "bound_failure_probability": FAILURE if sampled else proven,
-    }
     return plain(summary | {"seconds": seconds, "versions": versions()})
+
+
+def _whole(shards: Shards, exact: bool, *, bandwidth: float, seed: int) -> tuple[Estimate, Estimate]:
+    """Entropy and diversity of all environments."""
+    if not exact:
+        return estimate(shards, rows=SAMPLE, bandwidth=bandwidth, seed=seed)
+    H, D = measures_of(self_sums(shards, bandwidth=bandwidth))
+    return Estimate(H, 0.0), Estimate(D, 0.0)
 
 
 def _limits(shards: Shards, amount: Amount, kept: np.ndarray) -> tuple[Limits, np.ndarray | None]:
@@ -180,18 +176,3 @@ def _with_kept(shards: Shards, selection: Selection, kept: np.ndarray) -> Select
         coverage=coverage_of_open(coverage, n, staying),
         upper_bound=None if bound is None else min(1.0, coverage_of_open(bound, n, staying)),
     )
-
-
-def _counts(shards: Shards, selection: Selection, reference: Environments | Rows | None) -> dict[str, Any]:
-    return {
-        "size": len(selection.selected),
-        "selected": shards.structures.numbers[selection.selected],
-        "gains": selection.gains,
-        "n_structures": len(shards.counts),
-        "n_environments": shards.n_environments,
-        "selected_environments": np.sum(shards.counts[selection.selected]),
-        "reference_environments": None if reference is None else np.shape(rows_of(reference))[0],
-        "coverage": selection.coverage,
-        "upper_bound": selection.upper_bound,
-        "certified_ratio": selection.certified_ratio,
-    }

@@ -84,10 +84,6 @@ class Shards(NamedTuple):
         own = self.counts[self.runs[shard].start : self.runs[shard].stop]
         return np.repeat(np.arange(len(own), dtype=np.int32), own)
 
-    def rows(self, wanted: np.ndarray) -> np.ndarray:
-        """Descriptors of environments with ascending numbers, shape [len(wanted), d]."""
-        return np.asarray(self.some(wanted).x)
-
     def of(self, structures: Sequence[int] | np.ndarray) -> Environments:
         """The environments of some structures, in the order of the file."""
         wanted = np.zeros(len(self.counts), bool)

@@ -26,7 +26,7 @@ from quests_jax.cover.posing import FEWER, Posed, fits, pose
 from quests_jax.information import DEFAULT_BANDWIDTH
 from quests_jax.studies.candidates import Candidates, everything, facts_of, find_candidates, labels_of
 from quests_jax.studies.choosing import COVER, Amount, Groups, choose, poses
-from quests_jax.studies.kept_information import measure
+from quests_jax.studies.kept_information import counts_of, measure
 from quests_jax.studies.pool import Pool
 
 CERTIFICATES = ("quick", "full", "none")
@@ -207,8 +207,11 @@ def compress_environments(
                 options["targets"] = _affordable(limit, seconds["metrics"] / pairs, len(data.envs))
             selection, posed = _certified(data.envs, selection, posed, limit, options)
     gains = np.concatenate([np.zeros(len(pool.kept)), selection.gains])
-    selection = selection._replace(selected=pool.numbers[chosen], gains=gains)
-    summary = {"method": method, "bandwidth": bandwidth} | _counts(pool, selection, chosen, reference)
+    selection = selection._replace(selected=chosen, gains=gains)
+    summary = {"method": method, "bandwidth": bandwidth}
+    summary |= counts_of(selection, pool.envs.counts, pool.numbers, reference)
+    summary |= {"kept": pool.numbers[pool.kept]}
+    selection = selection._replace(selected=pool.numbers[chosen])
     summary |= {"saturated": selection.saturated, "limits": limits._asdict(), "seed": seed}
     summary |= kept | _kind_of_bound(selection, posed)
     return selection, summary | {"seconds": seconds, "versions": versions()}
@@ -277,22 +280,3 @@ def _kind_of_bound(selection: Selection, posed: Posed | None) -> dict[str, Any]:
         return {"bound": None, "bound_failure_probability": None}
     kind = "exact" if posed.targets is None else "sampled"
     return {"bound": kind, "bound_failure_probability": posed.failure_probability}
-
-
-def _counts(
-    pool: Pool, selection: Selection, chosen: np.ndarray, known: Environments | None
-) -> dict[str, Any]:
-    counts = pool.envs.counts
-    return {
-        "size": len(chosen),
-        "selected": selection.selected,
-        "kept": pool.numbers[pool.kept],
-        "gains": selection.gains,
-        "n_structures": pool.envs.n_structures,
-        "n_environments": int(counts.sum()),
-        "selected_environments": int(counts[chosen].sum()),
-        "reference_environments": None if known is None else len(np.asarray(known.x)),
-        "coverage": selection.coverage,
-        "upper_bound": selection.upper_bound,
-        "certified_ratio": selection.certified_ratio,
-    }

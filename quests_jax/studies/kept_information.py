@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from quests_jax.base.environments import Environments, joined, lacking
+from quests_jax.base.environments import Environments, joined, lacking, rows_of
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.cover.masses.stored import DenseMasses
 from quests_jax.cover.posing import Posed
+from quests_jax.cover.selection import Selection
 from quests_jax.information import (
     Estimate,
+    Rows,
     delta_entropy,
     entropy_from,
     estimated_diversity,
@@ -54,8 +56,17 @@ def measure(
     mass, absent = of_choice + of_known, lacking(envs, _covering(envs, own, known))
     dH = np.where(absent, np.inf, -np.log(np.maximum(mass, np.finfo(float).tiny)))
     tolerance = overlap_tolerance(dH.dtype)
-    entropy, diversity = measures_of(of_choice[own])
-    H, D = _whole(envs, bandwidth, posed, exact)
+    kept = kept_of(measures_of(of_choice[own]), _whole(envs, bandwidth, posed, exact), dH)
+    return kept | {
+        "coverage": float(np.minimum(mass, 1.0).mean()),
+        "overlap_before": None if known is None else float((of_known > np.exp(-tolerance)).mean()),
+        "max_delta_entropy": _worst(envs, own, known, np.where(absent, np.inf, mass), bandwidth),
+    }
+
+
+def kept_of(chosen: tuple[float, float], whole: tuple[Estimate, Estimate], dH: np.ndarray) -> dict[str, Any]:
+    """What a choice keeps, from H and D of it and of the whole, and δH of all environments [n] against it."""
+    (entropy, diversity), (H, D), tolerance = chosen, whole, overlap_tolerance(dH.dtype)
     return {
         "entropy": entropy,
         "diversity": diversity,
@@ -63,12 +74,35 @@ def measure(
         "diversity_full": D.value,
         "entropy_full_half_width": H.half_width,
         "diversity_full_half_width": D.half_width,
-        "coverage": float(np.minimum(mass, 1.0).mean()),
         "overlap": float((dH < tolerance).mean()),
-        "overlap_before": None if known is None else float((of_known > np.exp(-tolerance)).mean()),
         "tolerance": tolerance,
-        "max_delta_entropy": _worst(envs, own, known, np.where(absent, np.inf, mass), bandwidth),
-        "missing_elements": int(absent.sum()),
+        "max_delta_entropy": float(dH.max(initial=-np.inf, where=np.isfinite(dH))),
+        "missing_elements": int(np.isposinf(dH).sum()),
+    }
+
+
+def counts_of(
+    selection: Selection, counts: np.ndarray, numbers: np.ndarray, known: Environments | Rows | None
+) -> dict[str, Any]:
+    """Sizes, coverage and bound of a choice for its summary.
+
+    Args:
+      selection: the choice, in numbers of the structures that were not dropped.
+      counts: environments of each of those, shape [S].
+      numbers: what number each has in the whole data set, shape [S].
+      known: environments that are there already.
+    """
+    return {
+        "size": len(selection.selected),
+        "selected": numbers[selection.selected],
+        "gains": selection.gains,
+        "n_structures": len(counts),
+        "n_environments": int(counts.sum()),
+        "selected_environments": int(counts[selection.selected].sum()),
+        "reference_environments": None if known is None else np.shape(rows_of(known))[0],
+        "coverage": selection.coverage,
+        "upper_bound": selection.upper_bound,
+        "certified_ratio": selection.certified_ratio,
     }
 
 

@@ -63,9 +63,9 @@ def envs_of(shards: Shards) -> qj.Environments:
 def test_descriptors_are_those_of_the_file(shards: Shards) -> None:
     envs = envs_of(shards)
     assert len(shards.runs) > 4
-    np.testing.assert_allclose(shards.rows(np.arange(shards.n_environments)), envs.x, atol=1e-13)
+    np.testing.assert_allclose(shards.some(np.arange(shards.n_environments)).x, envs.x, atol=1e-13)
     wanted = np.array([3, 500, 501, 719])
-    np.testing.assert_allclose(shards.rows(wanted), np.asarray(envs.x)[wanted], atol=1e-13)
+    np.testing.assert_allclose(shards.some(wanted).x, np.asarray(envs.x)[wanted], atol=1e-13)
 
 
 def test_sums_in_blocks_are_the_sums(shards: Shards) -> None:
@@ -174,7 +174,7 @@ def test_targets_represent_every_structure(shards: Shards) -> None:
 def test_the_summary_has_the_keys_and_numbers_of_compress(shards: Shards) -> None:
     inside = qj.compress(qj.read(Path(shards.structures.files[0].path)), size=15, method="cover").summary
     found = compress_shards(shards, Amount(15), bandwidth=H)
-    of_conditions = {"dropped", "saturated", "overlap_before"}  # the command adds the first
+    of_conditions = {"dropped", "saturated"}  # the command adds the first
     assert inside.keys() - of_conditions <= found.keys()
     kept = qj.environments(
         [qj.read(Path(shards.structures.files[0].path))[number] for number in found["selected"]]
