@@ -28,6 +28,7 @@ from cells import Case, Cell, Errors, add_options, run_cells, tested
 from gap_sets import GAP_SETS
 from ridge import Targets
 
+from quests_jax.atoms.neighbors import find_pairs
 from quests_jax.base.jax_versions import versions
 
 METHODS = ("random", "msc", "balanced", "cover")
@@ -44,6 +45,7 @@ SOAP = (
 SPARSE = 300  # environments of the sparse set, of each element
 SIGMA = "default_sigma={0.002 0.1 0.0 0.0}"  # eV per atom, eV/Å
 MADE_WITH = {"sparse": SPARSE, "sigma": SIGMA, "versions": versions()}
+VACUUM = 20.0  # Å around a molecule
 PREDICT = Path(__file__).parent / "gap_predict.py"
 
 
@@ -87,11 +89,22 @@ def fit_and_test(case: Case, python: Path) -> Errors:
 
 def _arguments(case: Case) -> list[str]:
     cutoff = case.data.cutoff
-    terms = f"{PAIRS.format(cutoff=cutoff)} : {SOAP.format(cutoff=cutoff, sparse=SPARSE)}"
+    pairs = [
+        f"{PAIRS.format(cutoff=cutoff)} Z1={a} Z2={b} add_species=F" for a, b in _pairs(case.train, cutoff)
+    ]
     shifts = zip(case.data.elements, case.shifts, strict=True)
     e0 = ":".join(f"{chemical_symbols[z]}:{shift:.6f}" for z, shift in shifts)
     names = ["energy_parameter_name=energy_dft", "force_parameter_name=forces_dft", f"e0={{{e0}}}"]
-    return ["at_file=train.xyz", f"gap={{{terms}}}", SIGMA, *names, "gp_file=gap.xml", "sparse_jitter=1e-8"]
+    gap = f"gap={{{' : '.join([*pairs, SOAP.format(cutoff=cutoff, sparse=SPARSE)])}}}"
+    return ["at_file=train.xyz", gap, SIGMA, *names, "gp_file=gap.xml", "sparse_jitter=1e-8"]
+
+
+def _pairs(structures: Sequence[Atoms], cutoff: float) -> list[tuple[int, int]]:
+    """Elements that are within the cutoff of each other somewhere: others cannot be fitted."""
+    numbers = np.concatenate([atoms.numbers for atoms in structures])
+    found = find_pairs(structures, cutoff=cutoff)
+    ends = np.sort(np.stack([numbers[found.center], numbers[found.neighbor]], axis=1), axis=1)
+    return [(int(a), int(b)) for a, b in np.unique(ends, axis=0)]
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
@@ -107,6 +120,8 @@ def _write(file: Path, structures: Sequence[Atoms]) -> None:
 
 def _labelled(atoms: Atoms) -> Atoms:
     copy = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    if not copy.pbc.any():  # the program takes a structure without a cell for one without an energy
+        copy.cell = np.diag(np.ptp(copy.positions, axis=0) + VACUUM)
     copy.info["energy_dft"] = atoms.get_potential_energy()
     copy.arrays["forces_dft"] = atoms.get_forces()
     return copy

@@ -176,13 +176,13 @@ def _batch(structures: Sequence[Atoms], energies: np.ndarray, packing: Packing) 
         np.concatenate([graph.neighbor, filler]),
         np.concatenate([graph.offset, far]).astype(np.float32),
     )
-    rows = ((0, more), (0, 0))
+    empty = np.zeros((more, 3))
     return Batch(
         graph,
-        np.pad(np.concatenate([atoms.positions for atoms in structures]), rows).astype(np.float32),
+        np.concatenate([*(atoms.positions for atoms in structures), empty]).astype(np.float32),
         np.pad(np.repeat(np.arange(len(structures)), counts), (0, more), constant_values=BATCH),
         np.pad(energies, (0, missing)).astype(np.float32),
-        np.pad(np.concatenate([atoms.get_forces() for atoms in structures]), rows).astype(np.float32),
+        np.concatenate([*(atoms.get_forces() for atoms in structures), empty]).astype(np.float32),
         np.pad(counts, (0, missing), constant_values=1),
     )
 
