@@ -3,10 +3,10 @@
     python experiments/potentials/active.py --data FOLDER   # a few minutes
     python experiments/potentials/active.py --summary       # the table of the stored errors
 
-The pools are the iterations of an active learning of silicon (Si_CSI_PBE), from crystals to liquids at 1700 K.
-A rule chooses a tenth of each pool to complement what is labelled already, at the bandwidth that fits the pool.
-Before that, `covered` says which share of the environments of the pool the labelled ones cover at that
-bandwidth, at which one half of the pool covers 99 % of the other: labelling can stop where it is large.
+The pools are the iterations of an active learning of silicon (Si_CSI_PBE), from crystals to liquids at
+1700 K. A rule chooses a tenth of each pool to complement what is labelled already, at the bandwidth that fits
+the pool. Before that, `covered` says which share of the environments of the pool the labelled ones cover at
+that bandwidth, at which half of the pool covers 99 % of the other half: labelling can stop where it is large.
 """
 
 from __future__ import annotations
