@@ -33,7 +33,7 @@ from quests_jax.base.jax_versions import versions
 from quests_jax.base.padding import padded_size
 
 METHODS = ("random", "msc", "balanced", "cover")
-STEPS = {"CH4 300 K": 100, "methane QM22": 100, "ethanol 100 K": 100, "ethanol and methanol": 100, "SiO": 40}
+STEPS = {"CH4 300 K": 60, "methane QM22": 60, "ethanol 100 K": 60, "ethanol and methanol": 60, "SiO": 30}
 SIZE = 0.1  # share of the atoms
 BATCH = 4  # structures
 RATE = 1e-4  # of Adam, falling to 0 along a cosine; ten times that makes CH4 worse than untrained
