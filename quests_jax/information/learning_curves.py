@@ -19,8 +19,9 @@ from quests_jax.base.defaults import key_or_default
 from quests_jax.base.environments import Environments, rows_of, some_rows
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
-from quests_jax.information.measures import entropy
-from quests_jax.information.sums.elements import DEFAULT_BANDWIDTH, Rows, kernel_sum
+from quests_jax.information.measures import entropy_from
+from quests_jax.information.sums.elements import DEFAULT_BANDWIDTH, Rows, kernel_sum, self_kernel_sum
+from quests_jax.information.sums.kernels import room_for
 
 CONFIDENCE = 0.95
 INFINITE = 1e12  # environments at which the fitted curve counts as converged, as in [schwalbe-koda:25]
@@ -93,7 +94,9 @@ def learning_curve(
     for number, each in enumerate(keys):
         shuffled = np.asarray(jax.random.permutation(each, len(x)))
         for column, count in enumerate(counts):
-            found[number, column] = entropy(some_rows(x, shuffled[:count]), bandwidth=bandwidth)
+            with room_for(len(x), len(x)):
+                p = np.asarray(self_kernel_sum(some_rows(x, shuffled[:count]), bandwidth=bandwidth))
+            found[number, column] = entropy_from(len(p), np.log(p).mean())
             advance("learning curve", number * len(counts) + column + 1, found.size)
     return LearningCurve(counts, found)
 

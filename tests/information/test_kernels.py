@@ -161,3 +161,28 @@ def test_memory_does_not_grow_with_the_product_of_sizes():
 def test_bad_input_is_refused(y, x, bandwidth, match):
     with pytest.raises(InputError, match=match):
         log_kernel_sum(y, x, bandwidth=bandwidth)
+
+
+def test_smaller_sets_share_the_program_of_a_larger_one():
+    rows = np.random.default_rng(3).normal(size=(900, 2))
+    programs = getattr(engine._self_sum, "_cache_size")  # noqa: B009  (not in the type of a jitted function)
+    before = programs()
+    with engine.room_for(len(rows), len(rows)):
+        roomy = [engine.self_kernel_sum(rows[:count], bandwidth=0.3) for count in (3, 300, 900)]
+        weighted = engine.log_kernel_sum(rows[:5], rows[:7], bandwidth=0.3, weights=np.arange(1.0, 8.0))
+        masses = engine.structure_masses(rows[:5], rows[:7], np.arange(7) // 3, 3, bandwidth=0.3)
+        others = engine.log_sum_of_others(rows[:7], np.arange(7) // 3, rows=[0, 5], bandwidth=0.3)
+        product = engine.kernel_product(rows[:5], rows[:7], rows[:7], bandwidth=0.3)
+    assert programs() == before + 1
+    for sums, count in zip(roomy, (3, 300, 900), strict=True):
+        np.testing.assert_allclose(
+            sums, engine.self_kernel_sum(rows[:count], bandwidth=0.3), rtol=1e-12, atol=1e-12
+        )
+    plain = engine.log_kernel_sum(rows[:5], rows[:7], bandwidth=0.3, weights=np.arange(1.0, 8.0))
+    np.testing.assert_allclose(weighted, plain, rtol=1e-12, atol=1e-12)
+    plain = engine.structure_masses(rows[:5], rows[:7], np.arange(7) // 3, 3, bandwidth=0.3)
+    np.testing.assert_allclose(masses, plain, atol=1e-12)
+    plain = engine.log_sum_of_others(rows[:7], np.arange(7) // 3, rows=[0, 5], bandwidth=0.3)
+    np.testing.assert_allclose(others, plain, rtol=1e-12, atol=1e-12)
+    plain = engine.kernel_product(rows[:5], rows[:7], rows[:7], bandwidth=0.3)
+    np.testing.assert_allclose(product, plain, rtol=1e-12, atol=1e-12)

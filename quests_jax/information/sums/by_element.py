@@ -14,8 +14,11 @@ from jax.typing import ArrayLike
 from quests_jax.base.array_checks import check_bandwidth
 from quests_jax.base.checks import InputError, check_matrix
 from quests_jax.base.environments import Environments, check_alike, elements_of, rows_of, some_rows
+from quests_jax.base.step_sizes import TILE
+from quests_jax.information.sums.kernels import room_for
 
 Rows = np.ndarray | jax.Array | Environments  # [n, d], with or without elements
+ROOMS = (TILE, 16 * TILE, 256 * TILE)  # rows of an element that share a program
 
 
 class SumOfOneElement(Protocol):
@@ -71,12 +74,18 @@ def each_element(
         places.append(mine)
         if len(yours):
             queries = some_of(y, mine)
-            parts.append(sums(queries, queries if y is x else some_of(x, yours), yours))
+            with room_for(_room(len(mine)), _room(len(yours))):
+                parts.append(sums(queries, queries if y is x else some_of(x, yours), yours))
         else:
             parts.append(np.full((*lead, len(mine), *tail), missing, dtype))
     if not parts:
         return jnp.zeros((*lead, 0, *tail), dtype)
     return _joined(parts, places, len(lead))
+
+
+def _room(rows: int) -> int:
+    """Rows that an element is filled up to; 0 where it is large enough for a program of its own."""
+    return next((room for room in ROOMS if rows <= room), 0)
 
 
 def rows_of_elements(y: Rows, x: Rows) -> Sequence[tuple[np.ndarray, np.ndarray]]:

@@ -9,6 +9,8 @@ Order of arguments everywhere: queries y, then the reference x.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import jax
@@ -39,6 +41,18 @@ from quests_jax.information.sums.pairs import SKIPPED
 
 ROUNDINGS = 10.0  # allowed errors of an exponent in masses that are good enough for a bound
 COARSE = 64  # tiles; up to here sizes are powers of two: a tile of padding costs memory but no time
+
+_room = ContextVar("room", default=(0, 0))  # rows of y and of x that are filled up to, at least
+
+
+@contextmanager
+def room_for(y: int, x: int) -> Iterator[None]:
+    """Inside, sets of fewer queries and reference rows have the program of these many."""
+    before = _room.set((y, x))
+    try:
+        yield
+    finally:
+        _room.reset(before)
 
 
 def kernel_sum(
@@ -89,7 +103,8 @@ def log_sum_of_others(
     number = number.reshape(-1).astype(np.int32)
     chosen = None if rows is None else check_row_numbers("rows", rows, len(x))
     given = _prepared(x if chosen is None else x[chosen], x, bandwidth)
-    groups = _padded(number if chosen is None else number[chosen]), _padded(number)
+    mine = number if chosen is None else number[chosen]
+    groups = _padded(mine, len(given.y)), _padded(number, len(given.x))
     return given.rows_of_y(_log_sum_of_others(*given.sides, *groups, given.h))
 
 
@@ -119,7 +134,7 @@ def kernel_product(
 ) -> jax.Array:
     """Σ_j K(y_i, x_j) v_jc for values v of any sign, shape [n, c] to [m, c] (kernel regression)."""
     given = _prepared(y, x, bandwidth, several=False)
-    v = _padded(check_values("v", v, given.n).astype(given.x.dtype))
+    v = _padded(check_values("v", v, given.n).astype(given.x.dtype), len(given.x))
     zero_y, zero_x = jnp.zeros(len(given.y), v.dtype), jnp.zeros(len(given.x), v.dtype)
     sums = _product(*given.sides, v, zero_y, zero_x, given.h)
     return sums[: given.m].astype(given.dtype)
@@ -147,7 +162,7 @@ def structure_masses(
         y, x = check_rows("y", y), check_rows("x", x)
         return jnp.zeros((n_structures, len(y)), common_dtype(y.dtype, x.dtype))
     given = _prepared(y, x, bandwidth, several=False)
-    number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
+    number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False), len(given.x))
     total = _masses(n_structures, SKIPPED, *given.sides, number, given.h)
     return uncompiled(lambda total: total[: given.m].T.astype(given.dtype), total)
 
@@ -168,7 +183,7 @@ def tiles_of_masses(
     """
     given = _prepared(y, x, bandwidth, several=False)
     given = given._replace(**{name: getattr(given, name).astype(np.float32) for name in ("x", "y", "h")})
-    number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False))
+    number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False), len(given.x))
     sides = _make_sides(
         *given.sides, number, given.h, n_structures=n_structures, error=error, at=step_sizes.here()
     )
@@ -231,8 +246,10 @@ def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike, *, several: bool
     y = x if same else _with_a_feature(y).astype(working, copy=False)
     origin = _origin(x)
     m, n = len(y), len(x)
-    x = _padded(x, origin)
-    return _Given(x if same else _padded(y, origin), x, h, m, n, dtype)
+    room_of_y, room_of_x = _room.get()
+    x = _padded(x, _size(max(n, room_of_x)), origin)
+    y = x if same else _padded(y, _size(max(m, room_of_y)), origin)
+    return _Given(y, x, h, m, n, dtype)
 
 
 def _with_a_feature(x: Rows) -> Rows:
@@ -256,17 +273,19 @@ def _origin(x: Rows) -> Rows:
 def _weights(weights: ArrayLike | None, given: _Given) -> jax.Array:
     if weights is None:
         return jax.device_put((jnp if isinstance(given.x, Tracer) else np).ones(len(given.x), given.x.dtype))
-    return _padded(check_weights("weights", weights, given.n).astype(given.x.dtype))
+    return _padded(check_weights("weights", weights, given.n).astype(given.x.dtype), len(given.x))
 
 
-def _padded(rows: Rows, origin: Rows | int = 0) -> jax.Array:
-    """Rows from an origin, and zeros up to one of few sizes: data sets of nearby sizes share a program."""
-    tiles = -(-len(rows) // step_sizes.TILE)
-    few = 1 << (tiles - 1).bit_length() if tiles <= COARSE else padded_size(tiles)
+def _size(rows: int) -> int:
+    """One of few sizes, so that data sets of nearby sizes share a program."""
+    tiles = -(-rows // step_sizes.TILE)
+    return step_sizes.TILE * (1 << (tiles - 1).bit_length() if tiles <= COARSE else padded_size(tiles))
+
+
+def _padded(rows: Rows, size: int, origin: Rows | int = 0) -> jax.Array:
+    """Rows from an origin, and zeros up to a size."""
     if isinstance(rows, np.ndarray) and not isinstance(origin, jax.Array):
-        filled = np.zeros((step_sizes.TILE * few, *rows.shape[1:]), rows.dtype)
+        filled = np.zeros((size, *rows.shape[1:]), rows.dtype)
         np.subtract(rows, origin, out=filled[: len(rows)])
         return jax.device_put(filled)
-    return jnp.concatenate(
-        [rows - origin, jnp.zeros((step_sizes.TILE * few - len(rows), *rows.shape[1:]), rows.dtype)]
-    )
+    return jnp.concatenate([rows - origin, jnp.zeros((size - len(rows), *rows.shape[1:]), rows.dtype)])
