@@ -29,7 +29,9 @@ from quests_jax.studies.choosing import Limits
 
 WIDTH = 63  # features of an environment
 GEOMETRY = 28  # bytes of an atom: element and position
-PLACE = 24  # bytes of a structure in memory: atoms, file, number
+PLACE = 32  # bytes of a structure in memory: atoms, file, number there, number of all
+FILL = 0.035  # of the masses at targets that are stored, in a mix of real data
+STORED, HELD = 8, 24  # bytes of a mass on disk and in a choice
 MANIFEST = 2000  # bytes
 
 
@@ -46,15 +48,19 @@ def rows(structures: float, atoms: float, share: float) -> list[Row]:
     """Sizes of every stage of a choice of a share of the structures."""
     n = structures * atoms
     shards = max(structures / SHARD_STRUCTURES, n / SHARD_ROWS)
-    targets = max(TARGETS, structures)
-    root = min(n, OVERSAMPLE * share * n) if n > ROOT else n
+    targets = max(1.5 * TARGETS, shards)  # drawn from groups of structures, which are of one shard each
+    root = min(n, max(ROOT, OVERSAMPLE * share * n))
     places = structures * PLACE / 1e9
+    masses = structures * FILL * targets / 1e9
+    candidates = (OVERSAMPLE + 1) * share * masses
     return [
         Row("reading", 1, n * GEOMETRY / 1e9, places),
         Row("descriptors", shards, 8 * WIDTH * n / 1e9, places),
         Row("exact sums", n / BLOCK, 8 * n / 1e9, places + 8 * n / 1e9),
         Row("sample sums", shards, shards * 2000 * 8 / 1e9, places),
         Row("targets of cover", shards, 8 * WIDTH * targets / 1e9, 8 * WIDTH * targets / 1e9),
+        Row("masses at targets", shards, STORED * masses, places),
+        Row("choice of cover", 1, 0, HELD * candidates),
         Row("two stages of any rule", shards + 1, 0, 8 * WIDTH * root / 1e9),
         Row("coverage", shards, 8 * n / 1e9, 8 * n / 1e9),
         Row("manifests", 0, 12 * MANIFEST / 1e9, 0),

@@ -1,4 +1,4 @@
-"""A worker of a cluster is killed in every stage of a choice, and another takes its place: the same picks.
+"""A worker is killed in every stage of several commands, and another takes its place: the same answers.
 
 python tests/campaigns/lost_workers.py
 """
@@ -13,51 +13,75 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "quests_jax" / "jit"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "disk"))
 
-from driver import choice, command, crystals, environment
-from test_cluster import dask, results, started
+from driver import HERE, crystals, environment
+from kills import VARYING, differ
+from test_cluster import dask, started
 
 import quests_jax as qj
 
 CACHE = Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
-STAGES = ("structures", "descriptors", "targets", "masses", "choice", "prices", "covered", "sample-sums")
+DATA, KNOWN = "data.xyz", "known.xyz"
+COMMANDS = (
+    ("compress", DATA, "-s", "12", "-m", "cover"),
+    ("compress", DATA, "-s", "12", "-m", "msc", "--prefixes", "--drop", "price>4", "-r", KNOWN),
+    ("metrics", DATA),
+    ("outliers", DATA),
+    ("trajectory", DATA, "-r", KNOWN),
+)
 
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        qj.write(folder / "data.xyz", crystals(200, atoms=8))
-        subprocess.run(command(folder, "one.json"), env=environment(CACHE), check=True)
-        expected = choice(folder / "one.json")
-        (folder / "work").rename(folder / "before")
-        lost = killed(folder)
-        print(json.dumps({"killed in": lost, "same": choice(folder / "answer.json") == expected}))
+        structures = crystals(200, atoms=8)
+        for number, atoms in enumerate(structures):
+            atoms.info["price"] = number % 6
+        qj.write(folder / DATA, structures[:180])
+        qj.write(folder / KNOWN, structures[180:])
+        scheduler, *workers = started(folder, CACHE, 2)
+        while not (folder / "scheduler.json").exists():
+            time.sleep(0.1)
+        for number, words in enumerate(COMMANDS):
+            one, two = (folder / f"{kind}{number}.json" for kind in ("one", "two"))
+            alone = program(folder, words, f"alone{number}", one)
+            subprocess.run(alone, env=environment(CACHE), cwd=folder, check=True)
+            work = folder / f"work{number}"
+            shared = [*program(folder, words, work.name, two), "--scheduler", str(folder / "scheduler.json")]
+            lost = killed(folder, shared, work, workers)
+            same = not differ(answer(two), answer(one))
+            print(json.dumps({"command": words[0], "killed in": lost, "same": same}), flush=True)
+        for process in (scheduler, *workers):
+            process.kill()
+            process.wait()
     return 0
 
 
-def killed(folder: Path) -> list[str]:
-    """Stages in which a worker was killed."""
-    scheduler, *workers = started(folder, CACHE, 2)
-    while not (folder / "scheduler.json").exists():
-        time.sleep(0.1)
-    words = [*command(folder, "answer.json"), "--scheduler", str(folder / "scheduler.json")]
-    running = subprocess.Popen(words, env=environment(CACHE))
+def program(folder: Path, words: tuple[str, ...], work: str, output: Path) -> list[str]:
+    return [sys.executable, str(HERE), *words, "--work", str(folder / work), "-o", str(output), "--quiet"]
+
+
+def answer(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text())
+    return {name: value for name, value in found.items() if name not in VARYING}
+
+
+def killed(folder: Path, words: list[str], work: Path, workers: list[subprocess.Popen[bytes]]) -> list[str]:
+    """Stages in which a worker was killed: each as soon as it has a result."""
+    running = subprocess.Popen(words, env=environment(CACHE), cwd=folder)
     lost: list[str] = []
     while running.poll() is None:
-        for stage in STAGES:
-            if stage not in lost and results(folder, stage):
-                os.kill(workers[0].pid, signal.SIGKILL)
-                workers.pop(0).wait()
-                workers.append(another(folder))
-                lost.append(stage)
+        for stage in sorted({path.parent.name[:-13] for path in work.glob("*/0*.arrays")} - set(lost)):
+            os.kill(workers[0].pid, signal.SIGKILL)
+            workers.pop(0).wait()
+            workers.append(another(folder))
+            lost.append(stage)
         time.sleep(0.01)
     assert running.returncode == 0
-    for process in (scheduler, *workers):
-        process.kill()
-        process.wait()
     return lost
 
 
