@@ -20,6 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from atoms.test_large_formats import MOLECULES, WRITERS, conformations, labelled
+from campaigns.files_fuzz import in_use
 
 import quests_jax as qj
 from quests_jax.base.checks import InputError
@@ -68,7 +69,8 @@ def outcome(path: Path, count: int) -> str:
 
 def read_chunk(name: str, seed: int, results: multiprocessing.Queue) -> None:
     """Read some mutations of one format, and report each before the next begins."""
-    resource.setrlimit(resource.RLIMIT_DATA, (8 * BYTES, 8 * BYTES))
+    limit = in_use("VmData") + BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name

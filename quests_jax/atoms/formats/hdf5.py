@@ -95,7 +95,8 @@ def _entries(
     if not rows:
         return
     shape = group[layout.positions].shape
-    positions = np.asarray(group[layout.positions], float) * layout.length
+    positions = _values(group, layout.positions, layout.length, shape)
+    assert positions is not None
     energies = _values(group, layout.energy, units.Hartree, shape[:1])
     forces = _values(group, layout.forces, layout.force, shape)
     for row in rows:
@@ -120,4 +121,5 @@ def _values(group: Any, name: str, factor: float, shape: tuple[int, ...]) -> np.
         return None
     if group[name].shape != shape:
         raise InputError(f"{name}: shape {group[name].shape} where {shape} is expected.")
-    return np.asarray(group[name], float) * factor
+    with np.errstate(over="ignore"):  # what is not finite is found with the structure
+        return np.asarray(group[name], float) * factor

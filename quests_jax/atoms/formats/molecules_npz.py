@@ -45,13 +45,15 @@ def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atom
             numbers, positions = arrays["nuclear_charges"], arrays["coords"]
             energies = arrays["energies"] * KCAL_PER_MOL if "energies" in arrays else None
             forces = arrays["forces"] * KCAL_PER_MOL if "forces" in arrays else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, MemoryError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # a damaged archive makes zipfile and NumPy raise whatever they like
         raise InputError(f"the .npz file is damaged or cut short ({error}); copy it again.") from None
+    if positions.ndim != 3:
+        raise InputError(f"coords: expected one array of positions per structure, got {positions.shape}.")
     for name, values in (("energies", energies), ("forces", forces)):
-        if values is not None and len(values) != len(positions):
-            raise InputError(f"{len(positions)} structures, but {len(values)} {name}.")
+        if values is not None and values.shape[:1] != positions.shape[:1]:
+            raise InputError(f"{len(positions)} structures, but {name} of shape {values.shape}.")
     for row in range(len(positions)):
         if row in only:
             entry = Entry(
