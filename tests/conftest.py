@@ -75,7 +75,7 @@ LONGEST = (
     "test_compress.py",
     "test_cover_study.py",
     "test_recipes.py",
-    "cover/test_divided.py",
+    "cover/test_sharded_masses.py",
     "test_quests_defects.py",
     "test_precision.py",
     "test_augment_study.py",
@@ -85,7 +85,7 @@ LONGEST = (
     "output/test_notebook.py",
     "test_report.py",
     "test_certificates.py",
-    "test_collective.py",
+    "test_bias.py",
     "information/test_sharding.py",
     "test_gap20.py",
 )
