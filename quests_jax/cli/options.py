@@ -112,7 +112,7 @@ QUOTAS = (
     click.option(
         "--drop",
         multiple=True,
-        help="Leave out structures that fulfill it, but for those of --keep. May be repeated.",
+        help="Leave out structures that fulfill this condition, except those of --keep. May be repeated.",
     ),
     click.option("--by", help="Label, such as config_type or elements: each gets a share, see --at-least."),
     click.option(

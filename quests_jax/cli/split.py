@@ -78,8 +78,8 @@ def split(run: Run, files: Inputs, fractions: list[float], group: str | None, se
     given = run.load(files)
     fit = run.judge_bandwidth(given.envs)
     with located(given.name), run.stage("split"):
-        options = {"groups": _groups(given, group), "bandwidth": run.bandwidth, "seed": seed}
-        found = divide(given.envs, fractions, **options)
+        groups = _groups(given, group)
+        found = divide(given.envs, fractions, groups=groups, bandwidth=run.bandwidth, seed=seed)
     with run.stage("leakage"):
         parts = [of_structures(given.envs, part) for part in found.parts]
         leakage = [find_leakage(part, parts[0], bandwidth=run.bandwidth) for part in parts[1:]]
@@ -143,8 +143,9 @@ def leakage(run: Run, train: Inputs, test: Inputs, seed: int) -> Report:
     fit = run.judge_bandwidth(known.envs)
     structures = (given.structures, known.structures) if given.structures and known.structures else None
     with run.stage("leakage"):
-        options = {"structures": structures, "bandwidth": run.bandwidth, "seed": seed}
-        found = find_leakage(given.envs, known.envs, **options)
+        found = find_leakage(
+            given.envs, known.envs, structures=structures, bandwidth=run.bandwidth, seed=seed
+        )
     copies = None if found.copies is None else len(found.copies)
     data = {"train_structures": known.envs.n_structures, "test_structures": given.envs.n_structures}
     data |= {"copies": copies, "copied": found.copies, "covered": found.covered._asdict()}

@@ -34,7 +34,7 @@ SHOWN = 10  # frames in a table; outputs hold all of them
         type=float,
         default=QUANTILE,
         show_default=True,
-        help="Threshold: the delta entropy that this share of structures like the reference's stay below.",
+        help="Threshold: the delta entropy below which this share of structures like the reference's stays.",
     ),
     click.option("--above", type=float, help="Threshold in nats instead; frames above it are written."),
     click.option("--fail-above", type=float, help="Exit with code 1 if a frame lies above this, in nats."),

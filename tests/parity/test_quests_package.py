@@ -54,7 +54,7 @@ def treated_alike(atoms: ase.Atoms) -> bool:
     return not atoms.pbc.any() or (bool(atoms.pbc.all()) and np.linalg.det(atoms.cell.array) > 0)
 
 
-def test_mass_functions() -> None:
+def test_measures() -> None:
     structures = generated_structures()
     x = get_descriptors(list(structures.values()), k=K, cutoff=CUTOFF)
     y = get_descriptors([structures["warm fcc"]], k=K, cutoff=CUTOFF)

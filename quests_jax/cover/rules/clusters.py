@@ -17,6 +17,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.selection_size import check_size
+from quests_jax.cover.reference import known_environments
 from quests_jax.cover.rules.structure_means import (
     distances,
     generator_of,
@@ -88,7 +89,7 @@ def direct(
             f"direct needs the distances of all pairs of {envs.n_structures:,} structures "
             f"(at most {ALL_PAIRS:,}, for 2 GB); use k-means, mean-fps or cover."
         )
-    points = _weighted_components(means_of(envs)[0])
+    points = _weighted_components(means_of(envs, known_environments(None, envs))[0])
     if envs.n_structures == 1:
         return listed([0], "direct")
     chosen = []
@@ -106,7 +107,7 @@ def _one_of_each_cluster(
 ) -> Selection:
     """What `pick` takes of the members of each of `size` k-means clusters of mean descriptors."""
     size = check_size(size, envs.n_structures)
-    clusters = members_of(_lloyd(means_of(envs)[0], size, generator))
+    clusters = members_of(_lloyd(means_of(envs, known_environments(None, envs))[0], size, generator))
     return _filled([pick(members) for members in clusters], size, envs, generator, method)
 
 

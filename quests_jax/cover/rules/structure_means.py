@@ -32,18 +32,17 @@ def structure_entropies(envs: Environments, *, bandwidth: float) -> np.ndarray:
     return np.asarray(rows.entropy)[: envs.n_structures]
 
 
-def means_of(envs: Environments, known: Environments | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mean descriptor of each structure [S, d], and that of a reference [d], None if there is none.
+def means_of(envs: Environments, known: Environments) -> tuple[np.ndarray, np.ndarray | None]:
+    """Mean descriptor of each structure [S, d], and that of what is known [d], None if it is empty.
 
     A structure without environments gets the mean of all environments.
     With elements told apart, see `_by_element`.
     """
-    parts = [envs] if known is None or not len(known) else [envs, known]
-    present = [labels for part in parts if (labels := elements_of(part)) is not None]
+    present = [labels for part in (envs, known) if (labels := elements_of(part)) is not None]
     x = _by_element(envs, present)
     own = structure_means(x, envs.structure_id, envs.n_structures)
     means = np.where(envs.counts[:, None] > 0, own, x.mean(axis=0)[None])
-    if known is None or not len(known):
+    if not len(known):
         return means, None
     return means, _by_element(known, present).mean(axis=0)
 
