@@ -64,9 +64,9 @@ def compare(run: Run, files: Inputs, sizes: list[Size], methods: tuple[str, ...]
     """Compare rules of choice on FILE at several sizes.
 
     The table shows structures and atoms kept, overlap, the ratio of the coverage to a bound that no choice
-    can exceed, entropy H, diversity D, the largest delta entropy and the share of the force tail that is kept;
-    outputs hold more, such as times. Random choices are the mean of 5 seeds, ± their standard deviation. With --work, rules are
-    compared on structures drawn at random.
+    can exceed, entropy H, diversity D, the largest delta entropy and the share of the force tail that is
+    kept; outputs hold more, such as times. Random choices are the mean of 5 seeds, ± their standard
+    deviation. With --work, rules are compared on structures drawn at random.
     """
     run.refuse_bare_matrix(files)
     given = load_some(run, files)

@@ -118,13 +118,13 @@ class Asked(NamedTuple):
 def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) -> Report:
     """Choose the most informative structures of FILE.
 
-    Say how many with one or more of these: a number or share of the structures (-s), of the atoms
-    (--atoms) or of a cost of your own (--cost, --budget), the coverage to reach (--coverage), or
-    the smallest gain in coverage that a structure is worth (--min-gain). Structures are written in order of
-    choice, so the first n of them are the choice of size n; if all are chosen, in the order of FILE. From extended xyz to extended xyz they are copied as they stand. Isolated atoms among
-    larger structures stay unless --drop names them. With --work, environments stay on disk, and what is
-    finished is kept for the next run; with --scheduler, the workers of a Dask cluster that see the same
-    folder divide the work.
+    Say how many with one or more of these: a number or share of the structures (-s), of the atoms (--atoms)
+    or of a cost of your own (--cost, --budget), the coverage to reach (--coverage), or the smallest gain
+    in coverage that a structure is worth (--min-gain). Structures are written in order of choice, so the
+    first n of them are the choice of size n; if all are chosen, in the order of FILE. From extended xyz
+    to extended xyz they are copied as they stand. Isolated atoms among larger structures stay unless
+    --drop names them. With --work, environments stay on disk, and what is finished is kept for the next
+    run; with --scheduler, the workers of a Dask cluster that see the same folder divide the work.
 
     Conditions of --keep and --drop compare what info holds, formula, elements, n_atoms, energy_per_atom and
     max_force: 'config_type=bulk*', 'n_atoms>200 or max_force>=30', 'not REF_energy'.
