@@ -15,20 +15,9 @@ FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 PATHS = sorted(path for path in PACKAGE.rglob("*.py") if ">>>" in path.read_text(encoding="utf-8"))
 # They need a network, other machines or minutes, or they are parts of a longer story told by the tests.
 WITHOUT = {"cli", "main", "on_cluster"}
-WITHOUT |= {"load_published", "generate", "simulate", "stillinger_weber"}
-WITHOUT |= {
-    "compress_shards",
-    "describe_structures",
-    "estimate",
-    "follow_shards",
-    "overlaps_of_shards",
-    "tree_choice",
-    "outliers_of_shards",
-    "large_cover",
-    "self_sums",
-    "tiles_of_masses",
-}
-WITHOUT |= {"drawn_structures", "Augmented", "Dynamics", "Potential", "Sweep", "Shards", "Work"}
+WITHOUT |= {"load_published", "generate", "stillinger_weber"}
+WITHOUT |= {"compress_shards", "describe_structures", "follow_shards", "overlaps_of_shards"}
+WITHOUT |= {"tree_choice", "outliers_of_shards", "large_cover"}
 
 
 def docstrings(path: Path) -> Iterator[tuple[str, str]]:

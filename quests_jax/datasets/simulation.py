@@ -21,7 +21,16 @@ DECIMALS = 6  # kept in every stored length, energy and force, so that files rou
 
 
 class Potential(NamedTuple):
-    """Functions and time step that a simulation needs from a potential."""
+    """Functions and time step that a simulation needs from a potential.
+
+    >>> free = Potential(
+    ...     label=lambda atoms: (0.0, np.zeros((len(atoms), 3))),
+    ...     trajectory=lambda atoms, key, kT: np.zeros((len(kT), len(atoms), 3)),
+    ...     timestep=1.0,
+    ... )
+    >>> free.label(Atoms("He"))[0]
+    0.0
+    """
 
     label: Callable[[Atoms], tuple[float, np.ndarray]]  # energy in eV, and forces [atoms, 3] in eV/Å
     # Displacements from the start after each step, [steps, atoms, 3], for a key and kT [steps] in eV.
@@ -33,6 +42,10 @@ class Dynamics(NamedTuple):
     """Structures sampled evenly from the second half of a Langevin run of `picoseconds`.
 
     The thermostat passes through `temperatures`, in K, at even intervals and linearly between them.
+
+    >>> hot = Dynamics("hot", 5, (300.0, 600.0), 1.0, start=lambda: Atoms("He"))
+    >>> hot.temperatures  # rises
+    (300.0, 600.0)
     """
 
     config_type: str
@@ -54,7 +67,13 @@ class Dynamics(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """One structure for each of `n_structures` values spaced evenly over `span`, without dynamics."""
+    """One structure for each of `n_structures` values spaced evenly over `span`, without dynamics.
+
+    >>> dimers = Sweep("dimer", 3, (2.0, 3.0), lambda r: Atoms("Ar2", [(0, 0, 0), (0, 0, r)]))
+    >>> free = Potential(lambda atoms: (0.0, np.zeros((2, 3))), lambda *_: np.zeros(0), 1.0)
+    >>> [float(atoms.get_distance(0, 1)) for atoms in dimers.structures(jax.random.key(0), free)]
+    [2.0, 2.5, 3.0]
+    """
 
     config_type: str
     n_structures: int
@@ -89,6 +108,11 @@ def simulate(
 
     Raises:
         InputError: if the dynamics would start from a cell that the potential cannot handle.
+
+    >>> dimers = Sweep("dimer", 3, (2.0, 3.0), lambda r: Atoms("Ar2", [(0, 0, 0), (0, 0, r)]))
+    >>> free = Potential(lambda atoms: (0.0, np.zeros((2, 3))), lambda *_: np.zeros(0), 1.0)
+    >>> [atoms.info["config_type"] for atoms in simulate([dimers], free)]
+    ['dimer', 'dimer', 'dimer']
     """
     total = sum(row.n_structures for row in recipe)
     labeled: list[Atoms] = []

@@ -22,7 +22,16 @@ SHARD_STRUCTURES = 512
 
 
 class Shards(NamedTuple):
-    """Environments of a data set in the order of its files."""
+    """Environments of a data set in the order of its files.
+
+    >>> from pathlib import Path
+    >>> from ase.build import bulk
+    >>> import quests_jax as qj
+    >>> qj.write("cells.xyz", [bulk("Si", a=a) for a in (5.3, 5.4, 5.5, 5.6)])
+    >>> shards = describe_files(Work(Path("work")), [Path("cells.xyz")], k=8, cutoff=4.0)
+    >>> shards.n_environments, shards.counts.tolist()
+    (8, [2, 2, 2, 2])
+    """
 
     structures: Structures
     runs: list[range]  # structures of each shard
@@ -112,7 +121,17 @@ class Shards(NamedTuple):
 
 
 def drawn_structures(shards: Shards, most: int, *, seed: int = 0) -> tuple[Environments, np.ndarray]:
-    """Environments of whole structures drawn until they hold `most`, and the ascending numbers of those."""
+    """Environments of whole structures drawn until they hold `most`, and the ascending numbers of those.
+
+    >>> from pathlib import Path
+    >>> from ase.build import bulk
+    >>> import quests_jax as qj
+    >>> qj.write("cells.xyz", [bulk("Si", a=a) for a in (5.3, 5.4, 5.5, 5.6)])
+    >>> shards = describe_files(Work(Path("work")), [Path("cells.xyz")], k=8, cutoff=4.0)
+    >>> some, numbers = drawn_structures(shards, 4)
+    >>> len(some), len(numbers)
+    (4, 2)
+    """
     order = np.random.default_rng(seed).permutation(len(shards.counts))
     chosen = np.sort(order[: int(np.searchsorted(np.cumsum(shards.counts[order]), most)) + 1])
     return shards.structures_of(chosen), chosen

@@ -58,6 +58,15 @@ def self_sums(shards: Shards, *, bandwidth: float) -> np.ndarray:
     """p_i = Σ_j K(x_i, x_j) over the whole data set, in no particular order, shape [n].
 
     Blocks further apart than a reach are skipped, which changes no sum by more than 1e-12.
+
+    >>> from pathlib import Path
+    >>> from ase.build import bulk
+    >>> import quests_jax as qj
+    >>> from quests_jax.disk import Work, describe_files
+    >>> qj.write("cells.xyz", [bulk("Si", a=5.4)] * 3)
+    >>> shards = describe_files(Work(Path("work")), [Path("cells.xyz")], k=8, cutoff=4.0)
+    >>> self_sums(shards, bandwidth=0.015).round(6).tolist()  # all six are alike
+    [6.0, 6.0, 6.0, 6.0, 6.0, 6.0]
     """
     blocks = ordered_blocks(shards)
     stage = shards.stage.work.stage("sums", shards.parameters | {"block": BLOCK, "bandwidth": bandwidth})
@@ -99,7 +108,18 @@ def _sample_sums(shards: Shards, drawn: Stage, bandwidth: float, shard: int) -> 
 
 @follows_dtype
 def estimate(shards: Shards, *, rows: int, bandwidth: float, seed: int) -> tuple[Estimate, Estimate]:
-    """Entropy and diversity of the whole data set from the sums of a sample of its environments."""
+    """Entropy and diversity of the whole data set from the sums of a sample of its environments.
+
+    >>> from pathlib import Path
+    >>> from ase.build import bulk
+    >>> import quests_jax as qj
+    >>> from quests_jax.disk import Work, describe_files
+    >>> qj.write("cells.xyz", [bulk("Si", a=5.4)] * 3)
+    >>> shards = describe_files(Work(Path("work")), [Path("cells.xyz")], k=8, cutoff=4.0)
+    >>> entropy, diversity = estimate(shards, rows=4, bandwidth=0.015, seed=0)
+    >>> round(abs(entropy.value), 6)  # all six are alike
+    0.0
+    """
     p = sample_sums(shards, rows=rows, bandwidth=bandwidth, seed=seed)
     n = shards.n_environments
     return estimated_entropy(p, n), estimated_diversity(p, n)

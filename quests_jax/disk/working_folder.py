@@ -35,7 +35,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """A working folder, and who works there."""
+    """A working folder, and who works there.
+
+    >>> stage = Work(Path("work")).stage("squares", {"of": [2, 3]})
+    >>> stage.keep({"squares": np.array([4, 9])})
+    >>> stage.load(0)["squares"].tolist()  # also in another process, and later
+    [4, 9]
+    """
 
     folder: Path
     run: Runner = in_threads

@@ -53,7 +53,12 @@ class Goal(NamedTuple):
 
 
 class Augmented(NamedTuple):
-    """A new structure and the course of its optimization."""
+    """A new structure and the course of its optimization.
+
+    >>> found = Augmented(ase.Atoms("He"), np.array([7.5]), 2.0, np.array([0.1, 7.5]))
+    >>> found.delta_entropy.tolist(), len(found.history)
+    ([7.5], 2)
+    """
 
     structure: ase.Atoms
     delta_entropy: np.ndarray  # [n] of its environments, in nats

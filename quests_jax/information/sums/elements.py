@@ -239,6 +239,13 @@ def tiles_of_masses(
 
     In float32, with a relative error of about 5e-5. What is left out adds at most `error` to the sum of a
     query over all structures.
+
+    >>> import numpy as np
+    >>> import quests_jax as qj
+    >>> x = np.array([[0.0], [0.0], [1.0]])
+    >>> tiles = qj.information.tiles_of_masses(x, x, np.array([0, 1, 1]), 2, bandwidth=0.1, error=1e-6)
+    >>> sum(masses[:, np.argsort(numbers)] for numbers, masses in tiles).round(3).tolist()
+    [[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]
     """
     y, x = (each.in_float64() if isinstance(each, Environments) else each for each in (y, x))
     y, x = (np.asarray(rows_of(rows)) for rows in _set_apart(y, x, bandwidth))
