@@ -24,9 +24,9 @@ test-fast: $(VENV)/.installed-test
 bench: $(VENV)/.installed
 	$(BIN)/python experiments/benchmarks/run.py $(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
 
-# The main programs on the GPU or TPU that JAX finds, in a few minutes; what was predicted is in accelerator.md.
+# The main programs on the GPU or TPU that JAX finds, in less than eight minutes, beside what accelerator.md predicts.
 bench-device: $(VENV)/.installed
-	$(BIN)/python experiments/benchmarks/accelerator.py --measure
+	$(BIN)/python experiments/benchmarks/device.py
 
 # Every experiment on tiny data, into experiments/*/smoke/. Their READMEs have the commands of the real runs.
 experiments: $(VENV)/.installed

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import runpy
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+import jax
 import pytest
-from smoke import Smoke, run_smoke
+from smoke import EXPERIMENTS, Smoke, run_smoke
 
 CASES = {"descriptors", "entropy", "scaling", "delta entropy", "gradient", "msc", "reading and descriptors"}
 
@@ -71,3 +75,27 @@ def test_the_summary_holds_ratios_and_no_times(smoke: Smoke, results: dict[str, 
         for name, ratio in record["ratios"].items():
             assert any(name in line and f"{ratio:.2f}" in line for line in printed.splitlines())
     assert "seconds" not in printed
+
+
+def test_what_is_measured_on_a_device_runs_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, output = EXPERIMENTS / "benchmarks", tmp_path / "device.json"
+    if not folder.exists():
+        pytest.skip("no experiments beside these tests")
+    monkeypatch.syspath_prepend(str(folder))
+    main = runpy.run_path(str(folder / "device.py"))["main"]
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        main(["--smoke", "--output", str(output)])
+    found = json.loads(output.read_text(encoding="utf-8"))
+    assert found["same choice"]
+    assert found["left out"] == []
+    assert max(found["errors"].values()) < 2e-5
+    cases = {record["case"]: record for record in found["records"]}
+    assert cases.keys() >= {"entropy", "gradient of the entropy", "delta entropies", "masses at targets"}
+    assert cases.keys() >= {
+        "descriptors of one call",
+        "neighbors and descriptors",
+        "msc",
+        "greedy",
+        "relaxed",
+    }
+    assert all(record.get("predicted", 1.0) > 0 for record in found["records"])

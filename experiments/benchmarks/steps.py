@@ -59,6 +59,7 @@ class Work(NamedTuple):
 
     steps: Amount
     flop: Amount  # of products of matrices
+    ops: Amount  # on single numbers; one that is added to a product of two is none of its own
     exps: Amount
     bytes: (
         Amount  # products, reductions and what is gathered; other operations are taken to be fused into them
@@ -73,7 +74,7 @@ def as_amount(value: Any) -> Amount:
     return value if isinstance(value, Amount) else Amount({}, float(value), float(value))
 
 
-NOTHING = Work(*[as_amount(0)] * 4)
+NOTHING = Work(*[as_amount(0)] * 5)
 UNKNOWN = Amount({}, -math.inf, math.inf)
 
 
@@ -82,6 +83,7 @@ class Counted(NamedTuple):
 
     steps: float
     flop: float
+    ops: float
     exps: float
     bytes: float
 
@@ -111,10 +113,14 @@ class _Counter:
         """Work of a jaxpr with its constants, and what is known of its results."""
         values = dict(zip(closed.jaxpr.constvars, map(_known, closed.consts), strict=True))
         values |= dict(zip(closed.jaxpr.invars, given, strict=True))
-        total = NOTHING
+        total, multiplied = NOTHING, set()
         for equation in closed.jaxpr.eqns:
             known = [self._read(values, variable) for variable in equation.invars]
             work, results = self._equation(equation, known)
+            if equation.primitive.name in ("mul", "square"):
+                multiplied.update(equation.outvars)
+            elif equation.primitive.name in ("add", "sub") and multiplied.intersection(_variables(equation)):
+                work = work._replace(ops=as_amount(0))
             total = total + work
             values |= dict(zip(equation.outvars, results, strict=True))
         return total, [self._read(values, variable) for variable in closed.jaxpr.outvars]
@@ -122,9 +128,17 @@ class _Counter:
     def _read(self, values: dict, variable: Any) -> Amount:
         return _known(variable.val) if hasattr(variable, "val") else values.get(variable, UNKNOWN)
 
+    def _unknown(self, aval: Any) -> Amount:
+        """What is known of any array: of truth values, that their mean is between 0 and 1."""
+        return self._between(0.0, 1.0) if getattr(aval, "dtype", np.dtype(float)).kind == "b" else UNKNOWN
+
+    def _between(self, low: float, high: float) -> Amount:
+        self.atoms.append((low, high))
+        return Amount({len(self.atoms) - 1: 1.0}, 0.0, 0.0)
+
     def _equation(self, equation: Any, known: list[Amount]) -> tuple[Work, list[Amount]]:
         name, params = equation.primitive.name, equation.params
-        unknown = [_range_of(variable.aval) for variable in equation.outvars]
+        unknown = [self._unknown(variable.aval) for variable in equation.outvars]
         if equation.primitive in implementations:
             inner = partial(implementations[equation.primitive], at=self.at, **params)
             closed = jax.make_jaxpr(inner)(*(variable.aval for variable in equation.invars))
@@ -146,7 +160,7 @@ class _Counter:
             inner = self.closed(kernel, [UNKNOWN] * len(kernel.jaxpr.invars))[0]
             moved = sum(_bytes(variable.aval) for variable in [*equation.invars, *equation.outvars])
             each = [amount.times(math.prod(params["grid_mapping"].grid)) for amount in inner]
-            return Work(as_amount(0), each[1], each[2], as_amount(moved)), unknown
+            return Work(as_amount(0), *each[1:4], as_amount(moved)), unknown
         inner = params.get("jaxpr", params.get("call_jaxpr", params.get("call")))
         if inner is not None:
             closed = inner if hasattr(inner, "consts") else core.ClosedJaxpr(inner, ())
@@ -183,25 +197,31 @@ class _Counter:
         return Work(*map(as_amount, largest))
 
     def _results(self, equation: Any, known: list[Amount], unknown: list[Amount]) -> list[Amount]:
-        """What is known of whole numbers and truth values, each entry of an array alike."""
+        """What is known of whole numbers and truth values: of the mean of an array and of each entry."""
         name = equation.primitive.name
         if equation.outvars[0].aval.dtype.kind not in "iub" or len(unknown) != 1:
             return unknown
         if name in ALIKE:
             return [known[0]]
+        if name == "not":
+            return [as_amount(1) + known[0].times(-1.0)]
+        if name == "and":
+            for one, other in (known, known[::-1]):
+                if one == as_amount(0):
+                    return [one]
+                if one == as_amount(1):
+                    return [other]
         if name in ("add", "sub"):
             return [known[0] + known[1].times(1.0 if name == "add" else -1.0)]
         if name == "div" and _is_positive_number(known[1]):
             k = known[1].low
             below = 0.0 if known[0].least(self.atoms) >= 0 else (k - 1) / k  # it is cut towards 0
             return [known[0].times(1 / k) + Amount({}, -(k - 1) / k, below)]
-        if name in ("reduce_sum", "reduce_max"):
-            size = equation.invars[0].aval.size / max(1, equation.outvars[0].aval.size)
-            size = size if name == "reduce_sum" else 1
-            ends = size * known[0].least(self.atoms), size * known[0].most(self.atoms)
-            if all(map(math.isfinite, ends)):
-                self.atoms.append(ends)
-                return [Amount({len(self.atoms) - 1: 1.0}, 0.0, 0.0)]
+        if name == "reduce_sum":
+            return [known[0].times(equation.invars[0].aval.size / max(1, equation.outvars[0].aval.size))]
+        if name == "reduce_max":
+            ends = known[0].least(self.atoms), known[0].most(self.atoms)
+            return [self._between(*ends) if all(map(math.isfinite, ends)) else UNKNOWN]
         return unknown
 
 
@@ -212,10 +232,6 @@ def _known(value: Any) -> Amount:
     return Amount({}, float(value.min()), float(value.max()))
 
 
-def _range_of(aval: Any) -> Amount:
-    return Amount({}, 0.0, 1.0) if getattr(aval, "dtype", np.dtype(float)).kind == "b" else UNKNOWN
-
-
 def _is_positive_number(amount: Amount) -> bool:
     return not amount.terms and amount.low == amount.high > 0
 
@@ -223,8 +239,9 @@ def _is_positive_number(amount: Amount) -> bool:
 def _work_of(equation: Any) -> Work:
     name = equation.primitive.name
     size = sum(variable.aval.size for variable in equation.outvars)
-    flop = exps = 0.0
-    moved = 0.0
+    flop = ops = exps = moved = 0.0
+    if name in ELEMENTWISE | REDUCED and equation.invars[0].aval.dtype.kind == "f":
+        ops = float(max(variable.aval.size for variable in _variables(equation)))
     if name == "dot_general":
         (contracted, _), _ = equation.params["dimension_numbers"]
         shape = equation.invars[0].aval.shape
@@ -237,7 +254,12 @@ def _work_of(equation: Any) -> Work:
         moved = 2.0 * sum(_bytes(variable.aval) for variable in equation.outvars)
     if name.startswith("scatter"):
         moved = 3.0 * _bytes(equation.invars[2].aval)
-    return Work(as_amount(0), *map(as_amount, (flop, exps, moved)))
+    return Work(as_amount(0), *map(as_amount, (flop, ops, exps, moved)))
+
+
+def _variables(equation: Any) -> list[Any]:
+    """What goes into an equation and comes out, without numbers that are written in it."""
+    return [each for each in (*equation.invars, *equation.outvars) if not hasattr(each, "val")]
 
 
 def _bytes(aval: Any) -> float:

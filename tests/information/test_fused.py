@@ -25,22 +25,28 @@ TILES = CPU._replace(dense=0)
 FUSED = TILES._replace(fused="interpreted")
 COUNTS, ZERO, BANDWIDTHS = np.array([N, N]), np.zeros(N), np.array([0.5 * H, H])
 
+FAR = X * np.where(RNG.random((N, 1)) < 0.5, 1, 30)  # tiles of which exponents come from differences
+
 SUMS = {
-    "self_sum": (streaming, (np.int32(N), X, W, BANDWIDTHS), {"power": 1}),
-    "self_force": (streaming, (np.int32(N), X, W, G, H), {"power": 1}),
-    "product": (streaming, (COUNTS, X, X, X[:, :2], ZERO, ZERO, H), {"power": 0}),
-    "log_sum": (log_sums, (COUNTS, X, X[::-1], -np.log(W), BANDWIDTHS), {}),
+    "self_sum": ((np.int32(N), X, W, BANDWIDTHS), {"power": 1}),
+    "self_force": ((np.int32(N), X, W, G, H), {"power": 1}),
+    "product": ((COUNTS, X, X, X[:, :2], ZERO, ZERO, H), {"power": 0}),
+    "log_sum": ((COUNTS, X, X[::-1], -np.log(W), BANDWIDTHS), {}),
 }
 
 
+@pytest.mark.parametrize("far", [False, True])
 @pytest.mark.parametrize("dtype", ERRORS)
 @pytest.mark.parametrize("name", SUMS)
-def test_sums_and_their_derivatives_by_the_fused_kernel(name: str, dtype: type) -> None:
-    home, arguments, how = SUMS[name]
+def test_sums_and_their_derivatives_by_the_fused_kernel(name: str, dtype: type, far: bool) -> None:
+    arguments, how = SUMS[name]
+    if far:
+        arguments = [FAR if a is X else a for a in arguments]
     given = [jnp.asarray(a, dtype) if np.asarray(a).dtype.kind == "f" else jnp.asarray(a) for a in arguments]
-    found = jax.jit(partial(getattr(home, name), at=FUSED, **how))(*given)
+    home = log_sums if name == "log_sum" else streaming
+    found = np.asarray(jax.jit(partial(getattr(home, name), at=FUSED, **how))(*given))
     expected = np.asarray(jax.jit(partial(getattr(dense, name), at=CPU, **how))(*given))
-    assert np.abs(np.asarray(found) - expected).max() <= ERRORS[dtype] * np.abs(expected).max()
+    assert np.abs(found - expected).max() <= ERRORS[dtype] * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("dtype", ERRORS)
@@ -73,17 +79,18 @@ def test_measures_of_elements_and_their_gradients() -> None:
         assert np.abs(a - b).max() <= 1e-12 * np.abs(b).max()
 
 
-def test_they_are_lowered_for_gpus() -> None:
+@pytest.mark.parametrize("careful", [False, True])
+def test_they_are_lowered_for_gpus(careful: bool) -> None:
     tile = jax.ShapeDtypeStruct((4, 256, 63), jnp.float32)
     row, number = tile.update(shape=(4, 256)), jax.ShapeDtypeStruct((4, 256), jnp.int32)
     ratios, own = tile.update(shape=(2,)), jax.ShapeDtypeStruct((4,), bool)
+    rows = fused.TilePairs(tile, tile, tile.update(shape=(1,)) if careful else None)
     calls = {
-        fused.weighted_kernels: (tile, tile, tile, (row, row)),
-        fused.kernels_both_ways: (tile, tile, (row, row), ratios, own),
-        fused.pulls: (tile, tile, tile, (row, row), (row, row)),
-        fused.log_kernels: (tile, tile, row, ratios, (number, number)),
+        partial(fused.weighted_kernels, power=1): (rows, tile, (row, row)),
+        partial(fused.kernels_both_ways, power=1): (rows, (row, row), ratios, own),
+        partial(fused.pulls, power=1): (rows, tile, (row, row), (row, row)),
+        fused.log_kernels: (rows, row, ratios, (number, number)),
     }
     for kernel, arguments in calls.items():
-        how = {} if kernel is fused.log_kernels else {"power": 1}
-        lowered = jax.jit(partial(kernel, **how)).trace(*arguments).lower(lowering_platforms=("cuda",))
+        lowered = jax.jit(kernel).trace(*arguments).lower(lowering_platforms=("cuda",))
         assert "triton" in lowered.as_text()

@@ -2,14 +2,15 @@
 
 XLA writes the products of a batch of tiles to memory and reads them to sum the exponentials. Here a block of
 rows of the first tile of a pair stays where it is computed, and meets one block of rows of the second after
-the other. Rows are given in units of the bandwidth, from a center near to them: s_ts = −|a_t − b_s|²/2.
-Written in Pallas; it is interpreted on a CPU, where it is only for tests.
+the other. Exponents s_ts = −|a_t − b_s|²/2h² come from products of rows, or where those err by too much from
+differences, at twice the cost. Written in Pallas; it is interpreted on a CPU, where it is only for tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +22,16 @@ NARROWEST = 16  # columns of a product
 Carry = TypeVar("Carry")
 
 
+class TilePairs(NamedTuple):
+    """Rows of pairs of tiles: from a center near to them in units of the bandwidth, or for care as given."""
+
+    a: jax.Array  # [p, t, d]
+    b: jax.Array  # [p, s, d]
+    inverse: jax.Array | None  # [1], 1/h where differences are asked for
+
+
 def weighted_kernels(
-    a: jax.Array,
-    b: jax.Array,
+    rows: TilePairs,
     values: jax.Array,
     shifts: tuple[jax.Array, jax.Array],
     *,
@@ -33,8 +41,7 @@ def weighted_kernels(
     """Σ_s q_ts^k exp(s_ts − α_t − β_s) V_sc, shape [p, t, c].
 
     Args:
-      a: rows of the first tiles, shape [p, t, d].
-      b: rows of the second tiles, shape [p, s, d].
+      rows: of the tiles.
       values: V, shape [p, s, c].
       shifts: α and β, infinite where there is no row, shapes [p, t] and [p, s].
       power: k.
@@ -42,21 +49,20 @@ def weighted_kernels(
     """
     wide = _filled(values)
 
-    def kernel(a_ref, b_ref, shift_a, v_ref, shift_b, out_ref):
-        def add(exponent, rows, total):
-            shift = shift_a[0][:, None] + shift_b[0, rows][None]
+    def kernel(meet, shift_a, v_ref, shift_b, out_ref):
+        def add(exponent, at, total):
+            shift = shift_a[0][:, None] + shift_b[0, at][None]
             weight = squared_distance(exponent, power) * jnp.exp(exponent - shift)
-            return total + jnp.dot(weight, v_ref[0, rows, :], precision="highest")
+            return total + jnp.dot(weight, v_ref[0, at, :], precision="highest")
 
-        out_ref[0] = _over_blocks(a_ref[0], b_ref, add, jnp.zeros(out_ref.shape[1:], out_ref.dtype))
+        out_ref[0] = meet(add, jnp.zeros(out_ref.shape[1:], out_ref.dtype))
 
-    sums = _call(kernel, a, b, [shifts[0]], [wide, shifts[1]], [], [((), wide.shape[2:])], how)
+    sums = _call(kernel, rows, [shifts[0]], [wide, shifts[1]], [], [((), wide.shape[2:])], how)
     return sums[0][..., : values.shape[2]]
 
 
 def kernels_both_ways(
-    a: jax.Array,
-    b: jax.Array,
+    rows: TilePairs,
     weights: tuple[jax.Array, jax.Array],
     ratios: jax.Array,
     own: jax.Array,
@@ -67,8 +73,7 @@ def kernels_both_ways(
     """Σ_s q_ts^k exp(s_ts) w_s and Σ_t q_ts^k exp(s_ts) w_t from the same pairs, [H, p, t] and [H, p, s].
 
     Args:
-      a: rows of the first tiles, shape [p, t, d].
-      b: rows of the second tiles, shape [p, s, d].
+      rows: of the tiles.
       weights: w_t and w_s, 0 in the padding, shapes [p, t] and [p, s].
       ratios: factors of the exponents, (base/h)² of each bandwidth, shape [H].
       own: pairs of a tile with itself, whose rows are at distance 0 from themselves, shape [p].
@@ -79,34 +84,33 @@ def kernels_both_ways(
 
     n_ratios = len(ratios)
 
-    def kernel(a_ref, b_ref, w_a, w_b, own_ref, ratio_ref, to_a, to_b):
-        block = a_ref.shape[1]
+    def kernel(meet, w_a, w_b, own_ref, ratio_ref, to_a, to_b):
+        block = w_a.shape[1]
         place = jax.lax.broadcasted_iota(jnp.int32, (block, block), 0) + pl.program_id(1) * block
         column = jax.lax.broadcasted_iota(jnp.int32, (block, block), 1)
 
-        def add(exponent, rows, totals):
-            exponent = jnp.where((own_ref[0] > 0) & (place == column + rows.start), 0, exponent)
+        def add(exponent, at, totals):
+            exponent = jnp.where((own_ref[0] > 0) & (place == column + at.start), 0, exponent)
             found = []
             for h in range(n_ratios):
                 scaled = exponent * ratio_ref[h]
                 weight = squared_distance(scaled, power) * jnp.exp(scaled)
-                to_b[h, 0, 0, rows] = jnp.sum(weight * w_a[0][:, None], axis=0)
-                found.append(totals[h] + jnp.sum(weight * w_b[0, rows][None], axis=1))
+                to_b[h, 0, 0, at] = jnp.sum(weight * w_a[0][:, None], axis=0)
+                found.append(totals[h] + jnp.sum(weight * w_b[0, at][None], axis=1))
             return tuple(found)
 
         start = tuple(jnp.zeros(block, to_a.dtype) for _ in range(n_ratios))
-        totals = _over_blocks(a_ref[0], b_ref, add, start)
+        totals = meet(add, start)
         for h in range(n_ratios):
             to_a[h, 0] = totals[h]
 
     given = [weights[1], own.astype(jnp.int32)], [ratios], [((n_ratios,), ()), ((n_ratios,), None)]
-    to_a, to_b = _call(kernel, a, b, [weights[0]], *given, how)
+    to_a, to_b = _call(kernel, rows, [weights[0]], *given, how)
     return to_a, to_b.sum(axis=2)
 
 
 def pulls(
-    a: jax.Array,
-    b: jax.Array,
+    rows: TilePairs,
     values: jax.Array,
     of_a: tuple[jax.Array, jax.Array],
     of_b: tuple[jax.Array, jax.Array],
@@ -117,8 +121,7 @@ def pulls(
     """Σ_s f(q_ts) exp(s_ts) (g_t w_s + g_s w_t) V_sc with f of `steepness`, shape [p, t, c].
 
     Args:
-      a: rows of the first tiles, shape [p, t, d].
-      b: rows of the second tiles, shape [p, s, d].
+      rows: of the tiles.
       values: V, shape [p, s, c].
       of_a: g_t and w_t, shape [p, t].
       of_b: g_s and w_s, shape [p, s].
@@ -127,21 +130,20 @@ def pulls(
     """
     wide = _filled(values)
 
-    def kernel(a_ref, b_ref, g_a, w_a, v_ref, g_b, w_b, out_ref):
-        def add(exponent, rows, total):
-            pair = g_a[0][:, None] * w_b[0, rows][None] + w_a[0][:, None] * g_b[0, rows][None]
+    def kernel(meet, g_a, w_a, v_ref, g_b, w_b, out_ref):
+        def add(exponent, at, total):
+            pair = g_a[0][:, None] * w_b[0, at][None] + w_a[0][:, None] * g_b[0, at][None]
             pull = steepness(exponent, power) * jnp.exp(exponent) * pair
-            return total + jnp.dot(pull, v_ref[0, rows, :], precision="highest")
+            return total + jnp.dot(pull, v_ref[0, at, :], precision="highest")
 
-        out_ref[0] = _over_blocks(a_ref[0], b_ref, add, jnp.zeros(out_ref.shape[1:], out_ref.dtype))
+        out_ref[0] = meet(add, jnp.zeros(out_ref.shape[1:], out_ref.dtype))
 
-    sums = _call(kernel, a, b, list(of_a), [wide, *of_b], [], [((), wide.shape[2:])], how)
+    sums = _call(kernel, rows, list(of_a), [wide, *of_b], [], [((), wide.shape[2:])], how)
     return sums[0][..., : values.shape[2]]
 
 
 def log_kernels(
-    a: jax.Array,
-    b: jax.Array,
+    rows: TilePairs,
     shift: jax.Array,
     ratios: jax.Array,
     groups: tuple[jax.Array, jax.Array] | None,
@@ -151,24 +153,22 @@ def log_kernels(
     """The largest of the terms r s_ts − β_s, and the sum of their exponentials in its units, [H, p, t] each.
 
     Args:
-      a: rows of the first tiles, shape [p, t, d].
-      b: rows of the second tiles, shape [p, s, d].
+      rows: of the tiles.
       shift: β, infinite where there is no row, shape [p, s].
       ratios: r, (base/h)² of each bandwidth, shape [H].
       groups: numbers of rows, shapes [p, t] and [p, s]; rows of one group do not meet.
       how: "compiled", or "interpreted" on a CPU.
     """
     n_ratios, apart = len(ratios), groups is not None
-    groups = (
-        (jnp.zeros(a.shape[:2], jnp.int32), jnp.zeros(b.shape[:2], jnp.int32)) if groups is None else groups
-    )
-    lowest = float(jnp.finfo(a.dtype).min) / 4
+    if groups is None:
+        groups = tuple(jnp.zeros(side.shape[:2], jnp.int32) for side in (rows.a, rows.b))
+    lowest = float(jnp.finfo(rows.a.dtype).min) / 4
 
-    def kernel(a_ref, b_ref, group_a, shift_b, group_b, ratio_ref, top_ref, total_ref):
-        def add(exponent, rows, state):
-            beta = shift_b[0, rows][None]
+    def kernel(meet, group_a, shift_b, group_b, ratio_ref, top_ref, total_ref):
+        def add(exponent, at, state):
+            beta = shift_b[0, at][None]
             if apart:
-                beta = jnp.where(group_a[0][:, None] == group_b[0, rows][None], jnp.inf, beta)
+                beta = jnp.where(group_a[0][:, None] == group_b[0, at][None], jnp.inf, beta)
             found = []
             for h, (top, total) in enumerate(state):
                 term = exponent * ratio_ref[h] - beta
@@ -177,14 +177,14 @@ def log_kernels(
                 found.append((now, total * jnp.exp(top - now) + fresh))
             return tuple(found)
 
-        block = a_ref.shape[1]
+        block = group_a.shape[1]
         none = jnp.full(block, lowest, top_ref.dtype), jnp.zeros(block, top_ref.dtype)
-        for h, (top, total) in enumerate(_over_blocks(a_ref[0], b_ref, add, (none,) * n_ratios)):
+        for h, (top, total) in enumerate(meet(add, (none,) * n_ratios)):
             top_ref[h, 0], total_ref[h, 0] = top, total
 
     of_b = [shift, groups[1].astype(jnp.int32)]
     outs = [((n_ratios,), ())] * 2
-    top, total = _call(kernel, a, b, [groups[0].astype(jnp.int32)], of_b, [ratios], outs, how)
+    top, total = _call(kernel, rows, [groups[0].astype(jnp.int32)], of_b, [ratios], outs, how)
     return top, total
 
 
@@ -193,24 +193,26 @@ def log_kernels(
 
 def _call(
     kernel: Callable[..., None],
-    a: jax.Array,
-    b: jax.Array,
+    rows: TilePairs,
     of_a: Sequence[jax.Array],
     of_b: Sequence[jax.Array],
     of_all: Sequence[jax.Array],
     outs: Sequence[tuple[tuple[int, ...], tuple[int, ...] | None]],
     how: str,
 ) -> Sequence[jax.Array]:
-    """`kernel` of references to a block of a, the whole of b, what belongs to each or to all, and results.
+    """`kernel` of `meet`, of references to what belongs to a block of a, to b or to all, and of the results.
 
-    Results have leading axes, pairs, rows of a and more axes; or leading axes, pairs, blocks and rows of b.
+    `meet(add, carry)` folds `add` of exponents, of the rows of b that they are of, and of the carry over all
+    blocks of b. Results have leading axes, pairs, rows of a and more axes; or leading axes, pairs, blocks and
+    rows of b.
     """
     from jax.experimental import pallas as pl  # slow to import
     from jax.experimental.pallas import triton
 
-    (n_pairs, n_rows, _), n_columns = a.shape, b.shape[1]
+    (n_pairs, n_rows, _), n_columns = rows.a.shape, rows.b.shape[1]
     block = min(BLOCK, n_rows)
-    a, b = _filled(a), _filled(b)
+    a, b = _filled(rows.a), _filled(rows.b)
+    of_all = [*of_all] if rows.inverse is None else [*of_all, rows.inverse]
 
     def by_rows(array: Any) -> pl.BlockSpec:
         return pl.BlockSpec((1, block, *array.shape[2:]), lambda p, k: (p, k, *[0] * (array.ndim - 2)))
@@ -227,17 +229,29 @@ def _call(
         shape = jax.ShapeDtypeStruct((*lead, n_pairs, *size), a.dtype)
         return shape, pl.BlockSpec((*lead, 1, *tail), lambda p, k: (*[0] * len(lead), p, k, *at))
 
+    def body(a_ref, b_ref, *refs):
+        given = len(of_a) + len(of_b) + len(of_all)
+        exponents = partial(_from_products, a_ref[0], b_ref)
+        if rows.inverse is not None:
+            given -= 1
+            exponents = partial(_from_differences, a_ref, b_ref, refs[given], rows.a.shape[2])
+            refs = *refs[:given], *refs[given + 1 :]
+
+        def meet(add: Callable[..., Carry], carry: Carry) -> Carry:
+            def step(number, carry):
+                at = pl.ds(number * block, block)
+                return add(exponents(at), at, carry)
+
+            return jax.lax.fori_loop(0, n_columns // block, step, carry)
+
+        kernel(meet, *refs)
+
     shapes, specs = zip(*(result(*out) for out in outs), strict=True)
+    inputs = [by_rows(a), by_pair(b), *map(by_rows, of_a), *map(by_pair, of_b), *map(whole, of_all)]
     return pl.pallas_call(
-        kernel,
+        body,
         grid=(n_pairs, n_rows // block),
-        in_specs=[
-            *map(by_rows, (a,)),
-            *map(by_pair, (b,)),
-            *map(by_rows, of_a),
-            *map(by_pair, of_b),
-            *map(whole, of_all),
-        ],
+        in_specs=inputs,
         out_specs=list(specs),
         out_shape=list(shapes),
         interpret=how == "interpreted",
@@ -245,21 +259,24 @@ def _call(
     )(a, b, *of_a, *of_b, *of_all)
 
 
-def _over_blocks(a: jax.Array, b_ref: Any, add: Callable[..., Carry], carry: Carry) -> Carry:
-    """Fold `add` of exponents, of the rows of b that they are of, and of the carry over all blocks of b."""
-    from jax.experimental import pallas as pl
+def _from_products(a: jax.Array, b_ref: Any, at: Any) -> jax.Array:
+    """Exponents of a block from |a|² + |b|² − 2 a·b."""
+    b = b_ref[0, at, :]
+    inner = jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), precision="highest")
+    halves = 0.5 * jnp.sum(a * a, axis=1)[:, None], 0.5 * jnp.sum(b * b, axis=1)[None]
+    return jnp.minimum(inner - halves[0] - halves[1], 0)
 
-    block = a.shape[0]
-    half = 0.5 * jnp.sum(a * a, axis=1)
 
-    def step(number: jax.Array, carry: Carry) -> Carry:
-        rows = pl.ds(number * block, block)
-        b = b_ref[0, rows, :]
-        inner = jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), precision="highest")
-        exponent = inner - half[:, None] - 0.5 * jnp.sum(b * b, axis=1)[None]
-        return add(jnp.minimum(exponent, 0), rows, carry)
+def _from_differences(a_ref: Any, b_ref: Any, inverse: Any, features: int, at: Any) -> jax.Array:
+    """Exponents of a block from the difference of each feature."""
 
-    return jax.lax.fori_loop(0, b_ref.shape[1] // block, step, carry)
+    def add(e, total):
+        apart = a_ref[0, :, e][:, None] - b_ref[0, at, e][None]
+        return total + apart * apart
+
+    block = a_ref.shape[1]
+    zero = jnp.zeros((block, block), a_ref.dtype)
+    return -0.5 * inverse[0] ** 2 * jax.lax.fori_loop(0, features, add, zero)
 
 
 def _filled(rows: jax.Array) -> jax.Array:

@@ -20,7 +20,7 @@ from quests_jax.information.sums.pairs import (
     exponents_of,
     fold_near,
     map_bands,
-    scaled_rows,
+    tile_pairs,
     tiles_of,
     totals,
     wide_pairs,
@@ -52,10 +52,10 @@ def log_sum(
     def band(tile, exists):
         def add(row, j, carry, careful):
             i = at_place(tile, row)
-            if at.fused and not careful:
-                a, b = scaled_rows(query, i, reference, j, base)
+            if at.fused:
+                rows = tile_pairs(query, i, reference, j, base, careful)
                 apart = None if own is None else (own[0][i], own[1][j])
-                fresh = log_kernels(a, b, shift[j], scale, apart, how=at.fused)
+                fresh = log_kernels(rows, shift[j], scale, apart, how=at.fused)
                 return each(partial(_log_joined, row), (*fresh, *carry))
             exponent = exponents_of(query, i, reference, j, base, careful, at)
             shifted = shift[j][:, None] + (0 if own is None else _infinite_within(own[0][i], own[1][j]))

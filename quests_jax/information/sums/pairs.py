@@ -22,6 +22,7 @@ from quests_jax.information.sums.exponents import (
     is_wide,
     plain_exponents,
 )
+from quests_jax.information.sums.fused import TilePairs
 from quests_jax.information.sums.tiles import Tiles, make_tiles, principal_frame
 
 Carry = TypeVar("Carry")
@@ -137,10 +138,17 @@ def exponents_of(
         radius, center = _smaller(y, i, x, j)
         method = careful_exponents if error is None else partial(exponents_of_sums, error=error)
         return method(y.x[i], x.x[j], center, jnp.max(radius) / h, h, at=at)
-    return plain_exponents(*scaled_rows(y, i, x, j, h))
+    return plain_exponents(*_scaled_rows(y, i, x, j, h))
 
 
-def scaled_rows(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
+def tile_pairs(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array, careful: bool) -> TilePairs:
+    """Rows of tiles i of y and j of x for a kernel of its own."""
+    if careful:
+        return TilePairs(y.x[i], x.x[j], 1 / h[None])
+    return TilePairs(*_scaled_rows(y, i, x, j, h), None)
+
+
+def _scaled_rows(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Rows of tiles i of y and j of x, measured from the center of the smaller one in units of h."""
     _, center = _smaller(y, i, x, j)
     return (y.x[i] - center) / h, (x.x[j] - center) / h
