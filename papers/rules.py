@@ -13,7 +13,7 @@ SIZE = 0.1  # share of the atoms
 RULES = ("msc", "balanced", "cover", "mean-fps", "k-means")
 COMPARED = {"random", "msc", "balanced", "cover"}
 KINDS = {"linear": "screen", "gap": "gap", "nequix": "nequix"}
-LEAST = 2  # data sets, of which a mean has an interval
+LEAST = 5  # data sets of a part that has lines of its own
 Rows = list[dict[str, Any]]
 
 
@@ -50,7 +50,7 @@ def _parts(rows: Rows) -> dict[str, list[str]]:
     design = {row["data"] for row in rows if row["design"]}
     new = [name for name in _names(rows) if name not in design]
     parts = {"all": _names(rows), "no part in the design": new, "of the design": sorted(design)}
-    return {title: names for title, names in parts.items() if len(names) >= LEAST}
+    return {title: names for title, names in parts.items() if title == "all" or len(names) >= LEAST}
 
 
 def _table(rows: Rows) -> str:
