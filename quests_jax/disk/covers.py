@@ -3,20 +3,20 @@
 What is to be covered is a sample of targets, at least one from each structure or each few consecutive ones,
 weighted so that every structure counts by its number of environments. Four stages:
 
-    masses   of the structures of each shard at the targets, and the greedy order of each shard alone;
-    choice   among the structures with the largest gains anywhere, greedily, and its relaxation, both in one
-             process with the candidates divided over all of its devices;
+    masses   of the structures of each shard at the targets;
+    choice   among candidates, greedily, and its relaxation, both in one process with the candidates divided
+             over all of its devices; candidates are all structures, or what a greedy cover by shards names;
     prices   what every structure would add by the multipliers of the relaxation: an upper bound for any
              choice among *all* structures, and the structures that the candidates lack (next round);
     covered  what the choice covers of every environment, exactly.
 
-Greedy choices of parts from which one chooses again are composable core-sets [mirzasoleiman:13], and
-adding structures by price is column generation. The bound is proven for the targets, and for the whole data
+Adding structures by price is column generation. The bound is proven for the targets, and for the whole data
 set with a probability of 1 − δ (see `targets`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -32,11 +32,12 @@ from quests_jax.cover.bounds.sampling import bound_of_all
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import AXIS, DividedMasses, Masses, divided
 from quests_jax.cover.masses.sparse import sparse_masses
-from quests_jax.cover.masses.stored import DENSE, DROPPED, DenseMasses, dense_masses
+from quests_jax.cover.masses.stored import DENSE, DROPPED, dense_masses
 from quests_jax.cover.problem import CoverProblem, make_budget
 from quests_jax.cover.quota import make_quota
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
+from quests_jax.disk.shard_greedy import greedy_over_shards
 from quests_jax.disk.shards import Shards, kept_environments
 from quests_jax.disk.targets import Asked, DiskCover, Targets, draw_targets, drawn_targets, pose_on_disk
 from quests_jax.disk.working_folder import Stage, digest_of
@@ -44,7 +45,6 @@ from quests_jax.information import delta_entropy, structure_masses
 
 TARGETS = 32_768
 OVERSAMPLE = 2  # candidates per structure to choose
-AHEAD, FEWEST = 4, 64  # a shard orders so many times its share of candidates, and so many at least
 ROUNDS = 2  # of candidates, choice and prices
 STORED = np.float32  # masses on disk: rounding raises the bound by its eps
 
@@ -112,41 +112,21 @@ def _covered(shards: Shards, chosen: Stage, bandwidth: float, shard: int) -> dic
 
 
 def _masses_of(task: DiskCover, shard: int) -> dict[str, np.ndarray]:
-    """Capped masses of the structures of a shard at the targets, sparse, and their greedy order."""
+    """Capped masses of the structures of a shard at the targets, sparse."""
     shards = task.shards
     wanted = drawn_targets(task)
     x = shards.environments(shard)
     number = shards.structure_id(shard)
-    n_structures = len(shards.runs[shard])
     mass = structure_masses(wanted.envs, x, number, shards.most, bandwidth=task.bandwidth)
     mass = jnp.minimum(mass, wanted.room[None])  # one shape for every shard, so that all share their programs
-    order = _greedy_order(task, DenseMasses(mass), wanted, shard)
-    dense = np.asarray(mass)[:n_structures]
+    dense = np.asarray(mass)[: len(shards.runs[shard])]
     kept = dense >= DROPPED / len(shards.counts)
     return {
-        "order": order.selected + shards.runs[shard].start,
-        "gains": order.gains,
         "values": dense[kept].astype(STORED),
         "target": np.nonzero(kept)[1].astype(np.int32),
         "lengths": kept.sum(axis=1),
         "dropped": np.where(kept, 0.0, dense).sum(axis=0),
     }
-
-
-def _greedy_order(task: DiskCover, masses: DenseMasses, wanted: Targets, shard: int) -> Selection:
-    """The greedy cover of the targets by the structures of a shard alone, as far as it may be of use."""
-    run = task.shards.runs[shard]
-    kept = [number - run.start for number in task.kept if number in run]
-    closed = np.concatenate([kept, np.arange(len(run), masses.n_structures)]).astype(int)
-    if len(kept) == len(run):
-        return Selection(np.zeros(0, int), np.zeros(0), "cover")
-    cost = np.ones(masses.n_structures)
-    if task.cost is not None:
-        cost[: len(run)] = task.cost[run.start : run.stop]
-    share = AHEAD * OVERSAMPLE * task.expected * len(run) // len(task.shards.counts)
-    size = min(task.limits.count or len(run), len(run) - len(kept), max(FEWEST, share))
-    problem = _problem(masses, wanted, cost)
-    return greedy_cover(problem, size=size, cost_budget=task.limits.budget, exclude=closed)
 
 
 def _choose(task: DiskCover, number: int, _: int) -> dict[str, np.ndarray]:
@@ -174,24 +154,41 @@ def _choose(task: DiskCover, number: int, _: int) -> dict[str, np.ndarray]:
 
 
 def _candidates(task: DiskCover, number: int) -> np.ndarray:
-    """Structures with the largest gains in the orders of their shards; later also those of highest price.
+    """All structures where they are few; else those of a greedy cover by shards, and what adds most to it.
 
-    Both are by cost where there is a budget. The cheapest of every label are among them for the quotas.
+    In later rounds also those of highest price. Gains and prices are by cost where there is a budget. The
+    cheapest of every label are among the candidates for the quotas.
     """
-    cost = np.ones(len(task.shards.counts)) if task.limits.budget is None or task.cost is None else task.cost
+    structures, wanted = np.arange(len(task.shards.counts)), drawn_targets(task)
+    cost = np.ones(len(structures)) if task.limits.budget is None or task.cost is None else task.cost
     if number:
         known = task.stage("choice", round=number - 1).load(0, "candidates")["candidates"]
-        price = _price(task, number - 1) / cost
-        price[known] = -np.inf
-        price[list(task.kept)] = -np.inf
-        dearest = np.argsort(-price, kind="stable")[: task.expected]
-        return np.sort(np.concatenate([known, dearest[np.isfinite(price[dearest])]]))
-    masses = task.stage("masses")
-    parts = [masses.load(shard, "order", "gains") for shard in range(len(task.shards.runs))]
-    order, gains = (np.concatenate([part[name] for part in parts]) for name in ("order", "gains"))
-    room = DENSE // len(drawn_targets(task).weights)  # more candidates for no more memory
-    largest = np.argsort(-gains / cost[order], kind="stable")[: max(OVERSAMPLE * task.expected, room)]
-    return np.union1d(order[largest], _of_every_label(task))
+        return np.union1d(known, _largest(_price(task, number - 1) / cost, task.expected, task.kept, known))
+    most = max(OVERSAMPLE * task.expected, DENSE // len(wanted.weights))  # more for no more memory
+    if len(structures) - len(task.kept) <= most:
+        return np.setdiff1d(structures, task.kept)
+    masses, count = task.stage("masses"), task.limits.count
+    found = greedy_over_shards(
+        lambda shard: masses.load(shard, "values", "target", "lengths"),
+        task.shards.runs,
+        wanted.weights,
+        wanted.room,
+        count=len(structures) if count is None else count,
+        budget=np.inf if task.limits.budget is None else task.limits.budget,
+        cost=cost,
+        closed=np.isin(structures, task.kept),
+    )
+    others = _largest(found.bound / cost, most - len(found.selected), task.kept, found.selected)
+    return np.union1d(np.concatenate([found.selected, others]), _of_every_label(task))
+
+
+def _largest(values: np.ndarray, count: int, *without: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Numbers of the largest values, without some."""
+    values = values.copy()
+    for numbers in without:
+        values[np.asarray(numbers, int)] = -np.inf
+    order = np.argsort(-values, kind="stable")[:count]
+    return order[np.isfinite(values[order])]
 
 
 def _of_every_label(task: DiskCover) -> np.ndarray:

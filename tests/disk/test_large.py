@@ -22,6 +22,7 @@ from quests_jax.disk import (
     Shards,
     Work,
     compress_shards,
+    covers,
     describe_files,
     estimate,
     large_cover,
@@ -103,6 +104,17 @@ def test_a_cover_of_all_targets_is_certified_like_one_in_memory(shards: Shards) 
     assert selection.coverage >= 0.99 * inside.coverage
     assert inside.coverage <= selection.upper_bound <= 1.05 * inside.upper_bound
     assert dH.shape == (shards.n_environments,)
+
+
+def test_candidates_from_many_shards_are_as_good_as_all_structures(
+    shards: Shards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything, _ = large_cover(shards, Asked(Limits(3)), bandwidth=H)
+    monkeypatch.setattr(covers, "DENSE", 1)
+    monkeypatch.setattr(covers, "OVERSAMPLE", 1)
+    some, _ = large_cover(shards, Asked(Limits(3)), bandwidth=H, seed=1)  # another stage, the same targets
+    assert some.coverage >= 0.95 * everything.coverage
+    assert some.upper_bound >= everything.coverage - 1e-9
 
 
 @pytest.mark.parametrize("seed", range(5))
