@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
@@ -12,6 +14,7 @@ from quests_jax.cover.bounds.sampling import FAILURE, Targets, bound_of_all, dra
 from quests_jax.cover.masses import stored
 from quests_jax.cover.problem import CoverProblem, cover_problem
 from quests_jax.cover.selection import Selection
+from quests_jax.information import DEFAULT_BANDWIDTH
 
 ALL = 262_144  # environments up to which all are covered, however many structures there are
 TARGETS = 49_152  # environments that stand for all of a larger data set
@@ -50,10 +53,12 @@ def fits(envs: Environments) -> bool:
 def pose(
     envs: Environments,
     *,
+    bandwidth: float = DEFAULT_BANDWIDTH,
+    cost: ArrayLike | None = None,
+    reference: ArrayLike | Environments | None = None,
     weights: np.ndarray | None = None,
     targets: int | None = None,
     seed: int = 0,
-    **options: Any,
 ) -> Posed:
     """The cover problem of all environments, or of a weighted sample of them where masses are too many.
 
@@ -61,17 +66,20 @@ def pose(
 
     Args:
       envs: environments of S structures, n in all.
+      bandwidth: h in Å⁻¹.
+      cost: as for `cover_problem`.
+      reference: as for `cover_problem`.
       weights: u of each environment, shape [n]; 1 where not given.
       targets: environments in the sample, one of each structure at least, for data sets of more than twice as
         many; where not given, `TARGETS` of more than `ALL`.
       seed: random seed for the sample.
-      options: those of `cover_problem`: bandwidth, cost, reference.
     """
     number, most = (TARGETS, ALL) if targets is None else (targets, 2 * targets)
     capped = not fits(envs)
+    problem_of = partial(cover_problem, envs, bandwidth=bandwidth, cost=cost, reference=reference)
     if not capped or len(envs) <= most:
-        return Posed(cover_problem(envs, weights=weights, capped=capped, **options), envs.counts, None)
+        return Posed(problem_of(weights=weights, capped=capped), envs.counts, None)
     drawn = draw_targets(envs.counts, number, seed=seed)
     u = drawn.weights if weights is None else drawn.weights * np.asarray(weights)[drawn.rows]
-    problem = cover_problem(envs, targets=envs.take(drawn.rows), weights=u, capped=True, **options)
+    problem = problem_of(targets=envs.take(drawn.rows), weights=u, capped=True)
     return Posed(problem, envs.counts, drawn)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -183,17 +184,18 @@ def compress_environments(
     method = method or (COVER if amount.by_coverage else "msc")
     data = pool.open_to_choice(amount, reference)
     limits = amount.limits(data)
-    options = {"bandwidth": bandwidth, "reference": data.reference, "cost": data.cost}
+    posing = partial(pose, data.envs, bandwidth=bandwidth, reference=data.reference, cost=data.cost)
     posed = None
     if poses(method):
         with timed(seconds, "masses"):
-            posed = pose(data.envs, **options)
+            posed = posing()
     with timed(seconds, "selection"):
-        asked = {"limits": limits, "bandwidth": bandwidth, "groups": groups, "seed": seed}
-        selection = choose(data, method=method, posed=posed, **asked)
+        selection = choose(
+            data, method=method, limits=limits, bandwidth=bandwidth, groups=groups, seed=seed, posed=posed
+        )
     if posed is None and fits(data.envs):  # for the measures and the certificate
         with timed(seconds, "masses"):
-            posed = pose(data.envs, **options)
+            posed = posing()
     chosen = np.concatenate([pool.kept, pool.open[selection.selected]]).astype(int)
     with timed(seconds, "metrics"):
         known_masses = None if len(pool.kept) else posed
@@ -204,8 +206,9 @@ def compress_environments(
             limit = None if certify == "full" else max(LEAST, time.perf_counter() - started)
             if posed is None and limit is not None:
                 pairs = len(pool.envs) * max(1, int(pool.envs.counts[chosen].sum()))
-                options["targets"] = _affordable(limit, seconds["metrics"] / pairs, len(data.envs))
-            selection, posed = _certified(data.envs, selection, posed, limit, options)
+                targets = _affordable(limit, seconds["metrics"] / pairs, len(data.envs))
+                posing = partial(posing, targets=targets)
+            selection, posed = _certified(posing, selection, posed, limit)
     gains = np.concatenate([np.zeros(len(pool.kept)), selection.gains])
     selection = selection._replace(selected=chosen, gains=gains)
     summary = {"method": method, "bandwidth": bandwidth}
@@ -250,15 +253,11 @@ def _groups(
 
 
 def _certified(
-    envs: Environments,
-    selection: Selection,
-    posed: Posed | None,
-    limit: float | None,
-    options: dict[str, Any],
+    posing: Callable[[], Posed], selection: Selection, posed: Posed | None, limit: float | None
 ) -> tuple[Selection, Posed | None]:
     """The selection with a bound; without one where the user does not want to wait for it."""
     try:
-        posed = pose(envs, **options) if posed is None else posed
+        posed = posing() if posed is None else posed
         found = posed.of_all(certified(posed.problem, selection, seconds=limit))
         return found._replace(coverage=selection.coverage), posed
     except KeyboardInterrupt:
