@@ -119,6 +119,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (place.get(item.path, len(place)), item.path not in slow))
 
 
+def pytest_collection_finish() -> None:
+    """What was collected lives as long as the run: no search for garbage looks at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Drop compiled programs that are a month old; programs of code that is gone are never asked for."""
     if not hasattr(session.config, "workerinput"):

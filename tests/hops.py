@@ -54,7 +54,8 @@ class Hops:
         place = (Path(file).relative_to(self.folder).as_posix(), function)
         carried = {
             "positions": any(carries(value) for value in given.values()),
-            "size": ("size" in given and not place[0].startswith("atoms/"))  # where size is that of an array
+            # in the folders left out, size is that of an array
+            "size": ("size" in given and not place[0].startswith(("atoms/", "information/")))
             or any(type(value).__name__ == "Size" for value in given.values()),
             "bandwidth": "bandwidth" in given,
         }
