@@ -26,6 +26,7 @@ class Platform(NamedTuple):
     dense: int  # pairs of rows up to which all are formed at once
     features: int  # whose differences are squared and added in one pass
     repairs_in_double: bool  # whether products of float32 that are too coarse are formed in float64
+    members_together: bool  # whether data sets of a `vmap` are summed side by side, as far as pairs go
     sums_by_products: bool  # whether a sum over an axis is faster as a product with a vector
     candidates: (
         int  # structures, or groups of environments, whose bounds a search brings up to date at a time
@@ -45,6 +46,7 @@ CPU = Platform(
     dense=2**18,  # 2 MB in float64
     features=16,
     repairs_in_double=True,
+    members_together=False,  # a CPU does not gain by it: two small sets do not stay in the cache of one
     sums_by_products=True,
     candidates=1,
     rows_shown=256,
@@ -59,6 +61,7 @@ ACCELERATOR = Platform(
     dense=2**24,
     features=64,
     repairs_in_double=False,
+    members_together=True,
     sums_by_products=False,
     candidates=16,
     rows_shown=4096,

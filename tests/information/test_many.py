@@ -45,7 +45,7 @@ MANY = {
     "others": (lambda x: delta_entropy_of_others(x, GROUP, bandwidth=H), (X,), (0,)),
 }
 # Tiles, of which two members are summed at a time; and all pairs of all at once.
-TILES = CPU._replace(pairs=8, listed=64, dense=0)
+TILES = CPU._replace(pairs=8, listed=64, dense=0, members_together=True)
 WAYS = {"tiles": TILES, "an accelerator": ACCELERATOR}
 
 

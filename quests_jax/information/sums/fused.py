@@ -160,8 +160,8 @@ def log_kernels(
       how: "compiled", or "interpreted" on a CPU.
     """
     n_ratios, apart = len(ratios), groups is not None
-    if groups is None:
-        groups = tuple(jnp.zeros(side.shape[:2], jnp.int32) for side in (rows.a, rows.b))
+    none = jnp.zeros(rows.a.shape[:2], jnp.int32), jnp.zeros(rows.b.shape[:2], jnp.int32)
+    of_a, of_b = none if groups is None else groups
     lowest = float(jnp.finfo(rows.a.dtype).min) / 4
 
     def kernel(meet, group_a, shift_b, group_b, ratio_ref, top_ref, total_ref):
@@ -178,13 +178,14 @@ def log_kernels(
             return tuple(found)
 
         block = group_a.shape[1]
-        none = jnp.full(block, lowest, top_ref.dtype), jnp.zeros(block, top_ref.dtype)
-        for h, (top, total) in enumerate(meet(add, (none,) * n_ratios)):
+        start = jnp.full(block, lowest, top_ref.dtype), jnp.zeros(block, top_ref.dtype)
+        for h, (top, total) in enumerate(meet(add, (start,) * n_ratios)):
             top_ref[h, 0], total_ref[h, 0] = top, total
 
-    of_b = [shift, groups[1].astype(jnp.int32)]
     outs = [((n_ratios,), ())] * 2
-    top, total = _call(kernel, rows, [groups[0].astype(jnp.int32)], of_b, [ratios], outs, how)
+    top, total = _call(
+        kernel, rows, [of_a.astype(jnp.int32)], [shift, of_b.astype(jnp.int32)], [ratios], outs, how
+    )
     return top, total
 
 

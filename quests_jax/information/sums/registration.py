@@ -146,7 +146,8 @@ def _impl_of_many(impl: Callable, *args, at: Platform, mapped: tuple[bool, ...],
     """Members side by side as long as all their pairs are formed in one step; else some after the other."""
     _, first, second, *_ = _first(args, mapped)
     members = args[mapped.index(True)].shape[0]
-    together = max(1, at.pairs * TILE**2 // (first.shape[0] * second.shape[0]))
+    room = at.pairs * TILE**2 if at.members_together else 1
+    together = max(1, room // (first.shape[0] * second.shape[0]))
     rounds = -(-members // together)
     together = -(-members // rounds)
     shared = at._replace(pairs=max(1, at.pairs // together), listed=max(1, at.listed // together))
