@@ -42,7 +42,9 @@ from quests_jax.information.sums.pairs import SKIPPED
 ROUNDINGS = 10.0  # allowed errors of an exponent in masses that are good enough for a bound
 COARSE = 64  # tiles; up to here sizes are powers of two: a tile of padding costs memory but no time
 
-_room = ContextVar("room", default=(0, 0))  # rows of y and of x that are filled up to, at least
+_room: ContextVar[tuple[int, int]] = ContextVar(
+    "room", default=(0, 0)
+)  # rows of y and of x that are filled up to, at least
 
 
 @contextmanager
