@@ -62,7 +62,7 @@ def jit(
     static_argnames: str | Sequence[str] = (),
     donate_argnames: str | Sequence[str] = (),
 ) -> Callable[..., T]:
-    """`jax.jit`, of which programs outlive the process inside of `kept_in`.
+    """`jax.jit` whose programs outlive the process inside `kept_in`.
 
     Inside of other transformations, and where there is more than one device, it is `jax.jit` alone.
     """

@@ -1,4 +1,4 @@
-"""Progress: long loops say how far they are, and whoever listens shows it."""
+"""Progress of long loops: each says how far it is, and whoever listens shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command found, in sentences for a person, and what to do about it."""
+"""What `compress` and `compare` found, in sentences for a person, and what to do about it."""
 
 from __future__ import annotations
 
