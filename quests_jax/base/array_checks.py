@@ -168,7 +168,7 @@ def host(x: Rows) -> np.ndarray:
 
 
 def uncompiled(f: Callable[[Any], Any], x: jax.Array) -> jax.Array:
-    """f(x) for indexing and the like; by NumPy on a single CPU, so that no program is compiled for each shape."""
+    """f(x) for indexing and the like; by NumPy on one CPU: no program for each shape."""
     if isinstance(x, Tracer) or jax.device_count() > 1 or jax.default_backend() != "cpu":
         return f(x)
     return jax.device_put(f(host(x)))
