@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quests_jax.base.step_sizes import ACCELERATOR, CPU
+import quests_jax as qj
+from quests_jax.base.step_sizes import ACCELERATOR, CPU, computing_as
+from quests_jax.cover.rules import msc
 from quests_jax.information import (
     cross_kernel_sums,
     delta_entropy,
@@ -26,6 +29,7 @@ from quests_jax.information.sums import dense, log_sums, masses, streaming
 pytestmark = pytest.mark.slow
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments" / "benchmarks"))
+from accelerator import counted, programs  # noqa: E402  # pyright: ignore[reportMissingImports]
 from steps import count  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 N, M, D, H = 700, 300, 3, 0.7
@@ -93,3 +97,26 @@ def test_an_accelerator_takes_few_steps_however_many_pairs_are_near(name: str) -
     counted = count(f, *arguments, at=ACCELERATOR, platform="cuda")
     assert counted.steps <= most
     assert counted.flop > 1e12  # all pairs of rows, or those of one half
+
+
+@pytest.mark.parametrize(("name", "most"), [("descriptors of one call", 1), ("relaxed cover, one step", 10)])
+def test_descriptors_and_the_relaxed_cover_take_few_steps(name: str, most: int) -> None:
+    with computing_as(ACCELERATOR):
+        assert counted(programs()[name]).steps <= most
+
+
+def test_msc_takes_few_steps_for_each_pick(monkeypatch: pytest.MonkeyPatch) -> None:
+    advance, seen = msc._advance, []
+
+    def watched(*args: Any, **options: Any) -> msc.State:
+        state = advance(*args, **options)
+        seen.append((int(state.count), int(state.steps)))
+        return state
+
+    monkeypatch.setattr(msc, "_advance", watched)
+    envs = qj.make_environments(RNG.normal(scale=0.02, size=(3000, D)), np.arange(3000) // 10)
+    with computing_as(ACCELERATOR):
+        qj.msc(envs, size=0.1)
+    picks, steps = seen[-1]
+    assert picks == 30
+    assert steps <= 20 * picks
