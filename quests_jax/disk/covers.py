@@ -33,11 +33,11 @@ from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import AXIS, DividedMasses, Masses, divided
 from quests_jax.cover.masses.sparse import sparse_masses
 from quests_jax.cover.masses.stored import DENSE, DROPPED, dense_masses
-from quests_jax.cover.problem import CoverProblem, make_budget
+from quests_jax.cover.problem import CoverProblem, indicator, make_budget
 from quests_jax.cover.quota import make_quota
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
-from quests_jax.disk.shard_greedy import greedy_over_shards
+from quests_jax.disk.shard_greedy import entries_of, greedy_over_shards
 from quests_jax.disk.shards import Shards, kept_environments
 from quests_jax.disk.targets import Asked, DiskCover, Targets, draw_targets, drawn_targets, pose_on_disk
 from quests_jax.disk.working_folder import Stage, digest_of
@@ -79,8 +79,7 @@ def large_cover(
         choice.complete(1, partial(_choose, task, number))
         prices.complete(n_shards, partial(_prices_of, task, number))
         choices.append(choice.load(0))
-        multipliers = choices[-1]["multipliers"]
-        bounds.append(_bound(task, wanted, float(np.max(dropped)), multipliers, _price(task, number)))
+        bounds.append(_bound(task, wanted, float(np.max(dropped)), number))
     chosen = max(choices, key=lambda choice: choice["gains"].sum())
     dH = covered(task, chosen["selected"])
     coverage = coverage_of(dH)
@@ -145,10 +144,12 @@ def _choose(task: DiskCover, number: int, _: int) -> dict[str, np.ndarray]:
     chosen = greedy_cover(problem, size=count, cost_budget=budget, quota=quota)
     limit = {"size": count} if budget is None else {"cost_budget": budget}
     relaxation = relax(problem, make_budget(problem, **limit))
+    mass = np.asarray(masses.total(indicator(problem, chosen.selected)))
     return {
         "candidates": candidates,
         "selected": candidates[chosen.selected],
         "gains": chosen.gains,
+        "left": np.maximum(wanted.room - mass, 0.0),
         "multipliers": np.asarray(relaxation.multipliers),
     }
 
@@ -201,10 +202,10 @@ def _of_every_label(task: DiskCover) -> np.ndarray:
     return np.concatenate([by_cost[labels == label][: groups.at_least] for label in np.unique(labels)])
 
 
-def _price(task: DiskCover, number: int) -> np.ndarray:
-    """What every structure would add by the multipliers of a round, shape [S]."""
+def _price(task: DiskCover, number: int, name: str = "pull") -> np.ndarray:
+    """What every structure would add by the multipliers of a round, or to its choice ("gain"), shape [S]."""
     prices = task.stage("prices", round=number)
-    return np.concatenate([prices.load(shard)["pull"] for shard in range(len(task.shards.runs))])
+    return np.concatenate([prices.load(shard, name)[name] for shard in range(len(task.shards.runs))])
 
 
 def _divided_masses(task: DiskCover, n_targets: int, candidates: np.ndarray, mesh: Mesh) -> DividedMasses:
@@ -239,28 +240,39 @@ def _stored(task: DiskCover, masses: Stage, structures: np.ndarray) -> tuple[np.
 
 
 def _prices_of(task: DiskCover, number: int, shard: int) -> dict[str, np.ndarray]:
-    """Σ_i v_i M_si of each structure of a shard, with capped masses."""
-    multipliers = task.stage("choice", round=number).load(0, "multipliers")["multipliers"]
-    v = drawn_targets(task).weights * multipliers
-    stored = task.stage("masses").load(shard, "values", "target", "lengths")
-    row = np.repeat(np.arange(len(stored["lengths"])), stored["lengths"])
-    pull = np.bincount(row, stored["values"] * v[stored["target"]], len(stored["lengths"]))
-    return {"pull": pull.astype(float)}  # of nothing, NumPy counts in integers
+    """Σ_i v_i M_si of each structure of a shard, with capped masses, and what it adds to the choice."""
+    choice = task.stage("choice", round=number).load(0, "multipliers", "left")
+    u = drawn_targets(task).weights
+    entries = entries_of(task.stage("masses").load(shard, "values", "target", "lengths"))
+    whole, n_structures = np.full(len(u), np.inf), len(task.shards.runs[shard])
+    return {
+        "pull": entries.gains(whole, u * choice["multipliers"], n_structures),
+        "gain": entries.gains(choice["left"], u, n_structures),
+    }
 
 
-def _bound(
-    task: DiskCover, wanted: Targets, dropped: float, multipliers: np.ndarray, pull: np.ndarray
-) -> float:
-    """UB(θ) over all structures, see `cover.bounds.relaxation`, with what dropping and sampling may hide."""
-    n = task.shards.n_environments
+def _bound(task: DiskCover, wanted: Targets, dropped: float, number: int) -> float:
+    """The smaller of two bounds over all structures, with what dropping and sampling may hide.
+
+    UB(θ) of the relaxation, see `cover.bounds.relaxation`; and what the choice C of a round covers, with the
+    most that a choice could add to it [nemhauser:78]: f(T) ≤ f(C) + Σ_{s in T} [f(C + s) − f(C)].
+    """
+    n, choice = task.shards.n_environments, task.stage("choice", round=number).load(0, "multipliers", "left")
+    fixed = float(wanted.weights @ (1 - choice["multipliers"] * wanted.room))
+    reached = float(wanted.weights @ (1 - choice["left"]))
+    fills = [_fill(task, _price(task, number, name)) for name in ("pull", "gain")]
+    hidden = dropped + 2 * float(np.finfo(STORED).eps) * max(fills) / n
+    least = min(fixed + fills[0], reached + fills[1]) / n + hidden
+    return bound_of_all(least, wanted.counts, wanted.sizes)
+
+
+def _fill(task: DiskCover, values: np.ndarray) -> float:
+    """Largest sum of the values that the limits leave room for."""
     count, limit, cost = task.limits.count, task.limits.budget, task.cost
     if cost is None or limit is None:
-        cost = np.ones(len(pull))
+        cost = np.ones(len(values))
     budget = Budget(jnp.asarray(cost), jnp.asarray(count if limit is None else limit, float))
-    fill = float(best_fill(jnp.asarray(pull), budget))
-    hidden = dropped + 2 * float(np.finfo(STORED).eps) * fill / n
-    fixed = float(wanted.weights @ (1 - multipliers * wanted.room))
-    return bound_of_all((fixed + fill) / n + hidden, wanted.counts, wanted.sizes)
+    return float(best_fill(jnp.asarray(values), budget))
 
 
 def _problem(masses: Masses, wanted: Targets, cost: np.ndarray) -> CoverProblem:

@@ -38,7 +38,8 @@ class Entries(NamedTuple):
 
     def gains(self, left: np.ndarray, u: np.ndarray, number: int) -> np.ndarray:
         """Σ_i u_i min(M_si, left_i) of each of `number` structures."""
-        return np.bincount(self.row, np.minimum(self.values, left[self.target]) * u[self.target], number)
+        terms = np.minimum(self.values, left[self.target]) * u[self.target]
+        return np.bincount(self.row, terms, number).astype(float)  # of nothing, NumPy counts in integers
 
     def covered(self, structure: int, left: np.ndarray) -> np.ndarray:
         """What is left to cover once a structure is chosen, shape [m]."""
@@ -46,6 +47,12 @@ class Entries(NamedTuple):
         after = left.copy()
         after[self.target[own]] = np.maximum(left[self.target[own]] - self.values[own], 0.0)
         return after
+
+
+def entries_of(masses: Arrays) -> Entries:
+    """Entries with their structures, from `lengths` of these."""
+    row = np.repeat(np.arange(len(masses["lengths"]), dtype=np.int32), masses["lengths"])
+    return Entries(masses["values"], masses["target"], row)
 
 
 def greedy_over_shards(
@@ -104,9 +111,7 @@ def _held(held: dict[int, Entries], shard: int, load: Load) -> Entries:
     """Masses of a shard; those that were used longest ago are forgotten."""
     entries = held.pop(shard, None)
     if entries is None:
-        masses = load(shard)
-        row = np.repeat(np.arange(len(masses["lengths"]), dtype=np.int32), masses["lengths"])
-        entries = Entries(masses["values"], masses["target"], row)
+        entries = entries_of(load(shard))
     held[shard] = entries
     while len(held) > HELD:
         held.pop(next(iter(held)))
