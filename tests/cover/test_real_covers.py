@@ -17,6 +17,8 @@ from quests_jax.cover import (
     relaxed_cover,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def silicon(shared_data):

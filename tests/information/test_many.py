@@ -21,6 +21,8 @@ from quests_jax.information import (
     structure_masses,
 )
 
+pytestmark = pytest.mark.slow
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "experiments" / "benchmarks"))
 from steps import count  # noqa: E402  # pyright: ignore[reportMissingImports]
 

@@ -22,6 +22,8 @@ from quests_jax.base.step_sizes import ACCELERATOR, computing_as
 from quests_jax.information import delta_entropy, entropy, structure_masses
 from quests_jax.information.sums.exponents import plain_exponents
 
+pytestmark = pytest.mark.slow
+
 BITS = {"TF32": 10, "bfloat16": 7}
 PARTS = {"TF32": 1, "bfloat16": 1, "three products": 2, "six products": 3}  # of which each number is the sum
 H, N, D = 0.3, 768, 8

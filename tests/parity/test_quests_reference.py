@@ -18,7 +18,7 @@ from quests_jax.atoms.neighbors import find_pairs, nearest
 from quests_jax.atoms.reading import read
 from quests_jax.information import diversity, entropy
 
-pytestmark = pytest.mark.optimised
+pytestmark = [pytest.mark.optimised, pytest.mark.slow]
 
 # Environments with a tie at k = 32 within 5 Å.
 TIES = {
