@@ -30,7 +30,7 @@ from quests_jax.studies.bandwidths import recommended_bandwidth
 
 METHODS = ("msc", "cover")
 BANDWIDTHS = (0.03, 0.06, None)  # Å⁻¹; the recommended one where None
-SEEDS = 3
+SEEDS = 2
 HERE = Path(__file__).parent
 
 
