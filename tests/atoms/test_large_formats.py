@@ -254,6 +254,23 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, name: str) -> Non
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("site", [{"species": [5], "xyz": [0, 0, 0]}, {"species": 5}, 5, None])
+def test_a_site_that_is_no_site_is_refused_in_one_line(tmp_path: Path, site: Any) -> None:
+    path = tmp_path / "some.json"
+    path.write_text(json.dumps([{"structure": {"lattice": {"matrix": np.eye(3).tolist()}, "sites": [site]}}]))
+    with pytest.raises(InputError, match="structure 0: no structure of pymatgen"):
+        read(path)
+
+
+def test_a_name_that_holds_no_numbers_is_refused_in_one_line(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "some.h5", "w") as file:
+        file["CH4/atomic_numbers"] = [6, 1, 1, 1, 1]
+        file["CH4/conformations"] = np.dtype(float)
+    with pytest.raises(InputError, match="damaged"):
+        read(tmp_path / "some.h5")
+
+
 @pytest.mark.parametrize("shape", [[10**12], [10**6, 10**6]])
 def test_an_array_that_claims_more_than_it_holds_is_refused_at_once(tmp_path: Path, shape: list[int]) -> None:
     lmdb = pytest.importorskip("lmdb")

@@ -68,7 +68,7 @@ def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atom
                 for row, entry in _entries(content[name], str(name), layout, numbers, own):
                     yield structure(entry, Source(file, number + row, NAME))
                 number, atoms = number + rows, atoms + held
-    except (OSError, KeyError, RuntimeError, ValueError, MemoryError) as error:
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
         if isinstance(error, InputError):
             raise
         reason = " ".join(str(error).split())[:200]

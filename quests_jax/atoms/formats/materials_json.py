@@ -74,7 +74,8 @@ def _structure(entry: dict[str, Any], names: tuple[str, ...], source: Source) ->
         positions = [
             site["xyz"] if "xyz" in site else np.array(site["abc"], float) @ matrix for site in sites
         ]
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+        pbc = np.broadcast_to(found["lattice"].get("pbc", True), 3)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{where}: no structure of pymatgen ({type(error).__name__}: {error}).") from None
     labels = {name: value for name, value in entry.items() if name != "structure" and value is not None}
     energy = next((labels.pop(name) for name in ENERGIES if name in labels), None)
@@ -83,10 +84,7 @@ def _structure(entry: dict[str, Any], names: tuple[str, ...], source: Source) ->
         labels["stress_as_given"] = labels.pop("stress")
     if names and "entry" not in labels:
         labels["entry"] = "/".join(names)
-    pbc = found["lattice"].get("pbc", True)
-    return structure(
-        Entry(numbers, positions, matrix, np.broadcast_to(pbc, 3), energy, forces, None, labels), source
-    )
+    return structure(Entry(numbers, positions, matrix, pbc, energy, forces, None, labels), source)
 
 
 def _number(site: dict[str, Any], where: str) -> int:
