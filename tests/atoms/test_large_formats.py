@@ -259,7 +259,7 @@ def test_a_site_that_is_no_site_is_refused_in_one_line(tmp_path: Path, site: Any
     path = tmp_path / "some.json"
     path.write_text(json.dumps([{"structure": {"lattice": {"matrix": np.eye(3).tolist()}, "sites": [site]}}]))
     with pytest.raises(InputError, match="structure 0: no structure of pymatgen"):
-        read(path)
+        qj.read(path)
 
 
 def test_a_name_that_holds_no_numbers_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_name_that_holds_no_numbers_is_refused_in_one_line(tmp_path: Path) -> 
         file["CH4/atomic_numbers"] = [6, 1, 1, 1, 1]
         file["CH4/conformations"] = np.dtype(float)
     with pytest.raises(InputError, match="damaged"):
-        read(tmp_path / "some.h5")
+        qj.read(tmp_path / "some.h5")
 
 
 @pytest.mark.parametrize("shape", [[10**12], [10**6, 10**6]])

@@ -89,7 +89,8 @@ def small_tiles(way: str) -> Callable[[], None]:
     """
     before = step_sizes.TILE, kernels._padded
 
-    def padded(rows, origin=0):
+    def padded(rows, size, origin=0):
+        del size
         rows = rows - origin
         added = ((0, ROWS - len(rows)), *[(0, 0)] * (rows.ndim - 1))
         return jnp.asarray(np.pad(rows, added)) if isinstance(rows, np.ndarray) else jnp.pad(rows, added)
