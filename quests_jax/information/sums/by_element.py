@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import jax
@@ -68,13 +69,14 @@ def each_element(
         raise InputError("x: the reference holds no environments; give at least one.")
     places, parts = [], []
     dtype = np.result_type(rows_of(y).dtype, np.float32)
-    for mine, yours in rows_of_elements(y, x):
+    rows = rows_of_elements(y, x)
+    for mine, yours in rows:
         if not len(mine):
             continue
         places.append(mine)
         if len(yours):
             queries = some_of(y, mine)
-            with room_for(_room(len(mine)), _room(len(yours))):
+            with nullcontext() if len(rows) == 1 else room_for(_room(mine), _room(yours)):
                 parts.append(sums(queries, queries if y is x else some_of(x, yours), yours))
         else:
             parts.append(np.full((*lead, len(mine), *tail), missing, dtype))
@@ -83,9 +85,9 @@ def each_element(
     return _joined(parts, places, len(lead))
 
 
-def _room(rows: int) -> int:
-    """Rows that an element is filled up to; 0 where it is large enough for a program of its own."""
-    return next((room for room in ROOMS if rows <= room), 0)
+def _room(rows: np.ndarray) -> int:
+    """Rows that one of several elements is filled up to; 0 where it may have a program of its own."""
+    return next((room for room in ROOMS if len(rows) <= room), 0)
 
 
 def rows_of_elements(y: Rows, x: Rows) -> Sequence[tuple[np.ndarray, np.ndarray]]:
