@@ -17,15 +17,12 @@ from typing import Any
 import jax
 from data import DataSet, environments, take
 from gap_sets import DESIGN
-from protocol import FULL
 from ratio_tables import stored_rows, tables
 from ridge import best_fit
-from screen import DATA, OTHERS, SIZES, prepared, tested
+from screen import DATA, SIZES, measured_rows, prepared, tested
 from selecting import within_atoms
 from study import draw_pool
 
-from quests_jax.base.jax_versions import versions
-from quests_jax.output.files import write_json
 from quests_jax.studies.bandwidths import recommended_bandwidth
 
 METHODS = ("msc", "cover")
@@ -38,18 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what has no result yet, or say what the results are."""
     options = _parse(arguments)
     jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
-    rows = stored_rows(options.output)
-    if not options.summary:
-        for data in (*FULL.data_sets, *OTHERS):
-            known = {row["data"] for row in rows}
-            if data.name in known or (options.only and data.name not in options.only):
-                continue
-            rows += list(_rows(data, options))
-            write_json(options.output, {"versions": versions(), "rows": rows})
-            print(data.name, file=sys.stderr, flush=True)
-            jax.clear_caches()
-    if not rows:
-        sys.exit(f"{options.output}: no results yet; run without --summary first.")
+    rows = measured_rows(options, _rows)
     print(tables([*_at_default(rows), *rows]))
     return 0
 

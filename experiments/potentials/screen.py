@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what has no result yet, or say what the results are."""
     options = _parse(arguments)
     jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
+    rows = measured_rows(options, _rows)
+    print(tables_of_sizes(rows))
+    return 0
+
+
+def measured_rows(
+    options: argparse.Namespace, rows_of: Callable[[DataSet, argparse.Namespace], Iterable[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Stored rows, and those of the data sets that have none yet, stored one data set after the other."""
     rows = stored_rows(options.output)
     if not options.summary:
         for data in (*FULL.data_sets, *OTHERS):
@@ -48,14 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             if data.name in {row["data"] for row in rows}:
                 continue
-            rows += list(_rows(data, options))
+            rows += list(rows_of(data, options))
             write_json(options.output, {"versions": versions(), "rows": rows})
             print(data.name, file=sys.stderr, flush=True)
             jax.clear_caches()
     if not rows:
         sys.exit(f"{options.output}: no results yet; run without --summary first.")
-    print(tables_of_sizes(rows))
-    return 0
+    return rows
 
 
 def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
