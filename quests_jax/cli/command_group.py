@@ -21,9 +21,10 @@ from quests_jax.base import signals
 from quests_jax.base.checks import InputError
 from quests_jax.base.precision import double_precision
 from quests_jax.base.terminal_text import spell_on_terminals
+from quests_jax.cli.bandwidth_choice import AUTO
 from quests_jax.cli.help import Grouped, Spelled
 from quests_jax.cli.inputs import Inputs
-from quests_jax.cli.options import AUTO, OUTPUT
+from quests_jax.cli.options import OUTPUT
 
 if TYPE_CHECKING:
     from quests_jax.cli.command_run import Report

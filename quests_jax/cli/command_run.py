@@ -6,7 +6,7 @@ import dataclasses
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,8 +22,18 @@ from quests_jax.base import signals
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, joined
 from quests_jax.base.progress import timed
+from quests_jax.cli.bandwidth_choice import (
+    AUTO,
+    ByElement,
+    Own,
+    by_element,
+    rounded,
+    settle_elements,
+    typed_own,
+)
 from quests_jax.cli.descriptor_choice import (
     OF_DESCRIPTORS,
+    OF_ELEMENTS,
     check_made_with,
     described,
     in_words,
@@ -32,11 +42,8 @@ from quests_jax.cli.descriptor_choice import (
 )
 from quests_jax.cli.inputs import STDIN, Input, Inputs, named, standard_input
 from quests_jax.cli.loaded_data import Data, Given, part_of
-from quests_jax.cli.options import AUTO
 from quests_jax.datasets import load
-from quests_jax.disk import (
-    Work,
-)
+from quests_jax.disk import Work
 from quests_jax.output.files import DESCRIPTOR_SUFFIXES, read_descriptors
 from quests_jax.studies.bandwidths import (
     DISAGREEMENT,
@@ -47,6 +54,7 @@ from quests_jax.studies.bandwidths import (
     recommendation_text,
     recommended_bandwidth,
     typical_volume,
+    with_bandwidths,
 )
 
 # outputs of structures as they were read, see `add_labels`
@@ -101,6 +109,7 @@ class Run:
     anonymous: list[str] = dataclasses.field(default_factory=list)  # descriptors made by who knows what
     work: Work | None = None  # where to work on data past memory
     automatic: list[Recommendation] = dataclasses.field(default_factory=list)  # of --bandwidth auto
+    own: Own = dataclasses.field(default_factory=dict)  # bandwidths of elements
     warnings: list[str] = dataclasses.field(default_factory=list)
     writing: Writing = Writing()
     usual_bandwidth: bool = False  # whether it is the default, which is that of our own descriptors
@@ -110,6 +119,11 @@ class Run:
     def check(self) -> None:
         """Raise `InputError` for parameters out of range; None stands for those that mean nothing."""
         settle(self.parameters)
+        if isinstance(typed := self.parameters.get("bandwidth"), ByElement):
+            if self.parameters.get("elements", IGNORE) == IGNORE:
+                raise InputError("elements are not told apart here; give one --bandwidth for all.")
+            self.parameters["bandwidth"] = typed.others
+            self.own.update(typed_own(typed))
         for name, value in self.parameters.items():
             if name in ("k", "cutoff", "bandwidth") and value not in (None, AUTO):
                 check_count(name, value, minimum=2) if name == "k" else check_positive(name, value)
@@ -132,16 +146,23 @@ class Run:
             if inputs is self.writing.inputs:
                 self.writing.check(structures)
             return Given(inputs.name, structures, places)
-        described = [self.describe(part).envs for part in parts]
+        described = [self.described(part) for part in parts]
         return Given(inputs.name, [], places, described[0] if len(parts) == 1 else joined(described))
 
     def describe(self, given: Given) -> Data:
-        """The environments of what was read."""
+        """The environments of what was read, on the scale of their bandwidths."""
+        envs = self.at_bandwidths(self.described(given), self.volume(given))
+        return Data(given.name, given.structures, given.places, envs)
+
+    def volume(self, given: Given) -> float | None:
+        """Typical volume per atom in Å³, where it says something about the bandwidth."""
+        return None if self.is_learned else typical_volume(given.structures)
+
+    def described(self, given: Given) -> Environments:
+        """The environments of what was read, as the descriptor gives them."""
         if given.described is not None:
             self._check_width(given.name, given.described)
-            if self.parameters.get("bandwidth") == AUTO:
-                self.settle_bandwidth(given.described, None)
-            return Data(given.name, [], given.places, given.described)
+            return given.described
         with self.stage("descriptors"):
             if not any(map(len, given.structures)):
                 raise InputError(f"{given.name}: holds no atoms; give structures with at least one.")
@@ -152,9 +173,7 @@ class Run:
                 raise InputError(f"{file}: structure {index}{error.flaw}") from None
         self._check_width(given.name, envs)
         note_elements(given.name, given.structures, self.parameters)
-        if self.parameters.get("bandwidth") == AUTO:
-            self.settle_bandwidth(envs, None if self.is_learned else typical_volume(given.structures))
-        return Data(given.name, given.structures, given.places, envs)
+        return envs
 
     def _read(self, file: Input, check: bool) -> Given:
         if file.path == STDIN:
@@ -192,16 +211,35 @@ class Run:
                 "both with the same parameters."
             )
 
+    def at_bandwidths(self, envs: Environments, volume: float | None) -> Environments:
+        """Environments on the scale at which each element is seen at its own bandwidth."""
+        if "bandwidth" not in self.parameters:
+            return envs
+        self.settle_bandwidth(envs, volume)
+        own = self.own_bandwidths()
+        return with_bandwidths(envs, own, bandwidth=self.bandwidth) if own else envs
+
+    def own_bandwidths(self) -> dict[int, float]:
+        """By atomic number, of the elements that have another bandwidth than the common one."""
+        return {Z: value for Z, value in self.own.items() if value is not None}
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether the data decide the bandwidths."""
+        return bool(self.automatic) or self.parameters.get("bandwidth") == AUTO
+
     def settle_bandwidth(self, envs: Environments, volume: float | None) -> None:
-        """Take what fits the first data of several structures."""
-        if np.count_nonzero(envs.counts) > 1:
+        """Take what fits the first data of several structures, and the first data that hold an element."""
+        if self.parameters["bandwidth"] == AUTO and np.count_nonzero(envs.counts) > 1:
             with self.stage("bandwidth"):
                 found = recommended_bandwidth(envs, volume=volume)
             self.automatic.append(found)
             if found.disagreement > DISAGREEMENT:
                 text = f"the rules for the bandwidth are {found.disagreement:.1f} times apart"
                 warnings.warn(f"{text}: compare results at both ends before you rely on one.", stacklevel=2)
-            self.parameters["bandwidth"] = float(f"{found.value:.3g}")
+            self.parameters["bandwidth"] = rounded(found.value)
+        with self.stage("bandwidth") if self.automatic else nullcontext():
+            settle_elements(envs, self.own, auto=bool(self.automatic))
 
     def judge_bandwidth(self, envs: Environments) -> Fit:
         """Whether the bandwidth fits; if not, say on stderr and in JSON what follows and what to use."""
@@ -255,4 +293,7 @@ class Run:
 
     def stated(self) -> dict[str, Any]:
         """The parameters as far as they are known to hold for all the data."""
-        return self.parameters | (dict.fromkeys(OF_DESCRIPTORS) if self.anonymous else {})
+        known = self.parameters | (dict.fromkeys(OF_DESCRIPTORS) if self.anonymous else {})
+        if "bandwidth" in known and "elements" in known:
+            known[OF_ELEMENTS] = by_element(self.own, known["bandwidth"])
+        return known

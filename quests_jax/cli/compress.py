@@ -240,6 +240,7 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
         with located(files.name):
             division = divided_structures(whole, facts, keep=asked.keep, drop=asked.drop)
             amount, groups = _amount(asked, facts, division)
+        known = None if reference is None else reference_of(run, reference, work)
         shards = described_on_disk(run, whole.without(division.dropped))
         if groups is not None:
             labels = np.zeros(len(facts), object)
@@ -250,7 +251,7 @@ def _compress_on_disk(run: Run, files: Inputs, work: Work, reference: Inputs | N
                 shards,
                 amount,
                 method=asked.method or "msc",
-                reference=None if reference is None else reference_of(run, reference, work),
+                reference=known,
                 groups=groups,
                 kept=np.searchsorted(division.remaining, division.kept),
                 bandwidth=run.bandwidth,

@@ -16,6 +16,7 @@ from quests_jax.atoms.elements import CENTER, IGNORE, NEIGHBORS, numbers_of
 from quests_jax.atoms.learned import SCALES, Scaling, find_descriptor, fit_scaling
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
+from quests_jax.cli.bandwidth_choice import own_in_words
 
 OF_QUESTS = ("k", "cutoff", "elements", "species")  # parameters that our own descriptors depend on
 OF_DESCRIPTORS = (*OF_QUESTS, "descriptor", "scale")  # and all that any depend on
@@ -24,6 +25,8 @@ TOLD = {
     CENTER: "elements: told apart by center",
     NEIGHBORS: "elements: told apart by center and neighbors",
 }
+
+OF_ELEMENTS = "bandwidth_by_element"
 
 Parameters = dict[str, Any]
 
@@ -89,10 +92,11 @@ def note_elements(name: str, structures: Sequence[Atoms], parameters: Parameters
 def in_words(parameters: Parameters) -> str:
     """The parameters that mean something, as a caption."""
     units = {"cutoff": " Å"} | ({} if parameters.get("descriptor") else {"bandwidth": " Å⁻¹"})
+    units["bandwidth"] = units.get("bandwidth", "") + own_in_words(parameters.get(OF_ELEMENTS))
     return ", ".join(
         TOLD[value] if name == "elements" else f"{name} {as_typed(value)}{units.get(name, '')}"
         for name, value in parameters.items()
-        if value is not None
+        if value is not None and name != OF_ELEMENTS
     )
 
 

@@ -68,8 +68,8 @@ def outliers(run: Run, files: Inputs, reference: Inputs | None, quantile: float)
     """
     if run.work is not None:
         return _outliers_on_disk(run, files, run.work, reference, quantile)
-    given = run.load(files)
     known = None if reference is None else run.load(reference)
+    given = run.load(files)
     with located((reference or files).name), run.stage("delta_entropy"):
         found = find_outliers(
             given.envs, None if known is None else known.envs, quantile=quantile, bandwidth=run.bandwidth

@@ -12,11 +12,12 @@ import numpy as np
 from quests_jax.base.checks import InputError, check_count, located
 from quests_jax.base.json_numbers import plain
 from quests_jax.base.progress import advance
+from quests_jax.cli.bandwidth_choice import AUTO
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.inputs import Inputs
 from quests_jax.cli.loaded_data import Given
-from quests_jax.cli.options import AUTO, FILE, PLAIN_KERNEL, REFERENCE_OR_FILE, SEED
+from quests_jax.cli.options import FILE, PLAIN_KERNEL, REFERENCE_OR_FILE, SEED
 from quests_jax.datasets import generate as simulate
 from quests_jax.generate.augmentation import Goal
 from quests_jax.generate.augmentation import augment as augment_one

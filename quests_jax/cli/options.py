@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -11,6 +10,7 @@ from quests_jax.atoms.elements import CENTER, MODES
 from quests_jax.atoms.learned import SCALES
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.selection_size import Size, parse_size
+from quests_jax.cli.bandwidth_choice import Bandwidth
 from quests_jax.cli.inputs import parse_inputs
 
 
@@ -29,19 +29,6 @@ def parse_sizes(context: click.Context, parameter: click.Parameter, texts: tuple
 def _parse_species(context: click.Context, _: click.Parameter, text: str | None) -> list[str] | None:
     del context
     return None if text is None else [symbol.strip() for symbol in text.split(",")]
-
-
-AUTO = "auto"  # a bandwidth that the data decide
-
-
-class _Bandwidth(click.ParamType):
-    """A number, or auto."""
-
-    name = "FLOAT|auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
-        """The number, or "auto"."""
-        return AUTO if value == AUTO else click.FLOAT.convert(value, param, ctx)
 
 
 FILE = click.argument("file", callback=parse_inputs)
@@ -80,10 +67,11 @@ DESCRIPTOR = (
 )
 BANDWIDTH = click.option(
     *("-b", "--bandwidth"),
-    type=_Bandwidth(),
+    type=Bandwidth(),
     default=DEFAULT_BANDWIDTH,
     show_default=True,
-    help="Kernel width in Å⁻¹, or auto to fit the data (see `bandwidth`).",
+    help="Kernel width in Å⁻¹; auto fits it to the data, each element that is told apart by itself (see "
+    "`bandwidth`); 0.02,O=0.03 is 0.03 for O and 0.02 for other elements.",
 )
 KERNEL = (*DESCRIPTOR, BANDWIDTH)
 PLAIN_KERNEL = (*DESCRIPTOR[:2], BANDWIDTH)  # elements are not told apart

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from quests_jax.atoms.reading import stream
 from quests_jax.base.checks import InputError
-from quests_jax.base.environments import Environments, from_arrays
+from quests_jax.base.environments import Environments
 from quests_jax.cli.command_run import Run
 from quests_jax.cli.descriptor_choice import OF_DESCRIPTORS, OF_QUESTS
 from quests_jax.cli.inputs import Input, Inputs
 from quests_jax.cli.loaded_data import Data
-from quests_jax.cli.options import AUTO
 from quests_jax.datasets import BUNDLED, bundled
 from quests_jax.disk import (
     Shards,
@@ -21,11 +22,13 @@ from quests_jax.disk import (
     drawn_structures,
     rerun_after_repairs,
 )
+from quests_jax.disk.shards import on_scales
 from quests_jax.disk.structures import Structures, open_structures
 from quests_jax.output.files import DESCRIPTOR_SUFFIXES
-from quests_jax.studies.bandwidths import SAMPLE, typical_volume
+from quests_jax.studies.bandwidths import SAMPLE, scales_of, typical_volume
 
 LOOKED_AT = 4 * SAMPLE  # environments from which --bandwidth auto draws
+REFERENCE = "rows, structures and volume"  # what is kept of a reference
 DRAWN = 20_000  # environments in memory that stand for all where nothing else is possible
 
 
@@ -43,13 +46,15 @@ def structures_on_disk(run: Run, inputs: Inputs, work: Work) -> Structures:
 
 
 def described_on_disk(run: Run, structures: Structures) -> Shards:
-    """Their environments; they settle --bandwidth auto."""
+    """Their environments on the scale of their bandwidths; see `Run.at_bandwidths`."""
     with run.stage("descriptors"):
         shards = describe_structures(structures, **{name: run.parameters[name] for name in OF_QUESTS})
-    if run.parameters.get("bandwidth") == AUTO:
+    if run.is_automatic:
         some, numbers = drawn_structures(shards, LOOKED_AT)
         run.settle_bandwidth(some, typical_volume(shards.structures.bare(numbers)))
-    return shards
+        run.own.update({element: run.own.get(element) for element in shards.elements()})
+    own = run.own_bandwidths()
+    return on_scales(shards, scales_of(own, run.bandwidth)) if own else shards
 
 
 def shards_of(run: Run, inputs: Inputs, work: Work) -> Shards:
@@ -58,14 +63,20 @@ def shards_of(run: Run, inputs: Inputs, work: Work) -> Shards:
 
 
 def reference_of(run: Run, inputs: Inputs, work: Work) -> Environments:
-    """Environments of a reference in memory, described once for all runs in the folder."""
+    """Environments of a reference in memory, described once for all runs in the folder; see `Run.load`."""
     identity = [digest(Path(file.path)) if file.is_file else file.path for file in inputs.files]
     made_with = {name: run.parameters[name] for name in OF_DESCRIPTORS}
     parts = [str(file.part) for file in inputs.files]
-    stage = work.stage("reference", {"files": identity, "parts": parts} | made_with)
+    stage = work.stage("reference", {"files": identity, "parts": parts, "holds": REFERENCE} | made_with)
     if not stage.path(0).exists():
-        stage.keep(run.load(inputs).envs.arrays())
-    return from_arrays(stage.load(0))
+        given = run.read(inputs, check=False)
+        envs, volume = run.described(given), run.volume(given)
+        about = {"structure_id": np.asarray(envs.structure_id), "volume": np.array([volume or np.nan])}
+        stage.keep(envs.arrays() | about)
+    kept = stage.load(0)
+    number, volume = kept["structure_id"], float(kept["volume"][0])
+    envs = Environments(kept["x"], number, int(number[-1]) + 1, kept.get("elements"))
+    return run.at_bandwidths(envs, volume if volume > 0 else None)
 
 
 def load_some(run: Run, inputs: Inputs) -> Data:

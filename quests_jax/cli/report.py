@@ -42,8 +42,8 @@ def report(run: Run, files: Inputs, reference: Inputs | None, full: bool) -> Rep
     """
     if not click.get_current_context().params["outputs"]:
         raise InputError("report writes a page and needs a file for it; add -o report.html.")
-    given = load_some(run, files)
     known = None if reference is None else run.load(reference).envs
+    given = load_some(run, files)
     with run.stage("report"):
         found = survey(given.structures, given.envs, bandwidth=run.bandwidth, known=known, full=full)
     lines = given.about_draw() + conclusions(found, typed(files))

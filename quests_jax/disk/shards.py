@@ -74,6 +74,13 @@ class Shards(NamedTuple):
         """Most structures of a shard."""
         return self.parameters["shard_structures"]
 
+    def elements(self) -> list[int]:
+        """Atomic numbers that are told apart, ascending."""
+        if self.parameters["elements"] == IGNORE:
+            return []
+        found = [self.stage.load(shard, "elements")["elements"] for shard in range(len(self.runs))]
+        return np.unique(np.concatenate(found)).tolist()
+
     def x(self, shard: int) -> np.ndarray:
         """Descriptors of a shard, shape [rows, d], Å⁻¹."""
         return self.stage.load(shard, "x")["x"]
@@ -175,6 +182,18 @@ def describe_structures(
     shards = _opened(structures, parameters)
     shards.stage.complete(len(shards.runs), partial(_describe, shards))
     return shards
+
+
+def on_scales(shards: Shards, scales: np.ndarray) -> Shards:
+    """The same environments, those of each element multiplied by its scale; scales [119] by atomic number."""
+    scaled = _opened(shards.structures, shards.parameters | {"scales": np.asarray(scales).tolist()})
+    scaled.stage.complete(len(scaled.runs), partial(_scaled, shards, scales))
+    return scaled
+
+
+def _scaled(shards: Shards, scales: np.ndarray, shard: int) -> dict[str, np.ndarray]:
+    arrays = shards.stage.load(shard)
+    return arrays | {"x": arrays["x"] * scales[arrays["elements"]][:, None]}
 
 
 def _opened(structures: Structures, parameters: dict[str, Any]) -> Shards:

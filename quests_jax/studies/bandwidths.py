@@ -121,8 +121,9 @@ def recommended_bandwidth(
 def bandwidths_by_element(envs: Environments, *, sample: int = SAMPLE, seed: int = 0) -> dict[int, float]:
     """The bandwidth in Å⁻¹ that the recommended rule gives the environments of each element alone.
 
-    An element has none where fewer than two structures hold it twice, or where its environments are copies.
-    Empty where elements are not told apart. `with_bandwidths` puts them to use.
+    An element has none where fewer than two structures hold it, where a half of its environments are fewer
+    than the hundred of which 1 % is one, or where they are copies. Empty where elements are not told apart.
+    `with_bandwidths` puts them to use.
 
     Args:
       envs: environments with the elements of their centers.
@@ -139,7 +140,8 @@ def bandwidths_by_element(envs: Environments, *, sample: int = SAMPLE, seed: int
     for element in np.unique(Z).tolist():
         try:
             y, x = _halves(envs.take(element == Z), check_count("sample", sample, minimum=4), seed)
-            found[element] = novelty_bandwidth(y, x, novel=NOVEL)
+            if NOVEL * min(len(y), len(x)) >= 1:
+                found[element] = novelty_bandwidth(y, x, novel=NOVEL)
         except InputError:
             continue
     return found
@@ -168,10 +170,16 @@ def with_bandwidths(envs: Environments, bandwidths: dict[int, float], *, bandwid
     """
     if envs.elements is None:
         raise InputError("elements are not told apart, so they have one bandwidth; use elements center.")
-    h, scale = check_positive("bandwidth", bandwidth), np.ones(HEAVIEST + 1)
+    scales = scales_of(bandwidths, bandwidth)
+    return dataclasses.replace(envs, x=envs.x * scales[np.asarray(envs.elements)][:, None])
+
+
+def scales_of(bandwidths: dict[int, float], bandwidth: float) -> np.ndarray:
+    """h/h_Z by atomic number, shape [119]; see `with_bandwidths`."""
+    h, scales = check_positive("bandwidth", bandwidth), np.ones(HEAVIEST + 1)
     for element, own in bandwidths.items():
-        scale[element] = h / check_positive(f"bandwidth of element {element}", own)
-    return dataclasses.replace(envs, x=envs.x * scale[np.asarray(envs.elements)][:, None])
+        scales[element] = h / check_positive(f"bandwidth of element {element}", own)
+    return scales
 
 
 def recommendation_text(found: Recommendation) -> str:

@@ -125,8 +125,8 @@ def test_one_structure_is_not_judged():
 
 def test_each_element_may_have_a_bandwidth_of_its_own():
     """The kernel of two atoms of one element has the bandwidth of that element."""
-    envs = cloud()
-    elements = np.tile([1, 8, 8, 8, 1], 40)
+    envs = cloud(structures=120)
+    elements = np.tile([1, 8, 8, 8, 1], 120)
     wider = np.asarray(envs.x) * np.where(elements == 8, 5.0, 1.0)[:, None]
     told = make_environments(wider, envs.structure_id, elements=elements)
     found = bandwidths_by_element(told)
