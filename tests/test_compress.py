@@ -65,7 +65,7 @@ def test_summary_agrees_with_the_measures_it_names(method: str) -> None:
 
 def test_measures_of_many_environments_come_in_parts(monkeypatch) -> None:
     whole = measure(ENVS, np.array([1, 5]), None, bandwidth=WIDE)
-    monkeypatch.setattr(kept_information, "QUERIES", 20)
+    monkeypatch.setattr(kept_information, "PART", 20)
     assert measure(ENVS, np.array([1, 5]), None, bandwidth=WIDE) == pytest.approx(whole, nan_ok=True)
 
 

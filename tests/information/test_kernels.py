@@ -46,6 +46,20 @@ def test_log_sum_equals_dense_sum(name, dtype):
     assert np.all(np.abs(np.asarray(logs, float) - expected) <= EXPONENT[dtype] + rounding)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("few", [oracle.cloud(100, 0.02, 3), oracle.cloud(1, 0.1)], ids=["100", "1"])
+@pytest.mark.parametrize("scale", [0.01, 10.0])
+def test_log_sum_of_few_rows_with_many_equals_dense_sum(few, scale, dtype):
+    many = oracle.cloud(2000, scale, 8).astype(dtype)
+    few, h = few.astype(dtype), np.array([0.015, 1.0])
+    w = np.random.default_rng(0).uniform(size=len(many))
+    for y, x, weights in ((many, few, None), (few, many, w)):
+        logs = log_kernel_sum(y, x, bandwidth=h, weights=weights)
+        expected = np.stack([oracle.log_sum(y, x, each, weights) for each in h])
+        rounding = 32 * np.finfo(dtype).eps * np.abs(expected)
+        assert np.all(np.abs(np.asarray(logs, float) - expected) <= EXPONENT[dtype] + rounding)
+
+
 @pytest.mark.parametrize("name", oracle.DATA)
 def test_weighted_sums_equal_dense_sums(name):
     x, y = oracle.DATA[name], oracle.cloud(1000, 0.02, 6)

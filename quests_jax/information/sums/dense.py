@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from quests_jax.base.step_sizes import Platform
+from quests_jax.base.step_sizes import TILE, Platform
 from quests_jax.information.sums.exponents import (
     base_and_scale,
     exponents,
@@ -42,6 +42,32 @@ def log_sum(
     exponent = _exponents(counts, y, x, base, at)
     sums = jax.lax.map(lambda ratio: jax.nn.logsumexp(exponent * ratio - shift[None], axis=1), scale)
     return jnp.where(_real(y, counts[0]), sums, 0).reshape(*h.shape, len(y))
+
+
+def log_sum_in_parts(
+    counts: jax.Array, y: jax.Array, x: jax.Array, shift: jax.Array, h: jax.Array, *, at: Platform
+) -> jax.Array:
+    """`log_sum` of parts of the longer side, one after the other, where the other side is a tile."""
+    longer = int(len(x) > len(y))
+    length = at.dense // TILE
+    starts = jnp.arange(0, max(len(x), len(y)), length, dtype=counts.dtype)
+
+    def part(start):
+        inside = counts.at[longer].set(jnp.clip(counts[longer] - start, 0, length))
+        if longer:
+            return log_sum(inside, y, _part(x, start, length), _part(shift, start, length), h, at=at)
+        return log_sum(inside, _part(y, start, length), x, shift, h, at=at)
+
+    sums = jax.lax.map(part, starts)
+    if longer:
+        return jax.nn.logsumexp(sums, axis=0)
+    return jnp.moveaxis(sums, 0, -2).reshape(*h.shape, -1)[..., : len(y)]
+
+
+def _part(rows: jax.Array, start: jax.Array, length: int) -> jax.Array:
+    """Rows from `start` on, filled up with zeros."""
+    filled = jnp.pad(rows, [(0, -len(rows) % length)] + [(0, 0)] * (rows.ndim - 1))
+    return jax.lax.dynamic_slice_in_dim(filled, start, length)
 
 
 def self_sum(

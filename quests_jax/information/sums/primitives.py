@@ -27,6 +27,7 @@ import jax.numpy as jnp
 from jax.interpreters import ad
 
 from quests_jax.base.numerics import finite_rows, scaled
+from quests_jax.base.step_sizes import TILE
 from quests_jax.information.sums import dense, log_sums, streaming
 from quests_jax.information.sums.registration import (
     bind,
@@ -44,6 +45,14 @@ def _by_size(small: Callable[..., jax.Array], large: Callable[..., jax.Array]) -
         return (small if rows * columns <= at.dense else large)(count, *args, at=at, **options)
 
     return impl
+
+
+def _log_sum_by_size(counts, y, x, shift, h, *, at):
+    """The dense sum also where one side is a single tile, of which no part can be skipped."""
+    pairs = len(y) * len(x)
+    if pairs > at.dense and min(len(y), len(x)) <= TILE <= at.dense:
+        return dense.log_sum_in_parts(counts, y, x, shift, h, at=at)
+    return _by_size(dense.log_sum, log_sums.log_sum)(counts, y, x, shift, h, at=at)
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -151,7 +160,7 @@ def _log_sum_impl(counts, y, x, w, h, *, at):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
     positive = w > 0
     shift = jnp.where(positive, -jnp.log(jnp.where(positive, w, 1)), jnp.inf)
-    sums = _by_size(dense.log_sum, log_sums.log_sum)(counts, y, x, shift, h, at=at)
+    sums = _log_sum_by_size(counts, y, x, shift, h, at=at)
     bad_y = bad_y.reshape((1,) * h.ndim + (-1,))
     return jnp.where(bad_y | jnp.any(bad_x) | ~jnp.all(w >= 0) | ~(h[..., None] > 0), jnp.nan, sums)
 
