@@ -104,6 +104,11 @@ def test_heads_and_weights_are_written(call: Call, files: None) -> None:
     assert 0 < found["coverage"] <= found["upper_bound"] <= 1
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # that the bandwidth does not fit
+def test_one_structure_is_spoken_of_in_the_singular(call: Call, files: None) -> None:
+    assert "1 of 10 structures that pass reaches" in call(*"replay pool.xyz -r finetune.xyz -s 1".split()).out
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -10,3 +10,12 @@ def counted(number: int, noun: str) -> str:
     ('1 frame', '0 frames', '1,200 frames')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def agreeing(number: int, singular: str, plural: str) -> str:
+    """The verb of a sentence whose subject is a number of things.
+
+    >>> [f"{n} of 3 {agreeing(n, 'is', 'are')} known" for n in (0, 1, 2)]
+    ['0 of 3 are known', '1 of 3 is known', '2 of 3 are known']
+    """
+    return singular if number == 1 else plural

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from quests_jax.base.wording import counted
+from quests_jax.base.wording import agreeing, counted
 from quests_jax.cli.diagnosis_sentences import Place, percent
 from quests_jax.cover.rules.registry import RULES
 from quests_jax.studies.choosing import SOLVERS, STRATIFIED
@@ -53,18 +53,20 @@ def about_faults(broken: Sequence[Finding], places: dict[int, Place], name: str)
     count = len({finding.structure for finding in broken})
     first = broken[0]
     file, index = places[first.structure]
-    have = "structure has" if count == 1 else "structures have"
+    have = agreeing(count, "has", "have")
     return [
-        f"{count:,} chosen {have} faults: structure {index} of {file}, {KINDS[first.kind]} ({first.reason})"
-        f"{', and others' if count > 1 else ''}. To see all:\n  quests-jax clean {name}"
+        f"{counted(count, 'chosen structure')} {have} faults: structure {index} of {file}, "
+        f"{KINDS[first.kind]} ({first.reason}){', and others' if count > 1 else ''}. "
+        f"To see all:\n  quests-jax clean {name}"
     ]
 
 
 def _covered(summary: dict[str, Any]) -> str:
     overlap = percent(summary["overlap"])
     if summary["coverage"] is None:
-        return f"cover {overlap} of the environments"
-    return f"reach a coverage of {percent(summary['coverage'])} ({overlap} of the environments in full)"
+        return f"{agreeing(summary['size'], 'covers', 'cover')} {overlap} of the environments"
+    reach = agreeing(summary["size"], "reaches", "reach")
+    return f"{reach} a coverage of {percent(summary['coverage'])} ({overlap} of the environments in full)"
 
 
 def _certificate(summary: dict[str, Any], name: str) -> str:
@@ -86,13 +88,14 @@ def _about_saturation(summary: dict[str, Any], count: int) -> str:
     others = picks - count
     of_coverage = summary["method"] in SOLVERS  # gains of other rules are in units of their own
     rise = f" ({percent(before)} → {percent(after)})" if of_coverage else ""
-    far = "are the farthest from what is chosen already"
+    add = f"{agreeing(others, 'adds', 'add')} nothing and {agreeing(others, 'is', 'are')} the farthest"
+    far = f"{add} from what is chosen already"
     if not count:
-        return f"All of the pool is covered before the choice{rise}; the {picks} add nothing and {far}."
-    words = f"{count} of {picks} {'covers' if count == 1 else 'cover'} the pool{rise}"
+        return f"All of the pool is covered before the choice{rise}; the {picks} {far}."
+    words = f"{count} of {picks} {agreeing(count, 'covers', 'cover')} the pool{rise}"
     if not others:
         return f"{words}; more would add nothing."
-    return f"{words}; the other {others} add nothing and {far}."
+    return f"{words}; the other {others} {far}."
 
 
 def about_rules(rows: Sequence[dict[str, Any]], *, name: str, equal: str) -> list[str]:

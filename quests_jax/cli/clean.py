@@ -9,6 +9,7 @@ import click
 
 from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError
+from quests_jax.base.wording import agreeing, counted
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import Place, percent, typed
@@ -96,9 +97,11 @@ def _example(found: Cleaning, kind: str, places: Sequence[Place]) -> str:
 def _advice(found: Cleaning, name: str, writes: Sequence[Path]) -> list[str]:
     bad, total = len(found.removed), found.n_structures
     if not bad:
-        return [f"All {total:,} structures are clean. Next:\n  quests-jax inspect {name}"]
+        clean = "The only structure is" if total == 1 else f"All {counted(total, 'structure')} are"
+        return [f"{clean} clean. Next:\n  quests-jax inspect {name}"]
     share = percent(bad / total)
-    words = [f"{bad:,} of {total:,} structures ({share}) have findings; {total - bad:,} are clean."]
+    have, are = agreeing(bad, "has", "have"), agreeing(total - bad, "is", "are")
+    words = [f"{bad:,} of {total:,} structures ({share}) {have} findings; {total - bad:,} {are} clean."]
     if found.counts()["conflict"]:
         words.append(
             "Copies with other labels: one of the two is wrong, or they are from different methods. The "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from quests_jax.base.wording import counted
+from quests_jax.base.wording import agreeing, counted
 from quests_jax.cli.inputs import Inputs
 from quests_jax.output.charts import number_text
 from quests_jax.studies.bandwidths import DISAGREEMENT
@@ -79,9 +79,10 @@ def about_outliers(found: Outliers, places: Sequence[Place]) -> list[str]:
     worst = found.structures[0]
     file, index = places[worst.structure]
     return [
-        f"{count:,} of {len(found.delta_entropy):,} environments lie above {found.threshold:.3g} nats; the "
-        f"most foreign is atom {worst.atom} of structure {index} of {file}. Look at it before you train: "
-        "-o outliers.xyz writes δH of every atom. To remove broken structures: quests-jax clean."
+        f"{count:,} of {len(found.delta_entropy):,} environments {agreeing(count, 'lies', 'lie')} above "
+        f"{found.threshold:.3g} nats; the most foreign is atom {worst.atom} of structure {index} of {file}. "
+        "Look at it before you train: -o outliers.xyz writes δH of every atom. "
+        "To remove broken structures: quests-jax clean."
     ]
 
 
@@ -146,7 +147,7 @@ def about_overlap(found: Comparison, test: str, known: Inputs) -> list[str]:
                 f"{again} -m cover --coverage 0.95 -o added.xyz"
             ]
         names = f"quests-jax outliers {test} {again}"
-        are = "is" if found.foreign == 1 else "are"
+        are = agreeing(found.foreign, "is", "are")
         yet = f"Yet {counted(found.foreign, 'environment')} {are} foreign to {reference}. To see which:"
         return [f"{sentence} {yet}\n  {names}"]
     add = f"quests-jax compress {test} {again} -s 50 -m cover -o added.xyz"
@@ -185,7 +186,7 @@ def about_trajectory(
     worst, first = novelty.worst, int(above[0])
     atom = int(novelty.atom[worst])
     element = f" ({symbol})" if symbol else ""
-    lie = "lies" if len(above) == 1 else "lie"
+    lie = agreeing(len(above), "lies", "lie")
     sentences = [
         f"Frame {_in_file(place(first))} is the first that leaves the domain of the reference; "
         f"{len(above):,} of {frames} ({percent(len(above) / total)}) {lie} above {threshold}."

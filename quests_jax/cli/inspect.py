@@ -10,7 +10,7 @@ from typing import Any
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
-from quests_jax.base.wording import counted
+from quests_jax.base.wording import agreeing, counted
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import Place, percent, typed
@@ -140,11 +140,12 @@ def _faults(faults: Cleaning) -> list[tuple[str, str]]:
 
 def _information(found: Redundancy, n: int) -> list[tuple[str, str]]:
     H, fit = found.entropy, found.fit
+    distinct = f"{found.distinct:,.0f} of {n:,} {agreeing(round(found.distinct), 'is', 'are')}"
     about = f" ± {H.half_width:.2g}" if H.half_width else ""
     like = "unknown: one structure only" if math.isnan(fit.like_another) else percent(fit.like_another)
     return [
         ("entropy H", f"{H.value:.3f}{about} nats, of {found.max_entropy:.3f} at most"),
-        ("diversity D", f"{found.diversity.value:.3f} nats: {found.distinct:,.0f} of {n:,} are distinct"),
+        ("diversity D", f"{found.diversity.value:.3f} nats: {distinct} distinct"),
         ("like another structure's", like),
         ("bandwidth", "fits" if fit.fits else "too small for these data, see the warning"),
     ]
@@ -158,7 +159,7 @@ def _verdict(faults: Cleaning, found: Redundancy | None, name: str) -> list[str]
     if found is None:
         return [f"Some structures are broken. Next:\n{clean}\n  quests-jax inspect clean.xyz"]
     if wrong:
-        have = "has" if len(wrong) == 1 else "have"
+        have = agreeing(len(wrong), "has", "have")
         verdict = f"{counted(len(wrong), 'structure')} {have} faults: look before you train. Next:"
         return [f"{verdict}\n{clean}\n  quests-jax inspect clean.xyz"]
     return _next_steps(found, name, small, f"  quests-jax split {name} -o train.xyz -o valid.xyz -o test.xyz")

@@ -52,7 +52,8 @@ class Data(NamedTuple):
         """That these are not all structures, in a sentence."""
         if self.drawn_from is None:
             return []
-        return [f"All numbers are of {self.envs.n_structures:,} structures drawn from {self.drawn_from:,}."]
+        drawn = counted(self.envs.n_structures, "structure")
+        return [f"All numbers are of {drawn} drawn from {self.drawn_from:,}."]
 
 
 class Origin(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 from quests_jax.atoms.labels import find_labels
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.selection_size import Size
+from quests_jax.base.wording import agreeing
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import percent
@@ -152,20 +153,22 @@ def _check_number(
     pool: Given, passed: np.ndarray, size: Size, elements_filter: str, elements: list[str]
 ) -> None:
     """Raise `InputError` if fewer structures pass than are asked for."""
+    wanted, number = int(size.value), len(passed)
     try:
-        size.of(len(passed))
+        size.of(number)
     except InputError:
         raise InputError(
-            f"{pool.name}: {int(size.value)} structures are asked for and only {len(passed)} of "
-            f"{len(pool.structures)} pass the filter {elements_filter} of {', '.join(elements)}; ask for at "
-            f"most {len(passed)}, or use another --filter."
+            f"{pool.name}: {wanted} {agreeing(wanted, 'structure is', 'structures are')} asked for and only "
+            f"{number} of {len(pool.structures)} {agreeing(number, 'passes', 'pass')} the filter "
+            f"{elements_filter} of {', '.join(elements)}; ask for at most {number}, or use another --filter."
         ) from None
 
 
 def _advice(summary: dict, pool: Given, finetune: Given, outputs: Sequence[Path]) -> list[str]:
     """What the choice stands for, labels that do not agree, and the command to train with."""
+    size, reach = summary["size"], agreeing(summary["size"], "reaches", "reach")
     sentences = [
-        f"{summary['size']:,} of {summary['n_passing']:,} structures that pass reach a coverage of "
+        f"{size:,} of {summary['n_passing']:,} structures that pass {reach} a coverage of "
         f"{percent(summary['coverage'])} of them; {percent(summary['known_to_finetuning'])} of their "
         "environments are like the fine-tuning set."
     ]

@@ -8,6 +8,7 @@ import numpy as np
 from quests_jax.atoms.formats import structure_suffix
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import of_structures
+from quests_jax.base.wording import agreeing, counted
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import percent, typed
@@ -71,9 +72,10 @@ def split(run: Run, files: Inputs, fractions: list[float], group: str | None, se
     """
     written = sum(structure_suffix(path) is not None for path in run.writing.outputs)
     if 0 < written < len(fractions):
+        parts, outputs = counted(len(fractions), "part"), counted(written, "file")
         raise InputError(
-            f"{len(fractions)} parts and {written} files for structures; name a file for each part, or as "
-            "many --fractions as files."
+            f"{parts} and {outputs} for structures; name a file for each part, or as many "
+            "--fractions as files."
         )
     given = run.load(files)
     fit = run.judge_bandwidth(given.envs)
@@ -109,8 +111,8 @@ def split(run: Run, files: Inputs, fractions: list[float], group: str | None, se
     )
     worth = WORTH[leakage[-1].verdict] if fit.fits else BLIND
     advice = [
-        f"{found.n_blocks:,} blocks{words}. Train covers {percent(covered[-1] or 0)} of {names[-1]}; one "
-        f"random half of train covers {percent(halves)} of the other: {worth}."
+        f"{counted(found.n_blocks, 'block')}{words}. Train covers {percent(covered[-1] or 0)} of "
+        f"{names[-1]}; one random half of train covers {percent(halves)} of the other: {worth}."
     ]
     shares = np.array([len(part) for part in found.parts]) / given.envs.n_structures
     if np.any(abs(shares - fractions) > MISSED * np.asarray(fractions)):
@@ -167,9 +169,10 @@ def _groups(given: Data, key: str | None) -> list[str] | None:
     lacking = [i for i, atoms in enumerate(given.structures) if key not in atoms.info and not single[i]]
     if lacking or not given.structures:
         first = f" (the first is {lacking[0]})" if lacking else ""
-        raise InputError(
-            f"{len(lacking) or 'all'} structures have no {key}{first}; name a label that all of them have."
-        )
+        which = "all structures have"
+        if lacking:
+            which = f"{counted(len(lacking), 'structure')} {agreeing(len(lacking), 'has', 'have')}"
+        raise InputError(f"{which} no {key}{first}; name a label that all of them have.")
     return [str(atoms.info.get(key, f"isolated {i}")) for i, atoms in enumerate(given.structures)]
 
 
@@ -178,7 +181,8 @@ def _judged(found: Leakage, fits: bool, train: str, test: str) -> list[str]:
     again = f"\n  quests-jax split {train} {test} -o train.xyz -o valid.xyz -o test.xyz"
     if found.verdict == "leaks":
         count = 0 if found.copies is None else len(found.copies)
-        return [f"TEST leaks: {count:,} of its structures are in TRAIN. Divide again:{again}"]
+        are = agreeing(count, "is", "are")
+        return [f"TEST leaks: {count:,} of its structures {are} in TRAIN. Divide again:{again}"]
     share = f"TRAIN covers {percent(found.covered.environments)} of TEST"
     half = f"one random half of TRAIN covers {percent(found.halves.environments)} of the other"
     if not fits:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from quests_jax.base.wording import counted
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.disk.inventory import inventory, remove, remove_unfinished
@@ -41,7 +42,7 @@ def work(run: Run, folder: Path, removed: str | None, check: bool) -> Report:
     data = {"folder": str(folder), "bytes": total, "removed": [item.folder.name for item in going]}
     data |= {"stages": [item._asdict() | {"folder": item.folder.name} for item in items]}
     if removed is None:
-        advice = [f"{len(items)} stages, {total / MEGABYTE:,.1f} MB."]
+        advice = [f"{counted(len(items), 'stage')}, {total / MEGABYTE:,.1f} MB."]
         if stale:
             size = sum(item.size for item in stale) / MEGABYTE
             advice.append(
@@ -49,5 +50,6 @@ def work(run: Run, folder: Path, removed: str | None, check: bool) -> Report:
             )
     else:
         size = sum(item.size for item in going) / MEGABYTE
-        advice = [f"Removed {len(going)} stages, {size:,.1f} MB, and {unfinished} unfinished files."]
+        stages, files = counted(len(going), "stage"), counted(unfinished, "unfinished file")
+        advice = [f"Removed {stages}, {size:,.1f} MB, and {files}."]
     return Report(data, rows, ("stage", "results", "MB", "of", "stale because"), advice=advice)

@@ -19,6 +19,7 @@ import numpy as np
 
 from quests_jax.base.checks import InputError, check_count
 from quests_jax.base.precision import follows_dtype
+from quests_jax.base.wording import counted
 from quests_jax.cover.budget import COST_ROUNDING
 
 
@@ -154,9 +155,10 @@ def check_quota(quota: Quota, cost: np.ndarray, first: np.ndarray, never: np.nda
     if len(lacking):
         raise InputError(f"quota: group {lacking[0]} has too few structures that are not excluded.")
     need = needs(quota, jnp.asarray(cost), jnp.asarray(chosen), jnp.asarray(open_))
-    if len(first) + int(need.count) > picks:
+    least = len(first) + int(need.count)
+    if least > picks:
         raise InputError(
-            f"the quotas need {len(first) + int(need.count)} structures, more than the {picks} to choose; "
+            f"the quotas need {counted(least, 'structure')}, more than the {picks} to choose; "
             "raise the size or lower the quotas."
         )
     spent = float(cost[first].sum())

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
+from quests_jax.base.wording import agreeing, counted
 from quests_jax.disk.array_files import Damaged, verify
 from quests_jax.disk.working_folder import LAYOUT, digest, manifest_of
 
@@ -111,7 +112,7 @@ def _item(path: Path, about: Manifest | None, files: dict[str, tuple[str, str]],
     if version != versions()["quests_jax"] or about["layout"] != LAYOUT:
         stale = f"made by version {version}"
     if thorough and (damaged := sum(not _is_whole(result) for result in results)):
-        stale = stale or f"{damaged} results are damaged"
+        stale = stale or f"{counted(damaged, 'result')} {agreeing(damaged, 'is', 'are')} damaged"
     return Item(path, about["stage"], data, len(results), size, stale)
 
 

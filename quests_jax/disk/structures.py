@@ -20,6 +20,7 @@ from ase import Atoms
 from quests_jax.atoms.elements import numbers_of
 from quests_jax.atoms.reading import check_input, stream
 from quests_jax.base.checks import InputError
+from quests_jax.base.wording import counted
 from quests_jax.disk.array_files import Arrays
 from quests_jax.disk.working_folder import Stage, Work, digest, digest_of
 
@@ -169,7 +170,7 @@ def _chosen(file: File, count: int) -> np.ndarray:
     if part is not None:
         numbers = numbers[part] if isinstance(part, slice) else numbers[numbers == part % (count or 1)]
     if not len(numbers) or (isinstance(part, int) and not -count <= part < count):
-        raise InputError(f"{file.path}: holds {count} structures and none of those asked for.")
+        raise InputError(f"{file.path}: holds {counted(count, 'structure')} and none of those asked for.")
     return numbers
 
 

@@ -21,6 +21,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, rows_of
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
+from quests_jax.base.wording import counted
 from quests_jax.information.measures import delta_entropy, entropy
 from quests_jax.information.sums.elements import Rows
 
@@ -182,7 +183,7 @@ def _in_units(*sets: Rows) -> tuple[Any, ...]:
     ]
     for name, each in zip(names, rows, strict=True):
         if len(each) < 2:
-            raise InputError(f"{name}: holds {len(each)} environments; give at least two.")
+            raise InputError(f"{name}: holds {counted(len(each), 'environment')}; give at least two.")
     together = np.concatenate(rows)
     unit = 2 * float(np.sqrt(((together - together.mean(axis=0)) ** 2).sum(axis=1).max()))
     if not unit > 0:

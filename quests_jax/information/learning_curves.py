@@ -19,6 +19,7 @@ from quests_jax.base.defaults import key_or_default
 from quests_jax.base.environments import Environments, rows_of, some_rows
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
+from quests_jax.base.wording import counted
 from quests_jax.information.measures import entropy_from
 from quests_jax.information.sums.elements import DEFAULT_BANDWIDTH, Rows, kernel_sum, self_kernel_sum
 from quests_jax.information.sums.kernels import room_for
@@ -88,7 +89,7 @@ def learning_curve(
     if counts.ndim != 1 or counts.dtype.kind not in "iu" or not counts.size:
         raise InputError(f"sizes: expected some whole numbers, got {sizes}.")
     if counts.min() < 1 or counts.max() > len(x):
-        raise InputError(f"sizes must be from 1 to the {len(x)} environments, got {list(sizes)}.")
+        raise InputError(f"sizes must be from 1 to the {counted(len(x), 'environment')}, got {list(sizes)}.")
     keys = jax.random.split(key_or_default(key), repeats)
     found = np.empty((repeats, len(counts)))
     for number, each in enumerate(keys):

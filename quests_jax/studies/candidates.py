@@ -13,7 +13,7 @@ from ase.geometry import minkowski_reduce
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.filter_expressions import Condition, Facts, as_number, parse_condition
-from quests_jax.base.wording import counted
+from quests_jax.base.wording import agreeing, counted
 
 SHOWN = 8  # names in a message
 ALONE = 8.0  # Å; a single atom is isolated if no image of it is nearer
@@ -86,9 +86,9 @@ def divided(
         isolated[:] = False
     pool = np.flatnonzero(~(stays | goes | isolated))
     if not len(pool):
+        kept = f"{stays.sum()} {agreeing(stays.sum(), 'is', 'are')} kept in any case"
         raise InputError(
-            f"no structure is left to choose from: {stays.sum()} are kept in any case, {goes.sum()} dropped; "
-            "loosen the conditions."
+            f"no structure is left to choose from: {kept}, {goes.sum()} dropped; loosen the conditions."
         )
     return Candidates(pool, np.flatnonzero(stays | isolated), np.flatnonzero(goes), np.flatnonzero(isolated))
 
@@ -138,8 +138,8 @@ def labels_of(facts: Sequence[Facts], key: str, numbers: np.ndarray) -> list[str
         raise _unknown(key, [facts[number] for number in numbers])
     if lacking:
         raise InputError(
-            f"{len(lacking)} of {len(values)} structures have no {key}, the first is structure {lacking[0]}; "
-            "name a label that all of them have."
+            f"{len(lacking)} of {len(values)} structures {agreeing(len(lacking), 'has', 'have')} no {key}, "
+            f"the first is structure {lacking[0]}; name a label that all of them have."
         )
     return [str(value) for value in values]
 

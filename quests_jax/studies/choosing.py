@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 from quests_jax.base.checks import InputError, check_count, check_positive
 from quests_jax.base.environments import Environments, joined, of_structures
 from quests_jax.base.selection_size import Size
+from quests_jax.base.wording import agreeing, counted
 from quests_jax.cover.budget import atom_costs, check_cost, cost_budget
 from quests_jax.cover.posing import Posed, pose
 from quests_jax.cover.quota import make_quota
@@ -236,9 +237,10 @@ def _quotas(data: Data, limits: Limits, groups: Groups, pick: _Pick) -> np.ndarr
     names, counts = np.unique(labels, return_counts=True)
     wanted = np.minimum(counts, check_count("at_least", groups.at_least))
     if limits.count is not None and wanted.sum() > limits.count:
+        need = f"{agreeing(len(names), 'needs', 'need')} {counted(wanted.sum(), 'structure')}"
         raise InputError(
-            f"{len(names)} groups of at least {groups.at_least} need {wanted.sum()} structures and only "
-            f"{limits.count} are asked for; raise the size or lower --at-least."
+            f"{counted(len(names), 'group')} of at least {groups.at_least} {need}, more than the "
+            f"{limits.count} asked for; raise the size or lower --at-least."
         )
     first = np.zeros(0, int)
     for place in np.argsort(counts, kind="stable"):

@@ -21,6 +21,7 @@ from quests_jax.base.json_numbers import plain
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import timed
 from quests_jax.base.selection_size import Size, as_size
+from quests_jax.base.wording import counted
 from quests_jax.cover import Selection
 from quests_jax.cover.bounds.certificate import certify as certified
 from quests_jax.cover.posing import FEWER, Posed, fits, pose
@@ -230,9 +231,8 @@ def _divided(
     keep, drop = ([text] if isinstance(text, str) else text for text in (keep, drop))
     if len(structures):
         if len(structures) != total:
-            raise InputError(
-                f"environments of {total} structures were given for {len(structures)} structures."
-            )
+            given = f"environments of {counted(total, 'structure')}"
+            raise InputError(f"{given} were given for {counted(len(structures), 'structure')}.")
         return find_candidates(structures, keep=keep, drop=drop)
     if keep or drop:
         raise InputError("keep and drop ask for what only structures know; give them too.")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from quests_jax.base.numerics import overlap_tolerance
+from quests_jax.base.wording import agreeing, counted
 from quests_jax.studies.bandwidths import bandwidth_warning
 from quests_jax.studies.survey import ENOUGH, KEPT, Survey
 
@@ -38,7 +39,7 @@ def _redundancy(found: Survey) -> str:
     n = found.contents["environments"]
     return (
         f"Redundancy: {share:.0%} of the environments are like one of another structure; "
-        f"{distinct:,.0f} of {n:,} are distinct."
+        f"{distinct:,.0f} of {n:,} {agreeing(round(distinct), 'is', 'are')} distinct."
     )
 
 
@@ -46,8 +47,9 @@ def _sufficiency(found: Survey, file: str) -> str:
     count, total = found.suffice, found.contents["structures"]
     if count is None or count >= 0.9 * total:
         return f"Size: nearly all of the {total:,} structures are needed to cover {ENOUGH:.0%} of the data."
+    cover = agreeing(count, "covers", "cover")
     return (
-        f"Size: {count:,} of {total:,} structures ({count / total:.0%}) cover {ENOUGH:.0%} of the "
+        f"Size: {count:,} of {total:,} structures ({count / total:.0%}) {cover} {ENOUGH:.0%} of the "
         f"environments: quests-jax compress {file} -m cover --coverage {ENOUGH} -o small.xyz"
     )
 
@@ -66,20 +68,27 @@ def _broken(found: Survey) -> str:
 def _strange(found: Survey, file: str) -> str:
     dH = found.outliers.delta_entropy[~found.alone]
     single = int(found.alone.sum())
-    atoms = "isolated atom, which is" if single == 1 else "isolated atoms, which are"
-    besides = f" Besides, {single:,} {atoms} foreign by nature." if single else ""
+    besides = ""
+    if single:
+        atoms = f"{counted(single, 'isolated atom')}, which {agreeing(single, 'is', 'are')}"
+        besides = f" Besides, {atoms} foreign by nature."
     new = dH >= overlap_tolerance(dH.dtype)
     if not new.any():
         return f"Odd: nothing; every environment is like one of another structure.{besides}"
     least = max(found.outliers.threshold, FAR)
     far = dH > least
     if not far.any():
-        return f"Odd: nothing far away; {int(new.sum()):,} environments are like no other, but near.{besides}"
+        return f"Odd: nothing far away; {_environments(new)} like no other, but near.{besides}"
     return (
-        f"Odd: {int(far.sum()):,} environments are far from all other structures (δH above {least:.3g} nats, "
+        f"Odd: {_environments(far)} far from all other structures (δH above {least:.3g} nats, "
         f"up to {_nats(dH.max())}).{besides} Look before you train: "
         f"quests-jax outliers {file} -o outliers.xyz"
     )
+
+
+def _environments(which: np.ndarray) -> str:
+    number = int(which.sum())
+    return f"{counted(number, 'environment')} {agreeing(number, 'is', 'are')}"
 
 
 def _nats(value: float) -> str:

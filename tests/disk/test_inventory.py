@@ -50,7 +50,7 @@ def test_what_a_file_was_before_is_stale(call: Call, folder: Path) -> None:
     }
     (next(folder.glob("data-*")) / ".unfinished-123").write_text("")
     assert "--remove stale" in call("work", "folder").out
-    assert "and 1 unfinished files" in call("work", "folder", "--remove", "stale").out
+    assert "and 1 unfinished file." in call("work", "folder", "--remove", "stale").out
     assert stale(inventory(folder)) == {}
     assert call("metrics", "data.xyz", "--work", "folder", "--sample", "5").code == 0
     Path("data.xyz").unlink()

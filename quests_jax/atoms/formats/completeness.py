@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from quests_jax.base.checks import InputError
+from quests_jax.base.wording import agreeing
 
 STEPS = {  # what every step of a file holds once, by format
     "vasp-xml": b"<calculation>",
@@ -66,7 +67,8 @@ def _check_ending(rows: Iterator[bytes], kind: str) -> None:
         lines = sum(bool(row.strip()) for row in rows)
         if not _is_count(count) or lines != int(count) + 1:
             raise InputError(
-                f"line 2: says {count[:20].decode('latin-1')} atoms, but {lines - 1} follow; it is cut short."
+                f"line 2: says {count[:20].decode('latin-1')} atoms, but {lines - 1} "
+                f"{agreeing(lines - 1, 'follows', 'follow')}; it is cut short."
             )
         return
     ending = ENDINGS[kind]
@@ -159,9 +161,9 @@ def _check_dump(rows: Iterator[bytes]) -> None:
     for number, line in enumerate(chain(rows, [b"ITEM: END"]), start=1):
         if line.startswith(b"ITEM:"):
             if where is not None and found != expected:
-                raise InputError(
-                    f"line {where}: {expected} atoms are declared, but {found} follow; repair it."
-                )
+                declared = f"{expected} {agreeing(expected, 'atom is', 'atoms are')} declared"
+                follow = f"{found} {agreeing(found, 'follows', 'follow')}"
+                raise InputError(f"line {where}: {declared}, but {follow}; repair it.")
             counts = line.startswith(b"ITEM: NUMBER OF ATOMS")
             where = None
             if line.startswith(b"ITEM: ATOMS"):

@@ -20,6 +20,7 @@ from ase.io.extxyz import REV_PROPERTY_NAME_MAP, read_xyz, set_calc_and_arrays
 from quests_jax.atoms.formats.extxyz_header import Header, parse_header
 from quests_jax.atoms.sources import EVERY, Source, with_source
 from quests_jax.base.checks import InputError
+from quests_jax.base.wording import counted
 
 NAME = "extxyz"
 BOM = b"\xef\xbb\xbf"  # some editors put it before text in UTF-8
@@ -170,8 +171,8 @@ def _check_rows(rows: list[list[str]], lengths: set[int], header: Header, number
         where = f"structure {number}, atom {row}, line {frame.line + 2 + row}"
         if len(own) < header.width:
             raise InputError(
-                f"{where}: has {len(own)} columns where {header.width} are declared; repair the line, "
-                "or the number of atoms."
+                f"{where}: has {counted(len(own), 'column')} where {header.width} are declared; repair "
+                "the line, or the number of atoms."
             )
         for place in logical:
             if own[place] not in LOGICAL:

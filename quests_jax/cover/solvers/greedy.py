@@ -10,6 +10,7 @@ from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.selection_size import Size, check_size
+from quests_jax.base.wording import agreeing, counted
 from quests_jax.cover.budget import COST_ROUNDING
 from quests_jax.cover.objectives.mass_functions import SATURATED, Measure, check_measure
 from quests_jax.cover.objectives.objective import Objective, as_objective
@@ -131,9 +132,13 @@ def _picks(problem: CoverProblem, size: float | Size | None, first: np.ndarray, 
         return available
     count = check_size(size, problem.n_structures)
     if count > available:
-        raise InputError(f"size {count} is more than the {available} structures not excluded; lower it.")
+        raise InputError(
+            f"size {count} is more than the {counted(available, 'structure')} not excluded; lower it."
+        )
     if count < len(first):
-        raise InputError(f"size {count} is less than the {len(first)} structures to include; raise it.")
+        raise InputError(
+            f"size {count} is less than the {counted(len(first), 'structure')} to include; raise it."
+        )
     return count
 
 
@@ -174,7 +179,8 @@ def _check_reached(problem: CoverProblem, coverage: float, state: lazy.State) ->
     short = np.flatnonzero(np.asarray(~is_covered(state.level) & (problem.weights > 0)))
     shown = ", ".join(map(str, short[:10])) + (", ..." if len(short) > 10 else "")
     reached = float(mean_saturated(problem.weights, state.level))
+    environments, are = counted(len(short), "environment"), agreeing(len(short), "is", "are")
     raise InputError(
-        f"coverage {coverage:g} cannot be reached, only {reached:.6g}: {len(short)} environments ({shown}) "
-        "are not covered by all structures together; exclude fewer structures or ask for less."
+        f"coverage {coverage:g} cannot be reached, only {reached:.6g}: {environments} ({shown}) {are} not "
+        "covered by all structures together; exclude fewer structures or ask for less."
     )
