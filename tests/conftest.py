@@ -53,7 +53,6 @@ MOST_MAPS = 35_000
 # Files that take longest with an empty cache, the longest first; all of their tests are `slow`.
 LONGEST = (
     "test_style.py",
-    "disk/test_cluster.py",
     "disk/test_large.py",
     "test_readme.py",
     "disk/test_interrupted.py",
@@ -120,17 +119,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What was collected lives as long as the run: no search for garbage looks at it again."""
+    """Search for garbage less often: a tenth of the time, as tracing makes many objects that stay.
+
+    What was collected lives as long as the run, so no search looks at it again.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(200_000, 50, 1000)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Drop compiled programs that are a month old; programs of code that is gone are never asked for."""
     if not hasattr(session.config, "workerinput"):
         month_ago = time.time() - 30 * 24 * 3600
-        for path in PROGRAMS.glob("*"):
-            if path.stat().st_mtime < month_ago:
+        for path in PROGRAMS.rglob("*"):
+            if path.is_file() and path.stat().st_mtime < month_ago:
                 path.unlink(missing_ok=True)
 
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "disk"))
 
 from driver import HERE, crystals, environment
 from kills import VARYING, differ
-from test_cluster import dask, started
+from test_interrupted import dask, started
 
 import quests_jax as qj
 
