@@ -82,9 +82,14 @@ def settle_elements(envs: Environments, own: Own, *, auto: bool) -> None:
     own.update({element: rounded(found[element]) if element in found else None for element in new})
 
 
+def apart_from_common(own: Own) -> dict[int, float]:
+    """By atomic number, the bandwidths of elements that have one of their own."""
+    return {Z: value for Z, value in own.items() if value is not None}
+
+
 def by_element(own: Own, common: float | str | None) -> dict[str, float] | None:
     """The bandwidth of every element by its symbol; None where all have the common one."""
-    if not isinstance(common, float) or all(value is None for value in own.values()):
+    if not isinstance(common, float) or not apart_from_common(own):
         return None
     return {chemical_symbols[Z]: common if value is None else value for Z, value in sorted(own.items())}
 

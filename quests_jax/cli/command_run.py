@@ -26,6 +26,7 @@ from quests_jax.cli.bandwidth_choice import (
     AUTO,
     ByElement,
     Own,
+    apart_from_common,
     by_element,
     rounded,
     settle_elements,
@@ -187,6 +188,8 @@ class Run:
         if made_with.get("descriptor") is not None and self.parameters.get("descriptor") is None:
             known = {name: made_with[name] for name in OF_DESCRIPTORS if name in self.parameters}
             self.parameters.update(known)
+            if self.usual_bandwidth:
+                self.parameters["bandwidth"] = AUTO  # the default is that of our own descriptors
         check_made_with(file.path, made_with, self.parameters)
         if not made_with:
             self._note_anonymous(file.path, envs.n_structures)
@@ -216,12 +219,8 @@ class Run:
         if "bandwidth" not in self.parameters:
             return envs
         self.settle_bandwidth(envs, volume)
-        own = self.own_bandwidths()
+        own = apart_from_common(self.own)
         return with_bandwidths(envs, own, bandwidth=self.bandwidth) if own else envs
-
-    def own_bandwidths(self) -> dict[int, float]:
-        """By atomic number, of the elements that have another bandwidth than the common one."""
-        return {Z: value for Z, value in self.own.items() if value is not None}
 
     @property
     def is_automatic(self) -> bool:

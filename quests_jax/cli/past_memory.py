@@ -9,6 +9,7 @@ import numpy as np
 from quests_jax.atoms.reading import stream
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
+from quests_jax.cli.bandwidth_choice import apart_from_common
 from quests_jax.cli.command_run import Run
 from quests_jax.cli.descriptor_choice import OF_DESCRIPTORS, OF_QUESTS
 from quests_jax.cli.inputs import Input, Inputs
@@ -53,7 +54,7 @@ def described_on_disk(run: Run, structures: Structures) -> Shards:
         some, numbers = drawn_structures(shards, LOOKED_AT)
         run.settle_bandwidth(some, typical_volume(shards.structures.bare(numbers)))
         run.own.update({element: run.own.get(element) for element in shards.elements()})
-    own = run.own_bandwidths()
+    own = apart_from_common(run.own)
     return on_scales(shards, scales_of(own, run.bandwidth)) if own else shards
 
 

@@ -70,6 +70,23 @@ def test_the_default_bandwidth_of_descriptors_of_unknown_origin_is_warned_of(cal
     assert call("inspect", "own.npz", "-b", "0.05").err == ""
 
 
+@pytest.mark.filterwarnings("ignore:the rules for the bandwidth")
+def test_descriptors_of_another_kind_get_a_bandwidth_that_fits_from_a_file_too(call: Call):
+    structures = [atoms.copy() for atoms in STRUCTURES]
+    for atoms in structures:
+        atoms.set_array("features", 1e4 * atoms.positions)
+    ase.io.write("own.xyz", structures, format="extxyz")
+    words = ("--descriptor", "array:features", "--scale", "std")
+    assert call("descriptors", "own.xyz", *words, "-o", "own.npz").code == 0
+    found, whole = (
+        json_of(call("inspect", *given, "--json")) for given in (["own.npz"], ["own.xyz", *words])
+    )
+    for name in ("descriptor", "scale", "bandwidth", "bandwidth_auto", "entropy"):
+        assert found[name] == whole[name]
+    assert found["bandwidth"] != 0.015
+    assert json_of(call("inspect", "own.npz", "-b", "0.3", "--json"))["bandwidth"] == 0.3
+
+
 def test_the_bandwidth_is_warned_of_and_auto_is_taken(call: Call):
     small = call("inspect", "data.xyz", "-b", "0.0001")
     assert "--bandwidth" in small.err
