@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import ttest_ind
 from sources import EXPERIMENTS, Values, helper, table
 
 SIZE = 0.1  # share of the atoms
-RULES = ("msc", "balanced", "cover", "mean-fps", "k-means")
+RULES = ("msc", "balanced", "cover", "mean-fps", "k-means", "direct")
 COMPARED = {"random", "msc", "balanced", "cover"}
 KINDS = {"linear": "screen", "gap": "gap", "nequix": "nequix"}
 LEAST = 5  # data sets of a part that has lines of its own
@@ -19,18 +20,22 @@ Rows = list[dict[str, Any]]
 
 def values() -> Values:
     """Tables and verdicts, from the stored errors."""
-    rows = {kind: _rows(name) for kind, name in KINDS.items()}
+    stored = {kind: _stored(name) for kind, name in KINDS.items()}
+    rows = {kind: _complete([row for row in each if row["size"] == SIZE]) for kind, each in stored.items()}
     found = {f"rules_{kind}": _table(each) for kind, each in rows.items()}
     found |= {f"sets_{kind}": str(len(_names(each))) for kind, each in rows.items()}
     found |= {f"pools_{kind}": _pools(each) for kind, each in rows.items()}
-    return found | {"aim": _aim(rows)} | _summary(rows)
+    found |= {"sizes_gap": _sizes(stored["gap"])} | _bandwidths(stored["linear"])
+    return found | {"aim": _aim(rows)} | _summary(rows) | _loops()
 
 
-def _rows(name: str) -> Rows:
-    """Rows at the size of the page, of the data sets that were chosen from by every rule that is compared."""
+def _stored(name: str) -> Rows:
     path = EXPERIMENTS / "potentials" / f"{name}_results.json"
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-    rows = [row for row in rows if row["size"] == SIZE]
+    return json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+
+
+def _complete(rows: Rows) -> Rows:
+    """Rows of the data sets that were chosen from by every rule that is compared."""
     methods = {name: {row["method"] for row in rows if row["data"] == name} for name in _names(rows)}
     return [row for row in rows if methods[row["data"]] >= COMPARED]
 
@@ -66,9 +71,50 @@ def _table(rows: Rows) -> str:
                 for inside in (True, False)
                 for key in ratio.KEYS
             ]
-            if logs[0]:
+            if len(logs[0]) == len(names):  # others are under way
                 lines.append([title, f"`{rule}`", str(len(logs[0])), *map(ratio.interval, logs)])
     return table(["data sets", "rule", "sets", *heads], lines)
+
+
+def _sizes(rows: Rows) -> str:
+    """GAP at each share of the atoms, all data sets together."""
+    ratio = helper("potentials", "ratio_tables")
+    heads = [f"{name}, {where}" for where in ("in", "out") for name in ratio.KEYS.values()]
+    lines = []
+    for size in sorted({row["size"] for row in rows}):
+        some = _complete([row for row in rows if row["size"] == size])
+        for rule in ("msc", "balanced", "cover") if some else ():
+            logs = [
+                list(ratio.over_sets(some, _names(some), rule, key, inside).values())
+                for inside in (True, False)
+                for key in ratio.KEYS
+            ]
+            words = [f"{100 * size:g} %", f"`{rule}`", str(len(logs[0])), _pools(some)]
+            lines.append([*words, *map(ratio.interval, logs)])
+    return table(["atoms", "rule", "sets", "pools", *heads], lines)
+
+
+def _bandwidths(screen: Rows) -> Values:
+    """Errors at other bandwidths over those of the same rule at the default one."""
+    ratio = helper("potentials", "ratio_tables")
+    rows = _stored("bandwidth")
+    every = [*ratio.at_default(rows, screen), *rows]
+    found = {"bandwidths": f"\n\n{ratio.at_bandwidths(every, _names(rows))}\n\n"}
+    for rule in ("msc", "cover"):
+        logs = [ratio.paired(every, _names(rows), f"{rule}, auto", rule, key, True) for key in ratio.KEYS]
+        words = zip(ratio.KEYS.values(), map(ratio.interval, logs), strict=True)
+        found[f"{rule}_auto"] = ", ".join(f"{name} {interval}" for name, interval in words)
+    return found
+
+
+def _loops() -> Values:
+    """Active learning, dynamics and strained cells."""
+    found = {"active": helper("potentials", "active_tables").table(_stored("active"))}
+    if dynamics := _stored("dynamics"):
+        moves = helper("potentials", "dynamics_tables")
+        last = moves.over_sets(dynamics, helper("potentials", "ratio_tables").interval)
+        found["dynamics"] = f"{moves.table(dynamics)}\n{last}"
+    return {name: f"\n\n{text}\n\n" for name, text in found.items()}
 
 
 def _aim(rows: dict[str, Rows]) -> str:
@@ -87,7 +133,7 @@ def _verdicts(rows: Rows, names: Sequence[str], rule: str) -> list[str]:
     forces, energies, tails = (ratio.over_sets(rows, names, rule, key, True) for key in ratio.KEYS)
     usual = ratio.over_sets(rows, names, "msc", "force_rmse_tail", True)
     beside = [tails[name] - usual[name] for name in tails if name in usual]
-    worse = [name for name in names if _is_worse(ratio.ratios(rows, name, rule, "force_rmse", False))]
+    worse = [name for name in names if _is_worse(rows, name, rule)]
     cells = [_verdict(list(forces.values()), 0.8), _verdict(list(energies.values()), 1.0)]
     return [*cells, "-" if rule == "msc" else _verdict(beside, 1.0), ", ".join(worse) or "none"]
 
@@ -101,9 +147,16 @@ def _verdict(logs: Sequence[float], limit: float) -> str:
     return f"{word if certain else f'{word}, not beyond chance'}: {ratio.interval(logs)}"
 
 
-def _is_worse(logs: Sequence[float]) -> bool:
-    """Whether errors are above those of random choices beyond chance, by the interval over seeds."""
-    return len(logs) > 1 and helper("potentials", "ratio_tables").bounds(logs)[1] > 0
+def _is_worse(rows: Rows, name: str, rule: str) -> bool:
+    """Whether force errors out of distribution are above those of random choices beyond chance.
+
+    By Welch's interval of the difference: choices of the rule vary over pools, and random ones do too.
+    """
+    ratio = helper("potentials", "ratio_tables")
+    own, chance = (ratio.ratios(rows, name, each, "force_rmse", False) for each in (rule, "random"))
+    if min(len(own), len(chance)) < 2 or not np.var([*own, *chance]):
+        return False
+    return float(ttest_ind(own, chance, equal_var=False).confidence_interval().low) > 0
 
 
 def _summary(rows: dict[str, Rows]) -> Values:

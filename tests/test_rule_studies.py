@@ -66,6 +66,39 @@ def test_each_data_set_counts_once_and_those_of_the_design_apart(load):
     assert "| msc | 1 | 3.00 |" in second
 
 
+def test_bandwidths_are_compared_within_a_data_set(load):
+    tables = load("ratio_tables")
+    rows = [row("a", "random", 0, 1.0), row("b", "random", 0, 1.0)]
+    screen = [*rows, row("a", "cover", 0, 2.0), row("b", "cover", 0, 8.0), row("b", "cover", 7, 99.0)]
+    other = [row("a", "cover, auto", 0, 1.0), row("b", "cover, auto", 0, 2.0)]
+    every = [*tables.at_default(other, screen), *other]
+    found = tables.paired(every, ["a", "b"], "cover, auto", "cover", "force_rmse", True)
+    np.testing.assert_allclose(np.exp(found), [0.5, 0.25], rtol=1e-12)  # seed 7 has no other bandwidth
+
+
+def test_an_active_learning_stops_before_the_pool_that_is_covered(load):
+    tables = load("active_tables")
+    steps = [(0.0, 4, 2.0), (0.5, 8, 1.0), (0.95, 12, 1.0), (1.0, 16, 0.8)]
+    rows = [
+        {"model": "linear", "method": "msc", "seed": 0, "iteration": number, "covered": covered}
+        | {"labels": labels, "force_rmse": error, "energy_rmse": 1.0}
+        for number, (covered, labels, error) in enumerate(steps, start=1)
+    ]
+    assert tables.table(rows).endswith("| 8, 16 | 1.25 | no |")
+    assert tables.table(rows[:2]).endswith("| never, 8 | - | - |")
+
+
+def test_strained_cells_are_compared_with_the_random_choice_of_their_set(load):
+    tables = load("dynamics_tables")
+    rows = [
+        {"data": data, "method": method, "strained": 3, "strained_rmse": value}
+        for data, method, value in [("a", "random", 2.0), ("a", "msc", 4.0), ("b", "msc", 1.0)]
+    ]
+    found = tables.strained_ratios(rows, "msc")
+    assert list(found) == ["a"]
+    np.testing.assert_allclose(np.exp(found["a"]), 2.0, rtol=1e-12)
+
+
 def test_choices_keep_to_the_atoms(load):
     selecting = load("selecting")
     envs = qj.environments(qj.read(bundled())[::10])

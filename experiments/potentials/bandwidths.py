@@ -17,7 +17,7 @@ from typing import Any
 import jax
 from data import DataSet, environments, take
 from gap_sets import DESIGN
-from ratio_tables import stored_rows, tables
+from ratio_tables import at_bandwidths, at_default, stored_rows, tables
 from ridge import best_fit
 from screen import DATA, SIZES, measured_rows, prepared, tested
 from selecting import within_atoms
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
     rows = measured_rows(options, _rows)
-    print(tables([*_at_default(rows), *rows]))
+    every = [*at_default(rows, stored_rows(HERE / "screen_results.json")), *rows]
+    print(f"{at_bandwidths(every, list(dict.fromkeys(row['data'] for row in rows)))}\n\n{tables(every)}")
     return 0
 
 
@@ -54,18 +55,6 @@ def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]
                 row = {"data": data.name, "design": data.name in DESIGN, "method": label, "bandwidth": h}
                 row |= {"seed": seed, "structures": len(chosen)}
                 yield row | {"tests": {name: tested(test, theta) for name, test in linear.tests.items()}}
-
-
-def _at_default(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of the screen of the same data sets: random choices, and those at the default bandwidth."""
-    names = {row["data"] for row in rows}
-    screen = stored_rows(HERE / "screen_results.json")
-    return [
-        row
-        for row in screen
-        if row["data"] in names
-        if row["method"] == "random" or (row["method"] in METHODS and row["seed"] < SEEDS)
-    ]
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

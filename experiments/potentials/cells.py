@@ -26,6 +26,7 @@ from quests_jax.output.files import write_json
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 Errors = dict[str, dict[str, float]]  # of each test
+APART = 100  # seeds between the random choices of a pool
 
 
 class Cell(NamedTuple):
@@ -35,6 +36,7 @@ class Cell(NamedTuple):
     method: str
     size: float  # share of the atoms
     seed: int  # of the pool
+    draw: int = 0  # of several random choices of a pool
 
 
 class Case(NamedTuple):
@@ -44,6 +46,7 @@ class Case(NamedTuple):
     train: list[Atoms]
     tests: dict[str, list[Atoms]]
     shifts: np.ndarray  # energy of an atom of each element, eV
+    name: str = ""  # of the cell
 
 
 def run_cells(
@@ -74,7 +77,7 @@ def tested(structures: Sequence[Atoms], found: Targets) -> dict[str, float]:
 def add_options(parser: argparse.ArgumentParser, output: str) -> None:
     """What both kinds of potentials are told."""
     parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
-    parser.add_argument("--seeds", type=int, default=3, help="number of pools")
+    parser.add_argument("--seeds", type=int, default=5, help="number of pools")
     parser.add_argument("--only", action="append", help="name of a data set; may be repeated")
     parser.add_argument("--summary", action="store_true", help="tables of the stored fits")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / output)
@@ -87,7 +90,7 @@ def _missing(
     options: argparse.Namespace,
 ) -> Iterator[dict[str, Any]]:
     """The rows that are not there yet."""
-    there = {(row["data"], row["method"], row["size"], row["seed"]) for row in done}
+    there = {(row["data"], row["method"], row["size"], row["seed"], row.get("draw", 0)) for row in done}
     parts = lru_cache(maxsize=None)(lambda data: split(data, partial(read_part, options.data)))
     for cell in cells:
         key = (cell.data.name, *cell[1:])
@@ -96,13 +99,15 @@ def _missing(
         train, tests = parts(cell.data)
         start = time.perf_counter(), _used()
         pool = take(train, draw_pool(len(train.structures), cell.seed)[0])
-        selected = within_atoms(environments(pool), cell.method, cell.size, cell.seed)
+        lots = cell.seed + APART * cell.draw
+        selected = within_atoms(environments(pool), cell.method, cell.size, lots)
         chosen = [pool.structures[i] for i in selected]
         shifts = fit_shifts(train.structures, cell.data.elements)
         held = {name: part.structures for name, part in tests.items()}
-        found = fit_and_test(Case(cell.data, chosen, held, shifts))
+        name = ", ".join(map(str, key))
+        found = fit_and_test(Case(cell.data, chosen, held, shifts, name))
         row = {"data": cell.data.name, "design": cell.data.name in DESIGN, "method": cell.method}
-        row |= {"size": cell.size, "seed": cell.seed, "structures": len(chosen)}
+        row |= {"size": cell.size, "seed": cell.seed, "draw": cell.draw, "structures": len(chosen)}
         row |= {"atoms": sum(map(len, chosen)), "tests": found}
         seconds = {"seconds": time.perf_counter() - start[0], "processor_seconds": _used() - start[1]}
         yield row | {name: round(value, 1) for name, value in seconds.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -100,8 +101,7 @@ def _line(axes: Axes, sizes: list[float], values: list[Interval | None], method:
         np.array([getattr(found, key) for _, found in known]) for key in ("mean", "low", "high")
     )
     bars = [np.nan_to_num(mean - low), np.nan_to_num(high - mean)]
-    color = "0.5" if method == "full" else COLORS[number % len(COLORS)]
-    style = {"color": color, "marker": MARKERS[number % len(MARKERS)], "markersize": 4}
+    style = line_style(number) | ({"color": "0.5"} if method == "full" else {})
     axes.errorbar(x, mean, yerr=bars, label=method, linewidth=1.2, elinewidth=0.7, **style)
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -114,6 +114,11 @@ def _line(axes: Axes, sizes: list[float], values: list[Interval | None], method:
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """Color and marker of one of several lines."""
+    return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)], "markersize": 4}
 
 
 _ORDER = ("random", "k-means", "fps", "msc", "cover", "diversity", "pareto", "full")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,8 +33,10 @@ from quests_jax.atoms.neighbors import find_pairs
 from quests_jax.base.jax_versions import versions
 
 METHODS = ("random", "msc", "balanced", "cover")
-OTHERS = ("mean-fps", "k-means")
-SIZES = (0.1, 0.05, 0.2)  # shares of the atoms
+OTHERS = ("mean-fps", "k-means", "direct")
+SIZE = 0.1  # share of the atoms
+OTHER_SIZES = (0.05, 0.2, 0.4)
+DRAWS = 2  # random choices of each pool
 PAIRS = (
     "distance_2b cutoff={cutoff} covariance_type=ard_se delta=1.0 theta_uniform=1.0 n_sparse=15 "
     "sparse_method=uniform"
@@ -53,38 +56,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fit what has no result yet, or say what the results are."""
     options = _parse(arguments)
     jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
-    run_cells(cells(options.seeds), partial(fit_and_test, python=options.gap), options, MADE_WITH)
+    fit = partial(fit_and_test, python=options.gap, keep=options.keep)
+    run_cells(cells(options.seeds), fit, options, MADE_WITH)
     return 0
 
 
 def cells(seeds: int) -> list[Cell]:
-    """All fits: a pool of every data set before the next pool, the main rules and 10 % before the others."""
-    order = [(SIZES[0], METHODS), (SIZES[0], OTHERS), *((size, METHODS) for size in SIZES[1:])]
+    """All fits, in an order in which every data set has been through when the next part begins.
+
+    The main rules at 10 % and two pools; the other rules and a pool more; other sizes; the other pools.
+    """
+    main = [(seed, SIZE, METHODS) for seed in range(seeds)]
+    others = [(seed, SIZE, OTHERS) for seed in range(seeds)]
+    sizes = [(0, size, METHODS) for size in OTHER_SIZES]
+    order = [*main[:2], *others[:1], *main[2:3], *sizes[:2], *main[3:], *others[1:], *sizes[2:]]
     return [
-        Cell(data, method, size, seed)
-        for size, methods in order
-        for seed in range(seeds)
+        Cell(data, method, size, seed, draw)
+        for seed, size, methods in order
         for data in GAP_SETS
         for method in methods
+        for draw in range(DRAWS if method == "random" else 1)
     ]
 
 
-def fit_and_test(case: Case, python: Path) -> Errors:
-    """Fit a potential in a folder of its own; errors of every test."""
+def fit_and_test(case: Case, python: Path, keep: Path | None = None) -> Errors:
+    """Fit a potential in a folder of its own; errors of every test. The potential may be kept in another."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _write(folder / "train.xyz", case.train)
+        write_labelled(folder / "train.xyz", case.train)
         for test, structures in case.tests.items():
-            _write(folder / f"{test}.xyz", structures)
+            write_labelled(folder / f"{test}.xyz", structures)
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         fit = [str(python.parent / "gap_fit"), *_arguments(case)]
-        _run(fit, folder, environment)
-        _run([str(python), str(PREDICT), *case.tests], folder, environment)
+        run_program(fit, folder, environment)
+        run_program([str(python), str(PREDICT), *case.tests], folder, environment)
+        if keep is not None:
+            _keep(folder, keep / case.name)
         found = {test: np.load(folder / f"{test}.npz") for test in case.tests}
         return {
             test: tested(part, Targets(found[test]["energies"], found[test]["forces"]))
             for test, part in case.tests.items()
         }
+
+
+def _keep(folder: Path, kept: Path) -> None:
+    """The files of a potential, and what it was trained on."""
+    kept.mkdir(parents=True, exist_ok=True)
+    for file in (folder / "train.xyz", *folder.glob("gap.xml*")):
+        shutil.copy(file, kept)
 
 
 def _arguments(case: Case) -> list[str]:
@@ -107,13 +126,14 @@ def _pairs(structures: Sequence[Atoms], cutoff: float) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in np.unique(ends, axis=0)]
 
 
-def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
+def run_program(command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """Run it in a folder; end with its last words where it fails."""
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
 
 
-def _write(file: Path, structures: Sequence[Atoms]) -> None:
+def write_labelled(file: Path, structures: Sequence[Atoms]) -> None:
     """Positions, cells, energies and forces, under names that no reader takes for its own."""
     ase.io.write(file, [_labelled(atoms) for atoms in structures], format="extxyz")
 
@@ -130,6 +150,7 @@ def _labelled(atoms: Atoms) -> Atoms:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--gap", type=Path, help="Python of the environment with quippy-ase")
+    parser.add_argument("--keep", type=Path, help="folder in which the potentials are kept")
     add_options(parser, "gap_results.json")
     options = parser.parse_args(arguments)
     if options.gap is None and not options.summary:

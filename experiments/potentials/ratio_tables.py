@@ -54,10 +54,10 @@ def ratios(rows: Rows, data: str, method: str, key: str, inside: bool) -> list[f
     return [float(np.mean(np.array(value) - middle)) for value in own.values()]
 
 
-def _logs(rows: Rows, data: str, method: str, key: str, inside: bool) -> dict[int, list[float]]:
-    """By seed, ln of the error of each test."""
+def _logs(rows: Rows, data: str, method: str, key: str, inside: bool) -> dict[tuple[int, int], list[float]]:
+    """By seed and draw, ln of the error of each test."""
     return {
-        row["seed"]: values
+        (row["seed"], row.get("draw", 0)): values
         for row in rows
         if row["data"] == data and row["method"] == method
         if (values := [np.log(test[key]) for name, test in row["tests"].items() if (name == "in") == inside])
@@ -107,6 +107,35 @@ def over_sets(rows: Rows, names: Sequence[str], method: str, key: str, inside: b
     """By data set, the mean over seeds of ln of the error over that of random choices."""
     found = {name: ratios(rows, name, method, key, inside) for name in names}
     return {name: float(np.mean(logs)) for name, logs in found.items() if logs}
+
+
+def at_default(rows: Rows, screen: Rows) -> list[dict[str, Any]]:
+    """The rows of the screen that belong to those at other bandwidths: random choices and the default."""
+    names, seeds = {row["data"] for row in rows}, {row["seed"] for row in rows}
+    rules = {row["method"].split(", ")[0] for row in rows}
+    return [
+        row
+        for row in screen
+        if row["data"] in names
+        if row["method"] == "random" or (row["method"] in rules and row["seed"] in seeds)
+    ]
+
+
+def at_bandwidths(rows: Rows, names: Sequence[str]) -> str:
+    """A line for each rule and bandwidth: errors over those of the same rule at the default one."""
+    heads = [f"{name}, {where}" for where in ("in", "out") for name in KEYS.values()]
+    lines = [f"| rule, bandwidth | sets | {' | '.join(heads)} |", "| --- | --- |" + " --- |" * len(heads)]
+    for method in dict.fromkeys(row["method"] for row in rows if ", " in row["method"]):
+        usual = method.split(", ")[0]
+        logs = [paired(rows, names, method, usual, key, inside) for inside in (True, False) for key in KEYS]
+        lines.append(f"| {method} | {len(logs[0])} | {' | '.join(interval(each) for each in logs)} |")
+    return "\n".join(lines)
+
+
+def paired(rows: Rows, names: Sequence[str], method: str, other: str, key: str, inside: bool) -> list[float]:
+    """For each data set, ln of the error of one rule over that of another."""
+    own, usual = (over_sets(rows, names, name, key, inside) for name in (method, other))
+    return [own[name] - usual[name] for name in own if name in usual]
 
 
 def _each(rows: Rows) -> str:
