@@ -16,7 +16,7 @@ from quests_jax.atoms.describe import environments
 from quests_jax.base.checks import InputError
 from quests_jax.base.json_numbers import plain
 from quests_jax.cover.rules.registry import RULES
-from quests_jax.information import delta_entropy, diversity, entropy
+from quests_jax.information import delta_entropy, diversity, entropy, large_sums
 from quests_jax.studies import kept_information
 from quests_jax.studies.compression import compress
 from quests_jax.studies.kept_information import entropy_and_diversity, measure
@@ -64,8 +64,11 @@ def test_summary_agrees_with_the_measures_it_names(method: str) -> None:
 
 
 def test_measures_of_many_environments_come_in_parts(monkeypatch) -> None:
+    monkeypatch.setattr(kept_information, "EXACT", 20)
+    monkeypatch.setattr(kept_information, "SAMPLE", 20)
     whole = measure(ENVS, np.array([1, 5]), None, bandwidth=WIDE)
-    monkeypatch.setattr(kept_information, "PART", 20)
+    monkeypatch.setattr(large_sums, "FEWEST", 32)
+    monkeypatch.setattr(large_sums, "NUMBERS", 1)
     assert measure(ENVS, np.array([1, 5]), None, bandwidth=WIDE) == pytest.approx(whole, nan_ok=True)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,11 @@ from quests_jax.information import (
     estimated_diversity,
     estimated_entropy,
     self_kernel_sum,
-    structure_masses,
 )
+from quests_jax.information.large_sums import sums_in_parts
 
 EXACT = 100_000  # environments up to which the entropy of the whole is exact
 SAMPLE = 4000  # environments from which it is estimated beyond
-PART = 65_536  # environments that are looked at in one pass: 0.2 gigabytes
 SKIPPED = 1e-12  # what far environments may add to a sum unseen
 SMALL = 1e-3  # sums above are as good as exact
 
@@ -134,25 +133,10 @@ def _sums(
     covering = _covering(envs, own, known)
     part = np.zeros(len(covering), np.int32)
     part[: len(covering) - int(own.sum())] = 1
-    sums, done = [], 0
-    for some in _parts(envs):
-        sums.append(np.asarray(structure_masses(some, covering, part, 2, bandwidth=bandwidth)))
-        done += len(some)
-        advance("metrics", done, len(envs))
-    return np.concatenate([each[0] for each in sums]), np.concatenate([each[1] for each in sums])
-
-
-def _sums_over(part: Environments, queries: Environments, bandwidth: float) -> np.ndarray:
-    """Σ_j K(y_i, x_j) over the environments j of a part, of every query i, shape [m]."""
-    together = np.zeros(len(part), np.int32)
-    return np.asarray(structure_masses(queries, part, together, 1, bandwidth=bandwidth))[0]
-
-
-def _parts(envs: Environments) -> Iterator[Environments]:
-    """The environments in parts of at most `PART`, in float64."""
-    in_float64 = envs.in_float64()
-    for rows in np.array_split(np.arange(len(envs)), -(-len(envs) // PART)):
-        yield in_float64.take(slice(rows[0], rows[-1] + 1))
+    of_choice, of_known = sums_in_parts(
+        envs, covering, part, bandwidth=bandwidth, told=partial(advance, "metrics")
+    )
+    return of_choice, of_known
 
 
 def _covering(envs: Environments, own: np.ndarray, known: Environments | None) -> Environments:
@@ -179,7 +163,7 @@ def _whole(
         p = np.asarray(self_kernel_sum(envs.in_float64(), bandwidth=bandwidth))
     else:
         sample = envs.in_float64().take(np.sort(np.random.default_rng(0).choice(n, SAMPLE, replace=False)))
-        p = np.sum([_sums_over(part, sample, bandwidth) for part in _parts(envs)], axis=0)
+        p = sums_in_parts(sample, envs, bandwidth=bandwidth)[0]
         return estimated_entropy(p, n), estimated_diversity(p, n)
     H, D = measures_of(p)
     return Estimate(H, 0.0), Estimate(D, 0.0)

@@ -9,12 +9,13 @@ import numpy as np
 from quests_jax.base.environments import Environments, of_structures
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
+from quests_jax.cover.rules.structure_tiles import masses_within
 from quests_jax.information import (
     DEFAULT_BANDWIDTH,
     delta_entropy_of_others,
-    kernel_sum,
     structure_masses,
 )
+from quests_jax.information.large_sums import sums_in_parts
 
 ASKED = 2000  # environments that stand for all where that is enough
 CALIBRATING = 200  # structures that a threshold for structures is taken from, where there are as many
@@ -128,12 +129,11 @@ def masses_of_others(
 
 def _drawn_masses(envs: Environments, bandwidth: float, seed: int) -> np.ndarray:
     """The mass of all structures less that of their own, at structures drawn at random."""
-    asked = envs.take(_drawn_rows(envs, ASKED, seed))
-    drawn, number = np.unique(np.asarray(asked.structure_id), return_inverse=True)
-    whole = of_structures(envs, drawn)
-    total = np.asarray(kernel_sum(asked, envs, bandwidth=bandwidth))
-    own = structure_masses(asked, whole, whole.structure_id, len(drawn), bandwidth=bandwidth)
-    return total - np.asarray(own)[number, np.arange(len(number))]
+    rows = _drawn_rows(envs, ASKED, seed)
+    structures = np.unique(np.asarray(envs.structure_id)[rows])
+    whole = np.flatnonzero(np.isin(envs.structure_id, structures))
+    own = masses_within(of_structures(envs, structures), bandwidth)[np.searchsorted(whole, rows)]
+    return sums_in_parts(envs.take(rows), envs, bandwidth=bandwidth)[0] - own
 
 
 def _drawn_rows(envs: Environments, wanted: int, seed: int) -> np.ndarray:

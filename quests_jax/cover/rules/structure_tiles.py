@@ -53,22 +53,39 @@ def _elements_apart(envs: Environments, bandwidth: float) -> np.ndarray:
 def tiles_of(envs: Environments, bandwidth: float, cost: ArrayLike) -> Rows:
     """The environments of S structures as tiles, with costs [S]."""
     x = _elements_apart(envs, bandwidth)
-    counts = envs.counts
-    n = len(x)
+    structure, start = _structures_of_tiles(envs)
+    tiles = np.zeros((structure.size, x.shape[1]))
+    tiles[: len(x)] = (x - x.mean(axis=0, keepdims=True)) / bandwidth
+    costs = np.zeros(len(start) - 1)
+    costs[: envs.n_structures] = np.asarray(cost)
+    tiles = tiles.reshape(*structure.shape, -1)
+    tiles, structure, start, costs = jax.device_put((tiles, structure, start, costs))
+    entropy = _entropies(_centered(x, envs, len(tiles)) / bandwidth, structure, start)
+    return Rows(tiles, structure, start, entropy, costs)
+
+
+def masses_within(envs: Environments, bandwidth: float) -> np.ndarray:
+    """Σ_j K(x_i, x_j) over the environments j of the structure of i, shape [n].
+
+    >>> import quests_jax as qj
+    >>> masses_within(qj.make_environments([[0.0], [0.0], [0.0]], [0, 0, 1]), 0.1).tolist()
+    [2.0, 2.0, 1.0]
+    """
+    structure, start = _structures_of_tiles(envs)
+    x = _centered(_elements_apart(envs, bandwidth), envs, len(structure)) / bandwidth
+    return np.exp(np.asarray(_log_sums_within(*jax.device_put((x, structure, start)))))[: len(envs)]
+
+
+def _structures_of_tiles(envs: Environments) -> tuple[np.ndarray, np.ndarray]:
+    """Structure of each row of the tiles, [g, TILE], and first row of each structure."""
+    counts, n = envs.counts, len(envs)
     total = padded_size(envs.n_structures, smallest=64)
     n_tiles = padded_size(-(-n // TILE), smallest=FEWEST)
-    tiles = np.zeros((n_tiles * TILE, x.shape[1]))
-    tiles[:n] = (x - x.mean(axis=0, keepdims=True)) / bandwidth
     structure = np.full(n_tiles * TILE, total, np.int32)
     structure[:n] = np.asarray(envs.structure_id)
     start = np.full(total + 2, n, np.int32)
     start[: len(counts) + 1] = np.concatenate([[0], np.cumsum(counts)])
-    costs = np.zeros(total + 1)
-    costs[: len(counts)] = np.asarray(cost)
-    tiles, structure = tiles.reshape(n_tiles, TILE, -1), structure.reshape(-1, TILE)
-    tiles, structure, start, costs = jax.device_put((tiles, structure, start, costs))
-    entropy = _entropies(_centered(x, envs, n_tiles) / bandwidth, structure, start)
-    return Rows(tiles, structure, start, entropy, costs)
+    return structure.reshape(-1, TILE), start
 
 
 def _centered(x: np.ndarray, envs: Environments, n_tiles: int) -> np.ndarray:
@@ -85,7 +102,16 @@ def _centered(x: np.ndarray, envs: Environments, n_tiles: int) -> np.ndarray:
 
 @jit
 def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Array:
-    """H_S = ln n_S − (1/n_S) Σ_i ln Σ_{j in S} K(x_i, x_j); a tile meets only the tiles of its structures."""
+    """H_S = ln n_S − (1/n_S) Σ_i ln Σ_{j in S} K(x_i, x_j)."""
+    logs = _log_sums_within(x, structure, start)
+    count = jnp.diff(start).astype(x.dtype)
+    mean = jax.ops.segment_sum(logs, structure.reshape(-1), len(count)) / jnp.maximum(count, 1.0)
+    return jnp.where(count > 0, entropy_from(jnp.maximum(count, 1.0), mean), -jnp.inf)
+
+
+@jit
+def _log_sums_within(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Array:
+    """ln Σ_{j in S} K(x_i, x_j) of each row i of a structure S; a tile meets only tiles of its structures."""
     origin = jnp.zeros((1, 1, x.shape[2]), x.dtype)
     unit = jnp.ones((), x.dtype)
     radius = jnp.sqrt(jnp.max(sum_last(x**2), axis=1))
@@ -104,10 +130,7 @@ def _entropies(x: jax.Array, structure: jax.Array, start: jax.Array) -> jax.Arra
         return jnp.log(jax.lax.fori_loop(start[own[0]] // TILE, stop, add, jnp.zeros(TILE, x.dtype)))
 
     real = jnp.arange(structure.size, dtype=jnp.int32) < start[-1]
-    logs = jnp.where(real, jax.lax.map(log_sums, jnp.arange(len(x))).reshape(-1), 0.0)
-    count = jnp.diff(start).astype(x.dtype)
-    mean = jax.ops.segment_sum(logs, structure.reshape(-1), len(count)) / jnp.maximum(count, 1.0)
-    return jnp.where(count > 0, entropy_from(jnp.maximum(count, 1.0), mean), -jnp.inf)
+    return jnp.where(real, jax.lax.map(log_sums, jnp.arange(len(x))).reshape(-1), 0.0)
 
 
 def exponents(x: jax.Array, y: jax.Array) -> jax.Array:
