@@ -56,7 +56,7 @@ def sums_in_parts(
 def _length(y: Environments, x: Environments) -> int:
     """Rows of a part, a power of two."""
     width = max(np.shape(x.x)[1], np.shape(y.x)[1], 1)
-    return max(FEWEST, 1 << (NUMBERS // width).bit_length() - 1)
+    return max(FEWEST, 1 << max(NUMBERS // width, 1).bit_length() - 1)
 
 
 def _parts(envs: Environments, length: int) -> Iterator[tuple[slice, Environments]]:
