@@ -69,6 +69,7 @@ LONGEST = (
     "test_outputs_page.py",
     "information/test_sums_of_elements.py",
     "information/test_extents.py",
+    "information/test_every_derivative.py",
     "information/test_entropy.py",
     "information/test_arguments.py",
     "test_compress.py",
