@@ -151,6 +151,17 @@ def test_sizes_nearby_share_a_program():
     assert programs() == before
 
 
+def test_numbers_of_structures_nearby_share_a_program():
+    programs = getattr(engine._masses, "_cache_size")  # noqa: B009
+    x, number = oracle.cloud(40, 0.02), np.arange(40) // 10
+    first = structure_masses(x, x, number, 5)
+    before = programs()
+    more, fewer = (structure_masses(x, x, number, n_structures) for n_structures in (8, 6))
+    assert programs() == before
+    assert [len(M) for M in (first, more, fewer)] == [5, 8, 6]
+    np.testing.assert_array_equal(more[:5], first)
+
+
 def test_memory_does_not_grow_with_the_product_of_sizes():
     """Dense, 40,000 x 40,000 float64 would be 12.8 GB; temporaries stay below 40 copies of x."""
     x, h = jax.ShapeDtypeStruct((40_960, 63), np.float64), jax.ShapeDtypeStruct((), np.float64)

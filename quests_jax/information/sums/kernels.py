@@ -40,7 +40,7 @@ from quests_jax.information.sums import guarded, masses, primitives
 from quests_jax.information.sums.pairs import SKIPPED
 
 ROUNDINGS = 10.0  # allowed errors of an exponent in masses that are good enough for a bound
-COARSE = 64  # tiles; up to here sizes are powers of two: a tile of padding costs memory but no time
+COARSE = 64  # tiles, or structures; up to here sizes are powers of two: padding costs memory but no time
 
 _room: ContextVar[tuple[int, int]] = ContextVar(
     "room", default=(0, 0)
@@ -165,8 +165,8 @@ def structure_masses(
         return jnp.zeros((n_structures, len(y)), common_dtype(y.dtype, x.dtype))
     given = _prepared(y, x, bandwidth, several=False)
     number = _padded(check_structure_id(structure_id, given.n, n_structures, ascending=False), len(given.x))
-    total = _masses(n_structures, SKIPPED, *given.sides, number, given.h)
-    return uncompiled(lambda total: total[: given.m].T.astype(given.dtype), total)
+    total = _masses(_places(n_structures), SKIPPED, *given.sides, number, given.h)
+    return uncompiled(lambda total: total[: given.m, :n_structures].T.astype(given.dtype), total)
 
 
 def tiles_of_masses(
@@ -282,6 +282,11 @@ def _size(rows: int) -> int:
     """One of few sizes, so that data sets of nearby sizes share a program."""
     tiles = -(-rows // step_sizes.TILE)
     return step_sizes.TILE * (1 << (tiles - 1).bit_length() if tiles <= COARSE else padded_size(tiles))
+
+
+def _places(n_structures: int) -> int:
+    """Structures that a program has room for: of few, a power of two, so that programs are few."""
+    return 1 << (max(n_structures, 1) - 1).bit_length() if n_structures <= COARSE else n_structures
 
 
 def _padded(rows: Rows, size: int, origin: Rows | int = 0) -> jax.Array:
