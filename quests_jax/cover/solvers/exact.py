@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+import scipy.optimize
 import scipy.sparse as sp
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.optimize import Bounds, LinearConstraint
 
 from quests_jax.base.checks import InputError, check_positive
 from quests_jax.base.precision import follows_dtype
@@ -32,6 +33,7 @@ LARGEST = 1e6  # coefficient of the objective that HiGHS sees: its tolerances ar
 GAP = 1e-6  # HiGHS drops what could improve its best answer by no more than this
 DUAL = 1e-7  # what HiGHS takes for 0 in a reduced cost, once for each variable
 WHOLE = 0.5  # a solver's 0 and 1 are rounded here
+HIGHS: Any = scipy.optimize  # its solvers have no types, and pyright takes long to find some
 
 
 class Program(NamedTuple):
@@ -104,7 +106,7 @@ def minimum_cover_bound(problem: CoverProblem, *, capped: bool = True) -> float:
 
     def solve(program: Program) -> np.ndarray:
         nonlocal bound
-        result = linprog(_cost(problem), A_ub=-program.a, b_ub=-program.b, bounds=(0, 1), method="highs")
+        result = HIGHS.linprog(_cost(problem), A_ub=-program.a, b_ub=-program.b, bounds=(0, 1))  # by HiGHS
         y = np.maximum(-result.ineqlin.marginals, 0.0)
         pull = program.a.T @ y
         value = float(y @ program.b + np.minimum(0.0, _cost(problem) - pull).sum())
@@ -248,7 +250,7 @@ def _milp(
     options = {"time_limit": time_limit, "mip_rel_gap": 0.0}
     largest = float(np.max(np.abs(objective)))
     scale = LARGEST / largest if largest > 0 else 1.0
-    result = milp(
+    result = HIGHS.milp(
         scale * objective,
         integrality=whole.astype(int),
         bounds=Bounds(0, 1),
