@@ -19,7 +19,7 @@ from quests_jax.base.step_sizes import TILE
 from quests_jax.information.sums.kernels import room_for
 
 Rows = np.ndarray | jax.Array | Environments  # [n, d], with or without elements
-ROOMS = (TILE, 16 * TILE, 256 * TILE)  # rows of an element that share a program
+ROOMS = (TILE, 16 * TILE)  # rows of an element that share a program; padding of more would take longer
 
 
 class SumOfOneElement(Protocol):
