@@ -146,7 +146,11 @@ def _work_in(work: Path | None = None, scheduler: str | None = None) -> Iterator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; its exit code is 0, 1 (a check failed), 2 (an error), 130 or 143 (a signal)."""
+    """Run the command line; its exit code is 0, 1 (a check failed), 2 (an error), 130 or 143 (a signal).
+
+    >>> main("entropy bundled:silicon@:4 -k 8 -c 4 -o entropy.json --quiet".split())
+    0
+    """
     is_process = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     spell_on_terminals()

@@ -52,6 +52,11 @@ def generate(name: str = "silicon", *, seed: int = 0, progress: Progress | None 
 
     Raises:
         InputError: if there is no recipe of this name.
+
+    >>> structures = generate("silicon", seed=1)  # doctest: +SKIP
+    >>> generate("gold")
+    Traceback (most recent call last):
+    quests_jax.base.checks.InputError: no recipe for 'gold'; choose one of silicon, carbon, metals.
     """
     if name not in SIMULATED:
         raise InputError(f"no recipe for {name!r}; choose one of {', '.join(SIMULATED)}.")

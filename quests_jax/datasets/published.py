@@ -156,6 +156,11 @@ def load_published(name: str) -> list[Atoms]:
     Raises:
         InputError: an unknown name, a file that is not in the cache and cannot be downloaded, or a part
             that the file does not hold.
+
+    >>> structures = load_published("3bpa:train_300K")  # doctest: +SKIP
+    >>> load_published("3bpa")  # without a part it says which there are
+    Traceback (most recent call last):
+    quests_jax.base.checks.InputError: 3bpa: say which part after a colon: train_300K, train_mixedT, ...
     """
     data_set, _, part_name = name.partition(":")
     if data_set not in SOURCES:

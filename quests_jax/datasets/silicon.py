@@ -30,7 +30,18 @@ FIELD = Field(
     ),
 )
 POTENTIAL = potential(FIELD)
-stillinger_weber = partial(energy_and_forces, FIELD)
+
+
+def stillinger_weber(structure: Atoms) -> tuple[float, np.ndarray]:
+    """Energy in eV and forces in eV/Å, shape [atoms, 3], of the potential of Stillinger and Weber.
+
+    Raises `InputError` if an atom is of another element than silicon.
+
+    >>> energy, forces = stillinger_weber(dimer(2.35))
+    >>> round(energy, 2), float(forces.sum().round(9))
+    (-2.17, 0.0)
+    """
+    return energy_and_forces(FIELD, structure)
 
 
 def crystal(*, scale: float = 1.0) -> Atoms:

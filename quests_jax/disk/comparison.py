@@ -52,7 +52,16 @@ def compare_shards(shards: Shards, reference: Environments, *, bandwidth: float)
 def outliers_of_shards(
     shards: Shards, reference: Environments | None = None, *, quantile: float, bandwidth: float
 ) -> Outliers:
-    """`studies.outliers.find_outliers` of environments on disk; raises as it, and as `compare_shards`."""
+    """`studies.outliers.find_outliers` of environments on disk; raises as it, and as `compare_shards`.
+
+    >>> from pathlib import Path
+    >>> from quests_jax.datasets import bundled
+    >>> from quests_jax.disk import Work, describe_files
+    >>> shards = describe_files(Work(Path("work")), [(bundled(), slice(4))], k=8, cutoff=4.0)
+    >>> found = outliers_of_shards(shards, quantile=0.9, bandwidth=0.015)
+    >>> len(found.delta_entropy) == shards.n_environments
+    True
+    """
     if reference is None:
         check_yardstick(len(shards.counts), quantile)
         dH = _from_each(shards, shards, bandwidth)
@@ -65,7 +74,16 @@ def outliers_of_shards(
 
 @follows_dtype
 def overlaps_of_shards(names: Sequence[str], parts: Sequence[Shards], *, bandwidth: float) -> Parts:
-    """`studies.overlaps.overlaps_of_parts` of environments on disk."""
+    """`studies.overlaps.overlaps_of_parts` of environments on disk.
+
+    >>> from pathlib import Path
+    >>> from quests_jax.datasets import bundled
+    >>> from quests_jax.disk import Work, describe_files
+    >>> shards = describe_files(Work(Path("work")), [(bundled(), slice(4))], k=8, cutoff=4.0)
+    >>> found = overlaps_of_shards(["a", "b"], [shards, shards], bandwidth=0.015)
+    >>> found.overlaps.tolist()  # of a data set with itself
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
     shares = np.ones((len(parts), len(parts)))
     tolerance = overlap_tolerance(np.dtype(float))
     for row, x in enumerate(parts):
@@ -85,7 +103,16 @@ def follow_shards(
     quantile: float,
     bandwidth: float,
 ) -> Trajectory:
-    """`studies.trajectories.follow` of frames on disk; raises as it, and as `compare_shards`."""
+    """`studies.trajectories.follow` of frames on disk; raises as it, and as `compare_shards`.
+
+    >>> from pathlib import Path
+    >>> from quests_jax.datasets import bundled
+    >>> from quests_jax.disk import Work, describe_files
+    >>> shards = describe_files(Work(Path("work")), [(bundled(), slice(4))], k=8, cutoff=4.0)
+    >>> found = follow_shards(shards, quantile=0.99, bandwidth=0.015)
+    >>> len(found.entropy)  # of frames
+    4
+    """
     check_quantile(quantile)
     stage = shards.stage.work.stage("frames", shards.parameters | {"bandwidth": bandwidth})
     stage.complete(len(shards.runs), partial(_frames, shards, bandwidth))

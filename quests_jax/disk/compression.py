@@ -71,6 +71,14 @@ def compress_shards(
 
     Raises:
       InputError: limits that only data in memory know (a coverage, a least gain), and as `compress`.
+
+    >>> from pathlib import Path
+    >>> from quests_jax.datasets import bundled
+    >>> from quests_jax.disk import Work, describe_files
+    >>> shards = describe_files(Work(Path("work")), [(bundled(), slice(4))], k=8, cutoff=4.0)
+    >>> summary = compress_shards(shards, Amount(size=2), bandwidth=0.015)
+    >>> len(summary["selected"]), summary["coverage"] <= summary["upper_bound"] <= 1
+    (2, True)
     """
     if amount.by_coverage:
         raise InputError("a coverage or a least gain needs the data in memory; leave out --work.")

@@ -66,6 +66,15 @@ def large_cover(
       `Selection` with the exact coverage of all environments and an upper bound that holds with a
       probability of at least 1 − FAILURE over the sample of targets; and δH of every environment
       against the choice and the reference, shape [n], in nats.
+
+    >>> from pathlib import Path
+    >>> from quests_jax.datasets import bundled
+    >>> from quests_jax.disk import Work, describe_files
+    >>> from quests_jax.studies.choosing import Limits
+    >>> shards = describe_files(Work(Path("work")), [(bundled(), slice(4))], k=8, cutoff=4.0)
+    >>> selection, dH = large_cover(shards, Asked(Limits(2)), bandwidth=0.015)
+    >>> len(selection.selected), len(dH) == shards.n_environments
+    (2, True)
     """
     task = pose_on_disk(shards, asked, bandwidth=bandwidth, targets=targets, seed=seed)
     wanted = draw_targets(task)

@@ -172,7 +172,14 @@ def describe_structures(
     elements: str = IGNORE,
     species: Sequence[str] | None = None,
 ) -> Shards:
-    """`describe_files` for structures that have been found."""
+    """`describe_files` for structures that have been found.
+
+    >>> from quests_jax.datasets import bundled
+    >>> structures = open_structures(Work(Path("work")), [(bundled(), slice(4))])
+    >>> shards = describe_structures(structures, k=8, cutoff=4.0)
+    >>> len(shards.environments(0)) == shards.n_environments  # all in one shard
+    True
+    """
     if not structures.counts.sum():
         raise InputError(f"{structures.files[0].path}: holds no atoms; give structures with at least one.")
     made_with = {"k": k, "cutoff": cutoff, "elements": check_mode(elements)}

@@ -56,6 +56,13 @@ def on_cluster(scheduler: str) -> Iterator[Runner]:
 
     Raises:
       InputError: no package `distributed`, or no scheduler that answers.
+
+    >>> with on_cluster("local:2") as run:  # doctest: +SKIP
+    ...     shards = describe_files(Work(Path("work"), run), [Path("data.xyz")], k=32, cutoff=5.0)
+    >>> with on_cluster("nowhere.json"):
+    ...     pass
+    Traceback (most recent call last):
+    quests_jax.base.checks.InputError: --scheduler nowhere.json: no such file; start the scheduler first.
     """
     try:
         import distributed

@@ -35,6 +35,14 @@ def tree_choice(
     Returns:
       `Selection` with the exact coverage of all environments and without a bound; and δH of every environment
       against the choice and the reference, shape [n], in nats.
+
+    >>> from pathlib import Path
+    >>> from quests_jax.datasets import bundled
+    >>> from quests_jax.disk import Work, describe_files
+    >>> shards = describe_files(Work(Path("work")), [(bundled(), slice(4))], k=8, cutoff=4.0)
+    >>> selection, dH = tree_choice(shards, Asked(Limits(2)), method="fps", bandwidth=0.015)
+    >>> selection.method, len(selection.selected)
+    ('fps', 2)
     """
     task = pose_on_disk(shards, asked, bandwidth=bandwidth, seed=seed)
     if method in BLIND:
