@@ -108,12 +108,19 @@ def _bandwidths(screen: Rows) -> Values:
 
 
 def _loops() -> Values:
-    """Active learning, dynamics and strained cells."""
-    found = {"active": helper("potentials", "active_tables").table(_stored("active"))}
+    """Active learning, dynamics and strained cells, Atom-HiFi."""
+    found = dict.fromkeys(("active", "dynamics", "hifi"), "not measured")
+    ratio = helper("potentials", "ratio_tables")
+    if active := _stored("active"):
+        found["active"] = helper("potentials", "active_tables").table(active)
     if dynamics := _stored("dynamics"):
         moves = helper("potentials", "dynamics_tables")
-        last = moves.over_sets(dynamics, helper("potentials", "ratio_tables").interval)
-        found["dynamics"] = f"{moves.table(dynamics)}\n{last}"
+        found["dynamics"] = f"{moves.table(dynamics)}\n{moves.over_sets(dynamics, ratio.interval)}"
+    if hifi := _stored("hifi"):
+        own = [row for row in hifi if row["method"] == "atom-hifi"]
+        others = ratio.at_default([row for row in hifi if row["method"] != "random"], _stored("screen"))
+        means = ratio.means([*others, *own], _names(own), ("atom-hifi", "msc", "balanced", "cover"))
+        found["hifi"] = f"{means}\n\n{ratio.likeness_table(hifi)}"
     return {name: f"\n\n{text}\n\n" for name, text in found.items()}
 
 
@@ -168,4 +175,12 @@ def _summary(rows: dict[str, Rows]) -> Values:
             logs = [ratio.over_sets(each, _names(each), rule, key, True) for key in ratio.KEYS]
             words = [ratio.interval(list(one.values())) for one in logs]
             found[f"{rule}_{kind}"] = f"forces {words[0]}, energies {words[1]}, tails {words[2]}"
-    return found
+    spread = [_spread(rows["gap"], rule) for rule in ("msc", "balanced")]
+    return found | {"spread_gap": " and ".join(spread)}
+
+
+def _spread(rows: Rows, rule: str) -> str:
+    """From where to where the energies of a rule go, set by set."""
+    logs = helper("potentials", "ratio_tables").over_sets(rows, _names(rows), rule, "energy_rmse", True)
+    low, high = np.exp([min(logs.values()), max(logs.values())])
+    return f"{low:.2f} to {high:.1f} times random's with `{rule}`"

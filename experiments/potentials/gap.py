@@ -36,7 +36,7 @@ METHODS = ("random", "msc", "balanced", "cover")
 OTHERS = ("mean-fps", "k-means", "direct")
 SIZE = 0.1  # share of the atoms
 OTHER_SIZES = (0.05, 0.2, 0.4)
-DRAWS = 2  # random choices of each pool
+DRAWS = 2  # random choices of each pool at 10 %
 PAIRS = (
     "distance_2b cutoff={cutoff} covariance_type=ard_se delta=1.0 theta_uniform=1.0 n_sparse=15 "
     "sparse_method=uniform"
@@ -64,18 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def cells(seeds: int) -> list[Cell]:
     """All fits, in an order in which every data set has been through when the next part begins.
 
-    The main rules at 10 % and two pools; the other rules and a pool more; other sizes; the other pools.
+    The main rules at 10 % and two pools; the other rules; 5 %; a pool more; other sizes; the other pools.
     """
     main = [(seed, SIZE, METHODS) for seed in range(seeds)]
     others = [(seed, SIZE, OTHERS) for seed in range(seeds)]
     sizes = [(0, size, METHODS) for size in OTHER_SIZES]
-    order = [*main[:2], *others[:1], *main[2:3], *sizes[:2], *main[3:], *others[1:], *sizes[2:]]
+    order = [*main[:2], *others[:1], *sizes[:1], *main[2:3], *sizes[1:2], *main[3:], *others[1:], *sizes[2:]]
     return [
         Cell(data, method, size, seed, draw)
         for seed, size, methods in order
         for data in GAP_SETS
         for method in methods
-        for draw in range(DRAWS if method == "random" else 1)
+        for draw in range(DRAWS if (method, size) == ("random", SIZE) else 1)
     ]
 
 

@@ -138,6 +138,17 @@ def paired(rows: Rows, names: Sequence[str], method: str, other: str, key: str, 
     return [own[name] - usual[name] for name in own if name in usual]
 
 
+def likeness_table(rows: Rows) -> str:
+    """Means over data sets and seeds of Atom-HiFi's L and R, and of their ratio."""
+    lines = ["| rule | sets | L | R | L/R |", "| --- | --- | --- | --- | --- |"]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        some = [row for row in rows if row["method"] == method]
+        L, R = (np.array([row[key] for row in some]) for key in ("likeness", "redundancy"))
+        sets = len({row["data"] for row in some})
+        lines.append(f"| {method} | {sets} | {L.mean():.3f} | {R.mean():.3f} | {(L / R).mean():.2f} |")
+    return "\n".join(lines)
+
+
 def _each(rows: Rows) -> str:
     heads = [f"{name}, {where}" for where in ("in", "out") for name in KEYS.values()]
     lines = [
