@@ -170,7 +170,7 @@ def _order(shards: Shards, _: int) -> dict[str, np.ndarray]:
     leading = [(shards.x(shard) - origin) @ axes[:, :BOX_AXES] for shard in range(len(shards.runs))]
     padding = -n % step_sizes.TILE
     rows = np.concatenate([*leading, np.zeros((padding, leading[0].shape[1]))])
-    order = np.asarray(jax.jit(split_order)(rows, np.arange(n + padding) < n))
+    order = np.asarray(jax.jit(split_order)(rows, np.int64(n)))
     return {"order": _by_element(shards, order[:n]), "origin": origin, "axes": axes}
 
 

@@ -56,7 +56,9 @@ def measure(
     mass, absent = of_choice + of_known, lacking(envs, _covering(envs, own, known))
     dH = np.where(absent, np.inf, -np.log(np.maximum(mass, np.finfo(float).tiny)))
     tolerance = overlap_tolerance(dH.dtype)
-    kept = kept_of(measures_of(of_choice[own]), _whole(envs, bandwidth, posed, exact), dH)
+    kept = kept_of(
+        measures_of(of_choice[own]), entropies_of_all(envs, bandwidth=bandwidth, posed=posed, exact=exact), dH
+    )
     return kept | {
         "coverage": float(np.minimum(mass, 1.0).mean()),
         "overlap_before": None if known is None else float((of_known > np.exp(-tolerance)).mean()),
@@ -113,6 +115,31 @@ def entropy_and_diversity(x: Any, *, bandwidth: float) -> tuple[float, float]:
 
 
 @follows_dtype
+def entropies_of_all(
+    envs: Environments, *, bandwidth: float, posed: Posed | None = None, exact: bool = False
+) -> tuple[Estimate, Estimate]:
+    """Entropy and diversity of all environments, from a sample of more than `EXACT` unless `exact`.
+
+    Args:
+      envs: n environments.
+      bandwidth: h in Å⁻¹.
+      posed: their cover problem; where it holds all masses no pair is formed again.
+      exact: whether no sample is wanted.
+    """
+    n = len(envs)
+    if (masses := _all_masses(posed)) is not None:
+        p = masses.sum(axis=0)
+    elif exact or n <= EXACT:
+        p = np.asarray(self_kernel_sum(envs.in_float64(), bandwidth=bandwidth))
+    else:
+        sample = envs.in_float64().take(np.sort(np.random.default_rng(0).choice(n, SAMPLE, replace=False)))
+        p = sums_in_parts(sample, envs, bandwidth=bandwidth)[0]
+        return estimated_entropy(p, n), estimated_diversity(p, n)
+    H, D = measures_of(p)
+    return Estimate(H, 0.0), Estimate(D, 0.0)
+
+
+@follows_dtype
 def measures_of(p: np.ndarray) -> tuple[float, float]:
     """H and D in nats, from the kernel sums p_i = Σ_j K(x_i, x_j), shape [n]."""
     dH = -np.log(p)
@@ -150,23 +177,6 @@ def _all_masses(posed: Posed | None) -> np.ndarray | None:
     if posed is None or posed.targets is not None or not isinstance(posed.problem.masses, DenseMasses):
         return None
     return np.asarray(posed.problem.masses.values)
-
-
-def _whole(
-    envs: Environments, bandwidth: float, posed: Posed | None, exact: bool
-) -> tuple[Estimate, Estimate]:
-    """Entropy and diversity of all environments."""
-    n = len(envs)
-    if (masses := _all_masses(posed)) is not None:
-        p = masses.sum(axis=0)
-    elif exact or n <= EXACT:
-        p = np.asarray(self_kernel_sum(envs.in_float64(), bandwidth=bandwidth))
-    else:
-        sample = envs.in_float64().take(np.sort(np.random.default_rng(0).choice(n, SAMPLE, replace=False)))
-        p = sums_in_parts(sample, envs, bandwidth=bandwidth)[0]
-        return estimated_entropy(p, n), estimated_diversity(p, n)
-    H, D = measures_of(p)
-    return Estimate(H, 0.0), Estimate(D, 0.0)
 
 
 def _worst(

@@ -24,7 +24,7 @@ from quests_jax.cover.rules.registry import find_rule
 from quests_jax.studies.bandwidths import Fit, bandwidth_fit
 from quests_jax.studies.comparison import compare_environments, config_types, force_tail
 from quests_jax.studies.force_tails import compare_tails, norms_of
-from quests_jax.studies.kept_information import entropy_and_diversity
+from quests_jax.studies.kept_information import entropies_of_all
 from quests_jax.studies.outliers import Outliers, find_outliers
 from quests_jax.studies.overlaps import Comparison, compare_with_reference
 from quests_jax.studies.saturation import Saturation, saturation
@@ -94,12 +94,13 @@ def survey(
     """
     labels = find_labels(structures) if structures else None
     norms = None if labels is None else _force_norms(structures, labels)
-    entropy, diversity = entropy_and_diversity(envs, bandwidth=bandwidth)
+    posed = pose(envs, bandwidth=bandwidth)
+    entropy, diversity = entropies_of_all(envs, bandwidth=bandwidth, posed=posed, exact=True)
     advance("survey", 1, 5)
     curve = saturation(envs, repeats=REPEATS, bandwidth=bandwidth)
     outliers = _outliers(envs, bandwidth)
     advance("survey", 2, 5)
-    cover = greedy_cover(pose(envs, bandwidth=bandwidth).problem, coverage=1.0)
+    cover = greedy_cover(posed.problem, coverage=1.0)
     advance("survey", 3, 5)
     chosen: dict[tuple[str, int], Selection] = {}
     comparison = compare_environments(
@@ -118,8 +119,8 @@ def survey(
         labels=labels,
         quality=_quality(labels),
         fit=bandwidth_fit(envs, bandwidth=bandwidth),
-        entropy=entropy,
-        diversity=diversity,
+        entropy=entropy.value,
+        diversity=diversity.value,
         saturation=curve,
         outliers=outliers,
         alone=isolated(envs)[np.asarray(envs.structure_id)],

@@ -72,23 +72,22 @@ def make_tiles(x: jax.Array, frame: Frame, count: jax.Array, *, reorder: bool = 
     Rows beyond are padding whatever they hold. Without `reorder` the rows stay in their order.
     """
     size = -(-x.shape[0] // step_sizes.TILE) * step_sizes.TILE
-    real = jnp.arange(size, dtype=count.dtype) < count
+    real = (jnp.arange(size, dtype=count.dtype) < count)[:, None]
     leading = jnp.dot(x - frame.origin, frame.axes, precision="highest")
-    leading = jnp.where(real[:, None], jnp.pad(leading, ((0, size - x.shape[0]), (0, 0))), 0)
+    leading = jnp.where(real, jnp.pad(leading, ((0, size - x.shape[0]), (0, 0))), 0)
     rounding = 4 * float(jnp.finfo(x.dtype).eps) * x.shape[1] ** 0.5 * jnp.max(jnp.abs(leading))
-    order = split_order(leading, real) if reorder else jnp.arange(size)
-    mask = real[order].reshape(-1, step_sizes.TILE)
+    order = split_order(leading, count) if reorder else jnp.arange(size)
     order = jnp.minimum(order, x.shape[0] - 1)
-    real, tiles = mask[..., None], x[order].reshape(-1, step_sizes.TILE, x.shape[1])
-    n_rows = jnp.maximum(mask.sum(axis=1, dtype=x.dtype), 1)[:, None]
+    real, tiles = (rows.reshape(-1, step_sizes.TILE, rows.shape[1]) for rows in (real, x[order]))
+    n_rows = _rows_of_tiles(count, len(tiles)).astype(x.dtype)[:, None]
     center = jnp.sum(jnp.where(real, tiles, 0), axis=1) / n_rows
     tiles = jnp.where(real, tiles, center[:, None])
     along = leading[order].reshape(-1, step_sizes.TILE, leading.shape[1])
-    middle = jnp.sum(jnp.where(real, along, 0), axis=1) / n_rows
+    middle = jnp.sum(along, axis=1) / n_rows
     along = jnp.where(real, along, middle[:, None])
     return Tiles(
         x=tiles,
-        mask=mask.astype(x.dtype),
+        mask=real[..., 0].astype(x.dtype),
         order=order,
         center=center,
         radius=jnp.sqrt(jnp.max(sum_last((tiles - center[:, None]) ** 2), axis=1)),
@@ -108,26 +107,33 @@ def gap_squared(a: Tiles, rows: jax.Array, b: Tiles) -> jax.Array:
     return jnp.sum(jnp.maximum(apart, 0) ** 2, axis=-1)
 
 
-def split_order(x: jax.Array, real: jax.Array) -> jax.Array:
-    """Order of rows by recursive halving of the tiles along each part's principal axis; padding last.
+def split_order(x: jax.Array, count: jax.Array) -> jax.Array:
+    """Order of the first `count` rows by recursive halving of the tiles along each part's principal axis.
 
     Args:
-      x: coordinates, shape [n, axes], n a multiple of TILE.
-      real: false for padding, shape [n].
+      x: coordinates, shape [n, axes], n a multiple of TILE; 0 in the rows beyond, which stay last.
+      count: rows that are no padding.
     """
     n, n_tiles = x.shape[0], x.shape[0] // step_sizes.TILE
     levels = (n_tiles - 1).bit_length()
-    position = jnp.arange(n)
-    used = jnp.maximum(-(-real.sum() // step_sizes.TILE), 1)
+    position = jnp.arange(n, dtype=count.dtype)
+    real = position < count
+    used = jnp.maximum(-(-count // step_sizes.TILE), 1)
+    weight = real.astype(x.dtype)[:, None]
 
     def level(depth, order):
         part = jnp.minimum(((position // step_sizes.TILE) << depth) // used, (1 << levels) - 1)
-        part = jnp.where(real[order], part, 1 << levels)
-        along = _principal_projection(x[order], real[order], part, 1 << levels)
+        part = jnp.where(real, part, 1 << levels)
+        along = _principal_projection(jnp.concatenate([x[order], weight], axis=1), part, 1 << levels)
         return _sort_rows(part, along, order, 1 << levels)
 
-    padding_last = _sort_rows((~real).astype(position.dtype), jnp.zeros(n, x.dtype), position, 1)
-    return jax.lax.fori_loop(0, levels, level, padding_last)
+    return jax.lax.fori_loop(0, levels, level, jnp.arange(n))
+
+
+def _rows_of_tiles(count: jax.Array, n_tiles: int) -> jax.Array:
+    """Rows of each tile that are no padding, at least 1, as padding is last; shape [n_tiles]."""
+    before = step_sizes.TILE * jnp.arange(n_tiles, dtype=count.dtype)
+    return jnp.clip(count - before, 1, step_sizes.TILE)
 
 
 def _sort_rows(part: jax.Array, value: jax.Array, row: jax.Array, largest_part: int) -> jax.Array:
@@ -141,15 +147,18 @@ def _sort_rows(part: jax.Array, value: jax.Array, row: jax.Array, largest_part: 
     return jnp.sort(packed) & ((1 << row_bits) - 1)
 
 
-def _principal_projection(x: jax.Array, real: jax.Array, part: jax.Array, n_parts: int) -> jax.Array:
+def _principal_projection(with_one: jax.Array, part: jax.Array, n_parts: int) -> jax.Array:
     """Coordinate of each row along (nearly) the principal axis of its part, by power iteration.
 
     Parts are whole tiles, so moments are products within tiles, added up over the tiles of a part.
+
+    Args:
+      with_one: coordinates and a 1, shape [n, axes + 1]; 0 in padding.
+      part: number of the part of each row, shape [n].
+      n_parts: how many there are; padding has this number.
     """
-    tile = step_sizes.TILE
-    tiles, of_tile = x.reshape(-1, tile, x.shape[1]), part[::tile]
-    with_one = jnp.concatenate([tiles, real.astype(x.dtype).reshape(-1, tile, 1)], axis=2)
-    moments = jnp.einsum("tsa,tsb->tab", with_one, with_one, precision="highest")
+    tiles, of_tile = with_one.reshape(-1, step_sizes.TILE, with_one.shape[1]), part[:: step_sizes.TILE]
+    moments = jnp.einsum("tsa,tsb->tab", tiles, tiles, precision="highest")
     moments = jax.ops.segment_sum(moments, of_tile, n_parts)
     moments = moments / jnp.maximum(moments[:, -1:, -1:], 1)
     mean = moments[:, -1, :-1]
@@ -157,9 +166,9 @@ def _principal_projection(x: jax.Array, real: jax.Array, part: jax.Array, n_part
 
     def step(_, axis):
         axis = jnp.einsum("pab,pb->pa", covariance, axis, precision="highest")
-        return axis / jnp.maximum(jnp.linalg.norm(axis, axis=1, keepdims=True), jnp.finfo(x.dtype).tiny)
+        return axis / jnp.maximum(jnp.linalg.norm(axis, axis=1, keepdims=True), jnp.finfo(axis.dtype).tiny)
 
     variance = jnp.diagonal(covariance, axis1=1, axis2=2)
-    widest = jax.nn.one_hot(variance.argmax(axis=1), x.shape[1], dtype=x.dtype)
+    widest = jax.nn.one_hot(variance.argmax(axis=1), mean.shape[1], dtype=mean.dtype)
     axis = jax.lax.fori_loop(0, POWER_STEPS, step, widest)
-    return jnp.einsum("tsa,ta->ts", tiles, axis[of_tile], precision="highest").reshape(-1)
+    return jnp.einsum("tsa,ta->ts", tiles[:, :, :-1], axis[of_tile], precision="highest").reshape(-1)
