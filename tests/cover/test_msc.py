@@ -11,6 +11,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.cover import msc
 from quests_jax.cover.rules import msc as novelty
+from quests_jax.cover.rules.structure_tiles import masses_within
 from quests_jax.information import entropy
 
 S = len(COUNTS)
@@ -66,6 +67,17 @@ def test_structures_beyond_the_reach_of_the_kernel_are_ordered_by_distance():
     order = msc(make_environments(x, np.arange(5)), bandwidth=BANDWIDTH, size=5)
     assert order.selected.tolist() == [0, 2, 4, 1, 3]
     assert np.isfinite(order.gains).all()
+
+
+@pytest.mark.parametrize("elements", [None, [1, 8] * 40])
+def test_masses_within_are_those_of_the_own_structure(elements):
+    x = np.random.default_rng(1).normal(size=(80, 3)) * 0.2
+    number = np.repeat([0, 1, 3, 4], [1, 50, 9, 20])
+    envs = make_environments(x, number, elements=elements, n_structures=6)
+    kernel = np.exp(log_kernels(x, x)) * (number[:, None] == number[None])
+    if elements is not None:
+        kernel *= np.array(elements)[:, None] == np.array(elements)[None]
+    np.testing.assert_allclose(masses_within(envs, BANDWIDTH), kernel.sum(axis=1), rtol=1e-10)
 
 
 def test_the_lower_of_two_equal_structures_comes_first():

@@ -13,6 +13,7 @@ from quests_jax import information
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.information import delta_entropy_of_others, likelihood_bandwidth, novelty_bandwidth
+from quests_jax.studies import reference_thresholds
 from quests_jax.studies.bandwidths import (
     LEVEL,
     bandwidth_fit,
@@ -22,6 +23,7 @@ from quests_jax.studies.bandwidths import (
     typical_volume,
     with_bandwidths,
 )
+from quests_jax.studies.reference_thresholds import masses_of_others
 
 
 def cloud(scale: float = 1.0, structures: int = 40) -> Environments:
@@ -91,6 +93,19 @@ def test_some_rows_have_what_they_have_among_all():
     every = np.asarray(delta_entropy_of_others(envs.x, envs.structure_id, bandwidth=0.3))
     some = np.asarray(delta_entropy_of_others(envs.x, envs.structure_id, rows=rows, bandwidth=0.3))
     np.testing.assert_allclose(some, every[rows], rtol=1e-12)
+
+
+def test_drawn_structures_have_the_mass_that_all_others_bring(monkeypatch):
+    x = np.random.default_rng(3).normal(size=(90, 4)) * 0.02
+    number = np.repeat(np.arange(30), 3)
+    envs = make_environments(x, number, elements=np.tile([6, 8, 8], 30))
+    everything = masses_of_others(envs, bandwidth=0.015)
+    monkeypatch.setattr(reference_thresholds, "SMALL", 0)
+    np.testing.assert_allclose(masses_of_others(envs, bandwidth=0.015), everything, atol=1e-10)
+    monkeypatch.setattr(reference_thresholds, "ASKED", 20)
+    some = masses_of_others(envs, bandwidth=0.015, seed=1)
+    assert 20 <= len(some) < 40
+    assert np.all(np.min(np.abs(some[:, None] - everything[None]), axis=1) < 1e-10)
 
 
 def test_a_bandwidth_far_too_small_is_warned_of_and_the_recommended_one_is_not():
