@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,7 +79,9 @@ def test_smoke_versions_run(name: str, tmp_path: Path) -> None:
     assert printed.count("|") > 20
 
 
-def test_the_study_of_growth_runs(tmp_path: Path) -> None:
+def test_the_study_of_growth_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Path(os.environ["JAX_COMPILATION_CACHE_DIR"]) / "growth"  # what one command traced, others find
+    monkeypatch.setenv("QUESTS_JAX_CACHE", str(kept))
     results, printed, _ = run_smoke("scale", tmp_path)
     assert results["smoke"]
     assert {name.split()[0] for name in results["rows"]} == {"estimate", "compress", "exact"}
