@@ -11,6 +11,7 @@ from command_line import Call, call, json_of
 import quests_jax as qj
 from quests_jax import information
 from quests_jax.base.environments import Environments
+from quests_jax.cli.bandwidth_choice import rounded
 from quests_jax.studies.bandwidths import recommended_bandwidth
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # how well a bandwidth fits
@@ -47,12 +48,10 @@ def environments(name: str) -> Environments:
 
 
 def own_bandwidths(envs: Environments) -> dict[str, float]:
-    """What the rule gives sodium and chlorine alone; bromine is too rare and has what fits all together."""
+    """What the rule gives sodium and chlorine alone; bromine is too rare and has the median of both."""
     alone = {symbol: envs.take(np.asarray(envs.elements) == Z) for symbol, Z in (("Na", 11), ("Cl", 17))}
-    found = {symbol: recommended_bandwidth(part).value for symbol, part in alone.items()}
-    return {
-        name: float(f"{h:.3g}") for name, h in (found | {"Br": recommended_bandwidth(envs).value}).items()
-    }
+    found = {symbol: rounded(recommended_bandwidth(part).value) for symbol, part in alone.items()}
+    return found | {"Br": rounded(np.median([*found.values()]))}
 
 
 NUMBERS = {"Na": 11, "Cl": 17, "Br": 35}

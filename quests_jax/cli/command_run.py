@@ -222,14 +222,10 @@ class Run:
         own = apart_from_common(self.own)
         return with_bandwidths(envs, own, bandwidth=self.bandwidth) if own else envs
 
-    @property
-    def is_automatic(self) -> bool:
-        """Whether the data decide the bandwidths."""
-        return bool(self.automatic) or self.parameters.get("bandwidth") == AUTO
-
     def settle_bandwidth(self, envs: Environments, volume: float | None) -> None:
         """Take what fits the first data of several structures, and the first data that hold an element."""
-        if self.parameters["bandwidth"] == AUTO and np.count_nonzero(envs.counts) > 1:
+        first = self.parameters["bandwidth"] == AUTO and np.count_nonzero(envs.counts) > 1
+        if first:
             with self.stage("bandwidth"):
                 found = recommended_bandwidth(envs, volume=volume)
             self.automatic.append(found)
@@ -239,6 +235,8 @@ class Run:
             self.parameters["bandwidth"] = rounded(found.value)
         with self.stage("bandwidth") if self.automatic else nullcontext():
             settle_elements(envs, self.own, auto=bool(self.automatic))
+        if first and (own := apart_from_common(self.own)):
+            self.parameters["bandwidth"] = rounded(float(np.median([*own.values()])))
 
     def judge_bandwidth(self, envs: Environments) -> Fit:
         """Whether the bandwidth fits; if not, say on stderr and in JSON what follows and what to use."""

@@ -9,7 +9,7 @@ import numpy as np
 from quests_jax.atoms.reading import stream
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
-from quests_jax.cli.bandwidth_choice import apart_from_common
+from quests_jax.cli.bandwidth_choice import AUTO, apart_from_common
 from quests_jax.cli.command_run import Run
 from quests_jax.cli.descriptor_choice import OF_DESCRIPTORS, OF_QUESTS
 from quests_jax.cli.inputs import Input, Inputs
@@ -50,7 +50,7 @@ def described_on_disk(run: Run, structures: Structures) -> Shards:
     """Their environments on the scale of their bandwidths; see `Run.at_bandwidths`."""
     with run.stage("descriptors"):
         shards = describe_structures(structures, **{name: run.parameters[name] for name in OF_QUESTS})
-    if run.is_automatic:
+    if run.automatic or run.parameters.get("bandwidth") == AUTO:
         some, numbers = drawn_structures(shards, LOOKED_AT)
         run.settle_bandwidth(some, typical_volume(shards.structures.bare(numbers)))
         run.own.update({element: run.own.get(element) for element in shards.elements()})
