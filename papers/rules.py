@@ -25,7 +25,7 @@ def values() -> Values:
     found = {f"rules_{kind}": _table(each) for kind, each in rows.items()}
     found |= {f"sets_{kind}": str(len(_names(each))) for kind, each in rows.items()}
     found |= {f"pools_{kind}": _pools(each) for kind, each in rows.items()}
-    found |= {"sizes_gap": _sizes(stored["gap"])} | _bandwidths(stored["linear"])
+    found |= {"sizes_gap": _sizes(stored["gap"]), "against": _against(rows)} | _bandwidths(stored["linear"])
     return found | {"aim": _aim(rows)} | _summary(rows) | _loops()
 
 
@@ -74,6 +74,23 @@ def _table(rows: Rows) -> str:
             if len(logs[0]) == len(names):  # others are under way
                 lines.append([title, f"`{rule}`", str(len(logs[0])), *map(ratio.interval, logs)])
     return table(["data sets", "rule", "sets", *heads], lines)
+
+
+def _against(rows: dict[str, Rows]) -> str:
+    """Errors of `balanced` over those of each other rule, paired by data set."""
+    ratio = helper("potentials", "ratio_tables")
+    heads = [f"{name}, {where}" for where in ("in", "out") for name in ratio.KEYS.values()]
+    lines = []
+    for kind, each in rows.items():
+        for rule in (rule for rule in RULES if rule != "balanced"):
+            logs = [
+                ratio.paired(each, _names(each), "balanced", rule, key, inside)
+                for inside in (True, False)
+                for key in ratio.KEYS
+            ]
+            if len(logs[0]) == len(_names(each)):
+                lines.append([kind, f"`{rule}`", str(len(logs[0])), *map(ratio.interval, logs)])
+    return table(["potential", "over", "sets", *heads], lines)
 
 
 def _sizes(rows: Rows) -> str:
