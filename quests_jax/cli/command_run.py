@@ -152,7 +152,9 @@ class Run:
 
     def describe(self, given: Given) -> Data:
         """The environments of what was read, on the scale of their bandwidths."""
-        envs = self.at_bandwidths(self.described(given), self.volume(given))
+        envs = self.described(given)
+        if self.own or self.automatic or self.parameters.get("bandwidth") == AUTO:
+            envs = self.at_bandwidths(envs, self.volume(given))
         return Data(given.name, given.structures, given.places, envs)
 
     def volume(self, given: Given) -> float | None:
@@ -162,7 +164,7 @@ class Run:
     def described(self, given: Given) -> Environments:
         """The environments of what was read, as the descriptor gives them."""
         if given.described is not None:
-            self._check_width(given.name, given.described)
+            self._check_width(given.name, given.described.x.shape[1])
             return given.described
         with self.stage("descriptors"):
             if not any(map(len, given.structures)):
@@ -172,7 +174,7 @@ class Run:
             except FlawedStructure as error:
                 file, index = given.places[error.number]
                 raise InputError(f"{file}: structure {index}{error.flaw}") from None
-        self._check_width(given.name, envs)
+        self._check_width(given.name, envs.x.shape[1])
         note_elements(given.name, given.structures, self.parameters)
         return envs
 
@@ -205,12 +207,12 @@ class Run:
             warnings.warn(f"{text}. Add --bandwidth auto, or a number.", stacklevel=2)
         self.anonymous.append(path)
 
-    def _check_width(self, name: str, envs: Environments) -> None:
+    def _check_width(self, name: str, features: int) -> None:
         """Refuse environments with another number of features than those before."""
-        first, width = self.widths.setdefault("first", (name, envs.x.shape[1]))
-        if envs.x.shape[1] != width:
+        first, width = self.widths.setdefault("first", (name, features))
+        if features != width:
             raise InputError(
-                f"{name}: has {envs.x.shape[1]} features per environment, but {first} has {width}; describe "
+                f"{name}: has {features} features per environment, but {first} has {width}; describe "
                 "both with the same parameters."
             )
 

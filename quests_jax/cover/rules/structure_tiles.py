@@ -53,7 +53,7 @@ def _elements_apart(envs: Environments, bandwidth: float) -> np.ndarray:
 def tiles_of(envs: Environments, bandwidth: float, cost: ArrayLike) -> Rows:
     """The environments of S structures as tiles, with costs [S]."""
     x = _elements_apart(envs, bandwidth)
-    structure, start = _structures_of_tiles(envs)
+    structure, start = _structures_of_tiles(np.asarray(envs.structure_id), envs.counts)
     tiles = np.zeros((structure.size, x.shape[1]))
     tiles[: len(x)] = (x - x.mean(axis=0, keepdims=True)) / bandwidth
     costs = np.zeros(len(start) - 1)
@@ -71,18 +71,18 @@ def masses_within(envs: Environments, bandwidth: float) -> np.ndarray:
     >>> masses_within(qj.make_environments([[0.0], [0.0], [0.0]], [0, 0, 1]), 0.1).tolist()
     [2.0, 2.0, 1.0]
     """
-    structure, start = _structures_of_tiles(envs)
+    structure, start = _structures_of_tiles(np.asarray(envs.structure_id), envs.counts)
     x = _centered(_elements_apart(envs, bandwidth), envs, len(structure)) / bandwidth
     return np.exp(np.asarray(_log_sums_within(*jax.device_put((x, structure, start)))))[: len(envs)]
 
 
-def _structures_of_tiles(envs: Environments) -> tuple[np.ndarray, np.ndarray]:
+def _structures_of_tiles(structure_id: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Structure of each row of the tiles, [g, TILE], and first row of each structure."""
-    counts, n = envs.counts, len(envs)
-    total = padded_size(envs.n_structures, smallest=64)
+    n = len(structure_id)
+    total = padded_size(len(counts), smallest=64)
     n_tiles = padded_size(-(-n // TILE), smallest=FEWEST)
     structure = np.full(n_tiles * TILE, total, np.int32)
-    structure[:n] = np.asarray(envs.structure_id)
+    structure[:n] = structure_id
     start = np.full(total + 2, n, np.int32)
     start[: len(counts) + 1] = np.concatenate([[0], np.cumsum(counts)])
     return structure.reshape(-1, TILE), start
