@@ -452,7 +452,7 @@ def test_types_of_a_dump_are_no_elements(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (lambda text: text[:-10], "2 atoms are declared, but 1 follow"),
+        (lambda text: text[:-10], "2 atoms are declared, but 1 follows"),
         (lambda text: text + "3 1 3 3 3\n", "2 atoms are declared, but 3 follow"),
         (
             lambda text: text.replace("\n2\nITEM: BOX", "\n200000000\nITEM: BOX"),
