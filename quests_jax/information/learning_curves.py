@@ -118,7 +118,9 @@ def largest_entropy(curve: LearningCurve) -> float:
     z = np.log(curve.sizes) ** 2
     H = curve.mean
     if not np.all(np.isfinite(H)):
-        raise InputError(f"the entropy of {curve.sizes[~np.isfinite(H)][0]} environments is not finite.")
+        raise InputError(
+            f"the entropy of {counted(curve.sizes[~np.isfinite(H)][0], 'environment')} is not finite."
+        )
     start = (H.max(), np.ptp(H) + 1e-6, 1 / max(np.median(z), 1e-6))
     model = lambda z, a, b, c: a - b * np.exp(-c * z)  # noqa: E731
     try:

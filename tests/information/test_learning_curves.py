@@ -83,7 +83,7 @@ BAD = {
     "too many": (lambda x: estimated_entropy(np.ones(6), 5), "p: expected the sums of 1 to 5 rows"),
     "curve": (
         lambda x: largest_entropy(LearningCurve(np.arange(1, 5), np.full((2, 4), np.nan))),
-        "the entropy of 1 environments is not finite",
+        "the entropy of 1 environment is not finite",
     ),
 }
 
