@@ -35,11 +35,11 @@ from quests_jax.base.jax_versions import versions
 from quests_jax.output.files import write_json
 
 KELVIN = {  # well above what was trained on
+    "Ge": 3000,
     "methane QM22": 3000,
     "ethanol and methanol": 2000,
     "Li": 1500,
     "Ni": 4000,
-    "Mo without surfaces": 6000,
     "SiO": 4000,
 }
 STRAINED = {  # groups of strained cells; all structures of these config types

@@ -33,19 +33,22 @@ def table(rows: Rows) -> str:
 
 
 def over_sets(rows: Rows, interval: Callable[[Sequence[float]], str]) -> str:
-    """The line of geometric means of ratios to random choices, under the table."""
+    """The lines of geometric means under the table: ratios to random choices and to those of MSC."""
     methods = dict.fromkeys(row["method"] for row in rows)
-    means = [interval(list(strained_ratios(rows, method).values())) for method in methods]
-    return f"| over random | | {' | '.join(means)} |"
+    lines = []
+    for other in ("random", "msc"):
+        means = [interval(list(strained_ratios(rows, method, other).values())) for method in methods]
+        lines.append(f"| over {other} | | {' | '.join(means)} |")
+    return "\n".join(lines)
 
 
-def strained_ratios(rows: Rows, method: str) -> dict[str, float]:
-    """By data set, ln of the error of strained cells over that of the random choice."""
+def strained_ratios(rows: Rows, method: str, other: str) -> dict[str, float]:
+    """By data set, ln of the error of strained cells by one rule over that by another."""
     found = {(row["data"], row["method"]): row["strained_rmse"] for row in rows if "strained" in row}
     return {
-        data: float(np.log(value / found[data, "random"]))
+        data: float(np.log(value / found[data, other]))
         for (data, name), value in found.items()
-        if name == method and (data, "random") in found
+        if name == method and (data, other) in found
     }
 
 

@@ -37,7 +37,7 @@ from study import draw_pool
 from quests_jax.atoms.neighbors import find_pairs
 
 METHODS = ("random", "msc", "balanced", "cover")
-SETS = ("methane QM22", "ethanol and methanol", "CH4 300 K")  # small: distances of all pairs
+SETS = ("methane QM22", "ethanol and methanol", "CH4 300 K", "SiO")  # distances of all pairs
 SEEDS = 1
 HERE = Path(__file__).parent
 CHOOSE = HERE / "hifi_choose.py"
