@@ -284,7 +284,7 @@ class Run:
     def caption(self) -> str:
         """The parameters in words."""
         automatic = "".join(f" ({recommendation_text(found)})" for found in self.automatic)
-        return in_words(self.stated()) + automatic
+        return in_words(self.stated(), ours=not (self.is_learned or self.anonymous)) + automatic
 
     def title(self, name: str) -> str:
         """Title of a figure: what was read, and the parameters in a line of their own."""

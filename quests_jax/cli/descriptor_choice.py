@@ -89,9 +89,9 @@ def note_elements(name: str, structures: Sequence[Atoms], parameters: Parameters
             warnings.warn(f"{name} {words}: {', '.join(sorted(symbols))}.", stacklevel=2)
 
 
-def in_words(parameters: Parameters) -> str:
-    """The parameters that mean something, as a caption."""
-    units = {"cutoff": " Å"} | ({} if parameters.get("descriptor") else {"bandwidth": " Å⁻¹"})
+def in_words(parameters: Parameters, *, ours: bool) -> str:
+    """The parameters that mean something, as a caption; our descriptors are in Å⁻¹."""
+    units = {"cutoff": " Å"} | ({"bandwidth": " Å⁻¹"} if ours else {})
     units["bandwidth"] = units.get("bandwidth", "") + own_in_words(parameters.get(OF_ELEMENTS))
     return ", ".join(
         TOLD[value] if name == "elements" else f"{name} {as_typed(value)}{units.get(name, '')}"

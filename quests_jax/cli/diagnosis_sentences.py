@@ -86,11 +86,10 @@ def about_outliers(found: Outliers, places: Sequence[Place]) -> list[str]:
     ]
 
 
-def about_bandwidth(found: Recommendation, name: str) -> list[str]:
-    """What to type, and what the rules disagree on."""
-    sentences = [
-        f"Use --bandwidth {found.value:.3g}, or --bandwidth auto:\n  quests-jax inspect {name} -b auto"
-    ]
+def about_bandwidth(found: Recommendation, name: str, *, several: bool) -> list[str]:
+    """What to type, and what the rules disagree on; `several` elements have bandwidths of their own."""
+    auto = "auto, which takes the value of each element" if several else "auto"
+    sentences = [f"Use --bandwidth {found.value:.3g}, or {auto}:\n  quests-jax inspect {name} -b auto"]
     if found.disagreement > DISAGREEMENT:
         sentences.append(
             f"The rules differ by a factor of {found.disagreement:.1f}: compare results at both ends before "

@@ -162,14 +162,17 @@ def bandwidth(run: Run, files: Inputs, sample: int, seed: int) -> Report:
     data |= {"recommended": found.value, "disagreement": found.disagreement, "failed": found.failed}
     data |= {"bandwidths": found.bandwidths, "entropy_over_ln_n": found.entropy_over_ln_n}
     data["by_element"] = by_element
-    rows = [(f"{name} (Å⁻¹)", value) for name, value in rules.items()]
-    rows += [(f"{name} (Å⁻¹)", "none") for name in found.failed]
+    unit = "" if run.is_learned or run.anonymous else " (Å⁻¹)"
+    rows = [(f"{name}{unit}", value) for name, value in rules.items()]
+    rows += [(f"{name}{unit}", "none") for name in found.failed]
     rows.append((f"recommended ({found.rule} rule)", found.value))
     if len(by_element) > 1:
         rows += [(f"recommended for {symbol} alone", value) for symbol, value in by_element.items()]
     chart = bandwidth_chart(found.bandwidths, found.entropy_over_ln_n, rules)
     drawn = partial(draw, [chart], title=run.title(given.name))
-    return Report(data, rows, draw=drawn, advice=about_bandwidth(found, typed(files)))
+    return Report(
+        data, rows, draw=drawn, advice=about_bandwidth(found, typed(files), several=len(by_element) > 1)
+    )
 
 
 @command(

@@ -233,7 +233,8 @@ def bandwidth_warning(fit: Fit) -> str | None:
         return None
     advice = "Try --bandwidth auto."
     if fit.recommended is not None and fit.recommended.value > fit.bandwidth:
-        advice = f"Use --bandwidth {fit.recommended.value:.2g} (what --bandwidth auto takes)."
+        value = float(f"{fit.recommended.value:.2g}")
+        advice = f"Use --bandwidth auto, or --bandwidth {value:g} for all environments."
     share, level = 100 * fit.like_another, 100 * LEVEL
     return (
         f"at the bandwidth {fit.bandwidth:g} only {share:.2g} % of the environments are like one of another "

@@ -67,7 +67,9 @@ def test_the_default_bandwidth_of_descriptors_of_unknown_origin_is_warned_of(cal
     envs = environments(STRUCTURES)
     np.savez("own.npz", x=envs.x, structure_id=envs.structure_id)
     assert "own.npz: does not say what its descriptors are" in call("inspect", "own.npz").err
-    assert call("inspect", "own.npz", "-b", "0.05").err == ""
+    given = call("inspect", "own.npz", "-b", "0.05")
+    assert (given.err, "Å⁻¹" in given.out) == ("", False)
+    assert "bandwidth 0.05 Å⁻¹" in call("inspect", "data.xyz", "-b", "0.05").out
 
 
 @pytest.mark.filterwarnings("ignore:the rules for the bandwidth")
