@@ -127,18 +127,20 @@ def _bandwidths(screen: Rows) -> Values:
 def _loops() -> Values:
     """Active learning, dynamics and strained cells, Atom-HiFi."""
     found = dict.fromkeys(("active", "dynamics", "hifi"), "not measured")
-    ratio = helper("potentials", "ratio_tables")
+    ratio, strained = helper("potentials", "ratio_tables"), {}
     if active := _stored("active"):
         found["active"] = helper("potentials", "active_tables").table(active)
     if dynamics := _stored("dynamics"):
         moves = helper("potentials", "dynamics_tables")
         found["dynamics"] = f"{moves.table(dynamics)}\n{moves.over_sets(dynamics, ratio.interval)}"
+        strained = moves.strained_ratios(dynamics, "balanced", "msc")
     if hifi := _stored("hifi"):
         own = [row for row in hifi if row["method"] == "atom-hifi"]
         others = ratio.at_default([row for row in hifi if row["method"] != "random"], _stored("screen"))
         means = ratio.means([*others, *own], _names(own), ("atom-hifi", "msc", "balanced", "cover"))
         found["hifi"] = f"{means}\n\n{ratio.likeness_table(hifi)}"
-    return {name: f"\n\n{text}\n\n" for name, text in found.items()}
+    found = {name: f"\n\n{text}\n\n" for name, text in found.items()}
+    return found | {"strained": ratio.interval(list(strained.values()))}
 
 
 def _aim(rows: dict[str, Rows]) -> str:
