@@ -66,6 +66,7 @@ LONGEST = (
     "information/test_fused.py",
     "test_style.py",
     "test_help.py",
+    "test_element_bandwidths.py",
     "test_experiments.py",
     "information/test_extents.py",
     "cover/test_soft.py",
