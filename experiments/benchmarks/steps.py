@@ -17,7 +17,7 @@ import jax.extend.core as core
 import numpy as np
 
 from quests_jax.base.step_sizes import Platform
-from quests_jax.information.sums.registration import implementations
+from quests_jax.information.sums.primitive_registration import implementations
 
 ALIKE = {"convert_element_type", "broadcast_in_dim", "squeeze", "reshape", "copy", "stop_gradient"}
 ELEMENTWISE = {"add", "sub", "mul", "div", "max", "min", "select_n", "neg", "sqrt", "integer_pow", "square"}

@@ -25,7 +25,7 @@ from quests_jax.disk.shards import SHARD_ROWS, SHARD_STRUCTURES
 from quests_jax.disk.sums import BLOCK
 from quests_jax.disk.targets import Asked, pose_on_disk
 from quests_jax.disk.tree_selection import OVERSAMPLE, ROOT
-from quests_jax.studies.choosing import Limits
+from quests_jax.studies.choice_by_rule import Limits
 
 WIDTH = 63  # features of an environment
 GEOMETRY = 28  # bytes of an atom: element and position

@@ -12,7 +12,7 @@ from quests_jax.cli.choice_sentences import about_rules, rules_in_lines
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import typed
-from quests_jax.cli.inputs import Inputs
+from quests_jax.cli.input_files import Inputs
 from quests_jax.cli.options import FILES, KERNEL, WORK, parse_sizes
 from quests_jax.cli.past_memory import load_some
 from quests_jax.output.charts import comparison_charts

@@ -20,14 +20,14 @@ from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import AGAIN, DESCRIPTION, typed
 from quests_jax.cli.information import advise
-from quests_jax.cli.inputs import Inputs
+from quests_jax.cli.input_files import Inputs
 from quests_jax.cli.loaded_data import Given, Origin, origin_of
 from quests_jax.cli.options import CHOICE, FILES, KERNEL, QUOTAS, REFERENCE, SEED, WORK
 from quests_jax.cli.past_memory import described_on_disk, reference_of, structures_on_disk
 from quests_jax.cover import prefix_metrics
 from quests_jax.cover.rules.registry import find_rule
 from quests_jax.disk import Work, compress_shards, rerun_after_repairs
-from quests_jax.disk.facts import bare_facts, divided_structures, known_facts
+from quests_jax.disk.structure_facts import bare_facts, divided_structures, known_facts
 from quests_jax.studies.candidates import (
     Candidates,
     are_isolated,
@@ -38,7 +38,7 @@ from quests_jax.studies.candidates import (
     labels_of,
     numbers_of,
 )
-from quests_jax.studies.choosing import STRATIFIED, Amount, Groups
+from quests_jax.studies.choice_by_rule import STRATIFIED, Amount, Groups
 from quests_jax.studies.cleaning import find_broken
 from quests_jax.studies.compression import CERTIFICATES, compress_environments
 from quests_jax.studies.pool import Pool

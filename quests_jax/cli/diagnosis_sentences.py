@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from quests_jax.base.wording import agreeing, counted
-from quests_jax.cli.inputs import Inputs
+from quests_jax.cli.input_files import Inputs
 from quests_jax.output.charts import number_text
 from quests_jax.studies.bandwidths import DISAGREEMENT
 

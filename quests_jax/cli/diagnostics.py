@@ -20,7 +20,7 @@ from quests_jax.cli.diagnosis_sentences import (
     about_saturation,
     typed,
 )
-from quests_jax.cli.inputs import Inputs
+from quests_jax.cli.input_files import Inputs
 from quests_jax.cli.loaded_data import Place, labeled
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED, WORK
 from quests_jax.cli.past_memory import shards_of

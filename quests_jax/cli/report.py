@@ -12,7 +12,7 @@ from quests_jax.base.jax_versions import versions
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import typed
-from quests_jax.cli.inputs import Inputs
+from quests_jax.cli.input_files import Inputs
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE, WORK
 from quests_jax.cli.past_memory import load_some
 from quests_jax.studies.conclusions import conclusions

@@ -15,7 +15,7 @@ from quests_jax.disk.shards import Shards
 from quests_jax.disk.sums import self_sums
 from quests_jax.disk.targets import Asked, pose_on_disk
 from quests_jax.information import Rows, delta_entropy, delta_entropy_of_others
-from quests_jax.studies.choosing import Limits
+from quests_jax.studies.choice_by_rule import Limits
 from quests_jax.studies.kept_information import measures_of
 from quests_jax.studies.outliers import Outliers, check_yardstick, outliers_among, yardstick
 from quests_jax.studies.overlaps import Comparison, Parts, comparison

@@ -26,7 +26,7 @@ from quests_jax.disk.targets import Asked, DiskCover, pose_on_disk
 from quests_jax.disk.tree_selection import tree_choice
 from quests_jax.disk.working_folder import Stage, digest_of
 from quests_jax.information import Estimate, Rows, kernel_sum
-from quests_jax.studies.choosing import COVER, Amount, Data, Groups, Limits
+from quests_jax.studies.choice_by_rule import COVER, Amount, Data, Groups, Limits
 from quests_jax.studies.compression import DEFAULT_SIZE
 from quests_jax.studies.kept_information import counts_of, entropy_and_diversity, kept_of, measures_of
 from quests_jax.studies.pool import coverage_of_open

@@ -70,7 +70,7 @@ def large_cover(
     >>> from pathlib import Path
     >>> from quests_jax.datasets import bundled
     >>> from quests_jax.disk import Work, describe_files
-    >>> from quests_jax.studies.choosing import Limits
+    >>> from quests_jax.studies.choice_by_rule import Limits
     >>> shards = describe_files(Work(Path("work")), [(bundled(), slice(4))], k=8, cutoff=4.0)
     >>> selection, dH = large_cover(shards, Asked(Limits(2)), bandwidth=0.015)
     >>> len(selection.selected), len(dH) == shards.n_environments

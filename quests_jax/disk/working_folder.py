@@ -24,7 +24,7 @@ from quests_jax.atoms.writing import whole_file
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
 from quests_jax.disk.array_files import Arrays, Damaged, read_arrays, write_arrays
-from quests_jax.disk.tasks import Runner, in_threads
+from quests_jax.disk.task_runners import Runner, in_threads
 
 T = TypeVar("T")
 

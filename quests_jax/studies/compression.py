@@ -27,7 +27,7 @@ from quests_jax.cover.bounds.certificate import certify as certified
 from quests_jax.cover.posing import FEWER, Posed, fits, pose
 from quests_jax.information import DEFAULT_BANDWIDTH
 from quests_jax.studies.candidates import Candidates, everything, facts_of, find_candidates, labels_of
-from quests_jax.studies.choosing import COVER, Amount, Groups, choose, poses
+from quests_jax.studies.choice_by_rule import COVER, Amount, Groups, choose, poses
 from quests_jax.studies.kept_information import counts_of, measure
 from quests_jax.studies.pool import Pool
 

@@ -18,7 +18,6 @@ import pytest
 from driver import choice, command, environment
 
 from quests_jax.cli import main
-from quests_jax.disk import tasks
 
 KILLS = 4
 with_dask = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs distributed")
@@ -141,7 +140,7 @@ def test_a_cluster_that_is_not_there_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tasks, "CONNECTING", 1)
+    monkeypatch.setattr(task_runners, "CONNECTING", 1)
     assert main(["compress", "bundled:silicon", "-m", "cover", *words]) == 2
     assert message in capfd.readouterr().err
 

@@ -34,7 +34,7 @@ from quests_jax.disk import (
 )
 from quests_jax.disk.targets import draw_targets, pose_on_disk
 from quests_jax.information import estimated_diversity, estimated_entropy
-from quests_jax.studies.choosing import Amount, Limits
+from quests_jax.studies.choice_by_rule import Amount, Limits
 
 H, NARROW = 0.015, 0.004  # Å⁻¹; within the narrow one, hardly anything covers anything
 
@@ -226,7 +226,7 @@ from quests_jax.cover.masses.sharded import AXIS
 from quests_jax.cover.masses.sparse import SparseMasses
 from quests_jax.cover.masses.stored import DenseMasses
 from quests_jax.disk import Asked, Work, covers, describe_files
-from quests_jax.studies.choosing import Limits
+from quests_jax.studies.choice_by_rule import Limits
 from quests_jax.disk.targets import draw_targets, pose_on_disk
 folder, h, candidates = Path(sys.argv[1]), 0.0005, np.array([3, 11, 12, 23])
 small_shards()

@@ -13,9 +13,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from quests_jax.base.members import in_any_member
 from quests_jax.base.numerics import exponent_error, sum_last
 from quests_jax.base.step_sizes import Platform
+from quests_jax.base.vmap_members import in_any_member
 
 MARGIN = 8.0  # errors of plain exponents, in units of eps·radius², that a near term may have
 

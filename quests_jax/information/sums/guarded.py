@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from quests_jax.base import step_sizes
 from quests_jax.base.numerics import finite_rows
 from quests_jax.information.sums import log_sums, masses, streaming
-from quests_jax.information.sums.registration import bind, make_primitive
+from quests_jax.information.sums.primitive_registration import bind, make_primitive
 from quests_jax.information.sums.sharding import alike
 
 

@@ -13,9 +13,9 @@ from typing import Protocol, TypeVar
 import jax
 import jax.numpy as jnp
 
-from quests_jax.base.members import most_of_members
 from quests_jax.base.numerics import sum_last
 from quests_jax.base.step_sizes import Platform
+from quests_jax.base.vmap_members import most_of_members
 from quests_jax.information.sums.exponents import (
     careful_exponents,
     exponents_of_sums,

@@ -29,7 +29,7 @@ from jax.interpreters import ad
 from quests_jax.base.numerics import finite_rows, scaled
 from quests_jax.base.step_sizes import TILE
 from quests_jax.information.sums import dense, log_sums, streaming
-from quests_jax.information.sums.registration import (
+from quests_jax.information.sums.primitive_registration import (
     bind,
     differentiate_one_bandwidth,
     make_primitive,
