@@ -18,6 +18,7 @@ import pytest
 from driver import choice, command, environment
 
 from quests_jax.cli import main
+from quests_jax.disk import task_runners
 
 KILLS = 4
 with_dask = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs distributed")
