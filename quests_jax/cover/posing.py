@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -71,15 +73,37 @@ def pose(
       reference: as for `cover_problem`.
       weights: u of each environment, shape [n]; 1 where not given.
       targets: environments in the sample, one of each structure at least, for data sets of more than twice as
-        many; where not given, `TARGETS` of more than `ALL`.
+        many; where not given, `TARGETS` of more than `ALL`. Fewer where more than `masses.stored.MOST` masses
+        would be stored.
       seed: random seed for the sample.
     """
     number, most = (TARGETS, ALL) if targets is None else (targets, 2 * targets)
-    capped = not fits(envs)
     problem_of = partial(cover_problem, envs, bandwidth=bandwidth, cost=cost, reference=reference)
-    if not capped or len(envs) <= most:
-        return Posed(problem_of(weights=weights, capped=capped), envs.counts, None)
+    if fits(envs):
+        return Posed(problem_of(weights=weights), envs.counts, None)
+    problem_of = partial(problem_of, capped=True)
+    if len(envs) <= most:
+        try:
+            return Posed(problem_of(weights=weights, most_masses=stored.MOST), envs.counts, None)
+        except stored.TooManyMasses as found:
+            number = max(1, min(number, int(found.share * len(envs))))
+    return _at_targets(problem_of, envs, weights, number, seed)
+
+
+def _at_targets(
+    problem_of: Callable[..., CoverProblem],
+    envs: Environments,
+    weights: np.ndarray | None,
+    number: int,
+    seed: int,
+) -> Posed:
+    """The problem of about `number` targets, of fewer where masses do not fit; one a structure at least."""
+    fewest = int(np.count_nonzero(envs.counts))
     drawn = draw_targets(envs.counts, number, seed=seed)
     u = drawn.weights if weights is None else drawn.weights * np.asarray(weights)[drawn.rows]
-    problem = problem_of(targets=envs.take(drawn.rows), weights=u, capped=True)
+    most = stored.MOST if number > fewest else math.inf
+    try:
+        problem = problem_of(targets=envs.take(drawn.rows), weights=u, most_masses=most)
+    except stored.TooManyMasses as found:
+        return _at_targets(problem_of, envs, weights, max(fewest, int(found.share * number)), seed)
     return Posed(problem, envs.counts, drawn)

@@ -12,6 +12,7 @@ The saturated coverage f is monotone and submodular, so greedy choices are withi
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import jax
@@ -71,6 +72,7 @@ def cover_problem(
     reference: ArrayLike | Environments | None = None,
     targets: ArrayLike | Environments | None = None,
     capped: bool = False,
+    most_masses: float = math.inf,
 ) -> CoverProblem:
     """Build the masses once; every solver and every report reads the same problem.
 
@@ -89,9 +91,10 @@ def cover_problem(
       capped: whether to store min(M_si, 1 − r_i), and sparsely whatever the size. The saturated coverage of
         every choice is the same, and its certificate needs no second copy; what fills up a choice that covers
         everything may differ, and other objectives refuse such a problem.
+      most_masses: how many may be stored, if they are capped.
 
     Raises:
-      InputError: no environments, or a cost, weight, reference or target that does not fit.
+      InputError: no environments, a cost, weight, reference or target that does not fit, or too many masses.
 
     >>> import quests_jax as qj
     >>> envs = qj.make_environments([[0.0], [0.0], [1.0], [2.0]], [0, 1, 1, 2])
@@ -109,7 +112,7 @@ def cover_problem(
     there = known_environments(reference, envs)
     r = reference_mass(wanted, there, bandwidth)
     room = np.maximum(1.0 - np.asarray(r), 0.0) if capped else None
-    masses, dropped = all_masses(envs, wanted, bandwidth=bandwidth, room=room)
+    masses, dropped = all_masses(envs, wanted, bandwidth=bandwidth, room=room, most=most_masses)
     return CoverProblem(
         masses=masses,
         reference_mass=r,

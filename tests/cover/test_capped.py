@@ -7,8 +7,10 @@ import pytest
 from toy_covers import BANDWIDTH, loop_masses, toy
 
 from quests_jax.base.checks import InputError
+from quests_jax.base.environments import make_environments
 from quests_jax.cover import LOG_MASS, certify, cover_problem, greedy_cover, relaxed_cover
 from quests_jax.cover.masses import stored
+from quests_jax.cover.posing import pose
 
 
 def posed(seed: int, *, capped: bool):
@@ -46,3 +48,21 @@ def test_other_objectives_refuse_capped_masses(solve):
         greedy_cover(posed(0, capped=True), size=2, measure=LOG_MASS)
     with pytest.raises(InputError, match="capped"):
         certify(posed(0, capped=True), solve(posed(0, capped=True), size=2), measure=LOG_MASS)
+
+
+def test_masses_that_do_not_fit_are_those_of_fewer_targets(monkeypatch):
+    rng = np.random.default_rng(0)
+    envs = make_environments(rng.normal(size=(800, 2)) * 0.1, np.repeat(np.arange(40), 20))
+    monkeypatch.setattr(stored, "DENSE", 0)
+    everything = pose(envs, bandwidth=0.1)
+    assert everything.targets is None
+    values = int(np.count_nonzero(everything.problem.masses.values))
+    monkeypatch.setattr(stored, "MOST", values // 2)
+    fewer = pose(envs, bandwidth=0.1)
+    assert np.all(fewer.targets.of_structure >= 1)
+    assert np.count_nonzero(fewer.problem.masses.values) <= values // 2
+    choice = greedy_cover(fewer.problem, size=4)
+    bound = fewer.of_all(certify(fewer.problem, choice)).upper_bound
+    assert bound >= certify(everything.problem, choice).coverage
+    monkeypatch.setattr(stored, "MOST", 1)  # one target of each structure, however many masses it has
+    assert len(pose(envs, bandwidth=0.1).targets.rows) == 40

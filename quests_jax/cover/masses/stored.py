@@ -15,12 +15,14 @@ Both ways, and that of `sharded`, offer the same operations, so no solver knows 
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import dot
 from quests_jax.base.precision import follows_dtype
@@ -32,6 +34,16 @@ DENSE = 50_000_000  # most entries stored densely: 400 MB in float64
 DROPPED = 5e-4  # mass that pruning may take from an environment, all structures together
 SKIPPED = 1e-4  # mass that environments too far away to look at may have, all structures together
 ROUNDED = 2e-4  # what float32 may take from a coverage: relative errors of masses and of their sums
+
+MOST = 400_000_000  # entries stored sparsely where fewer targets can do: 1.6 GB in float32
+
+
+class TooManyMasses(InputError):
+    """Masses that are not 0 are more than were allowed; `share` of the targets have as many."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__("the masses of all structures do not fit into memory; give fewer targets.")
+        self.share = share
 
 
 class DenseMasses(NamedTuple):
@@ -97,25 +109,31 @@ def all_masses(
     *,
     bandwidth: float,
     room: np.ndarray | None = None,
+    most: float = math.inf,
 ) -> tuple[Stored, float]:
     """Masses of all structures at all targets [n, d], and the largest mass left out anywhere.
 
-    With `room` [n], no mass at a target counts more than its room, and all are stored sparsely.
+    With `room` [n], no mass at a target counts more than its room, and all are stored sparsely; then
+    `TooManyMasses` is raised where more than `most` are to be stored.
     """
     x = envs.in_float64()
     number = np.asarray(envs.structure_id)
     if room is None and envs.n_structures * len(targets) <= DENSE:
         values = structure_masses(targets, x, number, envs.n_structures, bandwidth=bandwidth)
         return DenseMasses(values), 0.0
+    room = None if room is None else room.astype(np.float32)  # or else all that is held is in float64
     parts = []
     dropped = 0.0
-    done = 0
+    done = stored = 0
     for tile, block in tiles_of_masses(
         targets, x, number, envs.n_structures, bandwidth=bandwidth, error=SKIPPED
     ):
         block = block if room is None else np.minimum(block, room[tile])
         kept, lost = _worth_storing(block)
         parts.append((tile, kept, block[kept]))
+        stored += len(kept) * len(tile)
+        if stored > most:
+            raise TooManyMasses(done / len(targets))
         dropped, done = max(dropped, lost), done + len(tile)
         advance("masses", done, len(targets))
     return in_blocks(parts, envs.n_structures, len(targets)), dropped + SKIPPED + ROUNDED
