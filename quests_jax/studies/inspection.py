@@ -15,13 +15,10 @@ from quests_jax.base.environments import Environments
 from quests_jax.information import (
     DEFAULT_BANDWIDTH,
     Estimate,
-    estimated_diversity,
-    estimated_entropy,
-    kernel_sum,
 )
 from quests_jax.studies.bandwidths import Fit, bandwidth_fit
 from quests_jax.studies.cleaning import Cleaning, find_faults
-from quests_jax.studies.kept_information import entropy_and_diversity
+from quests_jax.studies.kept_information import entropies_from, entropy_and_diversity
 
 EXACT = 20_000  # environments up to which H and D are exact
 SAMPLE = 2000  # environments that they are estimated from beyond
@@ -126,9 +123,7 @@ def redundancy(
         H, D = (Estimate(value, 0.0) for value in entropy_and_diversity(envs, bandwidth=bandwidth))
     else:
         rows = np.sort(np.random.default_rng(seed).permutation(n)[:SAMPLE])
-        sums = np.asarray(kernel_sum(envs.take(rows), envs, bandwidth=bandwidth), float)
-        H = estimated_entropy(sums, n)
-        D = estimated_diversity(sums, n)
+        H, D = entropies_from(envs.take(rows), envs, bandwidth=bandwidth)
     return Redundancy(H, D, float(np.log(n)), bandwidth_fit(envs, bandwidth=bandwidth))
 
 

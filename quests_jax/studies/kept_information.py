@@ -133,10 +133,18 @@ def entropies_of_all(
         p = np.asarray(self_kernel_sum(envs.in_float64(), bandwidth=bandwidth))
     else:
         sample = envs.in_float64().take(np.sort(np.random.default_rng(0).choice(n, SAMPLE, replace=False)))
-        p = sums_in_parts(sample, envs, bandwidth=bandwidth)[0]
-        return estimated_entropy(p, n), estimated_diversity(p, n)
+        return entropies_from(sample, envs, bandwidth=bandwidth)
     H, D = measures_of(p)
     return Estimate(H, 0.0), Estimate(D, 0.0)
+
+
+@follows_dtype
+def entropies_from(
+    sample: Environments, envs: Environments, *, bandwidth: float
+) -> tuple[Estimate, Estimate]:
+    """Entropy and diversity of all environments from the kernel sums of a sample of them."""
+    p = sums_in_parts(sample, envs, bandwidth=bandwidth)[0]
+    return estimated_entropy(p, len(envs)), estimated_diversity(p, len(envs))
 
 
 @follows_dtype
@@ -160,10 +168,8 @@ def _sums(
     covering = _covering(envs, own, known)
     part = np.zeros(len(covering), np.int32)
     part[: len(covering) - int(own.sum())] = 1
-    of_choice, of_known = sums_in_parts(
-        envs, covering, part, bandwidth=bandwidth, told=partial(advance, "metrics")
-    )
-    return of_choice, of_known
+    sums = sums_in_parts(envs, covering, part, bandwidth=bandwidth, told=partial(advance, "metrics"))
+    return sums[0], sums[1]
 
 
 def _covering(envs: Environments, own: np.ndarray, known: Environments | None) -> Environments:
