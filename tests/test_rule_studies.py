@@ -6,8 +6,9 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -107,16 +108,33 @@ def test_choices_keep_to_the_atoms(load):
         assert 0 < envs.counts[chosen].sum() <= 0.2 * envs.counts.sum() + 1e-9
 
 
-def test_one_potential_from_scratch(load, monkeypatch: pytest.MonkeyPatch):
-    """A cell of the table: 12 silicon structures fitted, 4 others tested."""
+def test_one_command_makes_the_table_from_the_stored_fits(load, capsys):
+    assert load("gap").main(["--summary"]) == 0
+    text = capsys.readouterr().out
+    assert "### 10 % of the atoms" in text
+    assert "| balanced |" in text
+
+
+def test_one_cell_of_the_table_from_scratch(load, shared_data: Path, tmp_path: Path):
+    """Methane: read, chosen from, fitted and tested anew; the errors are those that are stored."""
     if GAP not in os.environ:
         pytest.skip(f"{GAP} does not name the Python of an environment with quippy-ase")
-    gap: ModuleType = load("gap")
-    data = load("data")
-    structures = qj.read(bundled())
-    train, test = structures[::26][:12], structures[5::80][:4]
-    shifts = load("ridge").fit_shifts(train, (14,))
-    case = gap.Case(data.DataSet("silicon", (14,), 4.0, ""), train, {"in": test}, shifts)
-    found = gap.fit_and_test(case, Path(os.environ[GAP]))["in"]
-    spread = np.concatenate([atoms.get_forces() for atoms in test]).std()
-    assert 0 < found["force_rmse"] < spread
+    gap, cells = load("gap"), load("cells")
+    data = next(data for data in gap.GAP_SETS if data.name == "methane QM22")
+    cell = cells.Cell(data, "balanced", gap.SIZE, 0)
+    output = tmp_path / "fits.json"
+    options = SimpleNamespace(data=shared_data, output=output, only=None, summary=False)
+    cells.run_cells([cell], partial(gap.fit_and_test, python=Path(os.environ[GAP])), options, {})
+    found, *more = load("ratio_tables").stored_rows(output)
+    assert not more
+    (stored,) = (row for row in _stored_fits(load) if _choice(row) == _choice(found))
+    assert found["tests"]["in"] == pytest.approx(stored["tests"]["in"], rel=0.01)
+
+
+def _stored_fits(load) -> list[dict]:
+    return load("ratio_tables").stored_rows(FOLDER / "gap_results.json")
+
+
+def _choice(row: dict) -> list:
+    """Which fit it is, and how much was chosen."""
+    return [row[key] for key in ("data", "method", "size", "seed", "structures", "atoms")]

@@ -14,12 +14,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 from data import DataSet, environments, take
 from gap_sets import DESIGN
 from ratio_tables import at_bandwidths, at_default, stored_rows, tables
 from ridge import best_fit
-from screen import DATA, SIZES, measured_rows, prepared, tested
+from screen import SIZES, add_options, measured_rows, prepared, tested
 from selecting import within_atoms
 from study import draw_pool
 
@@ -33,9 +32,9 @@ HERE = Path(__file__).parent
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what has no result yet, or say what the results are."""
-    options = _parse(arguments)
-    jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
-    rows = measured_rows(options, _rows)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add_options(parser, "bandwidth_results.json")
+    rows = measured_rows(parser.parse_args(arguments), _rows)
     every = [*at_default(rows, stored_rows(HERE / "screen_results.json")), *rows]
     print(f"{at_bandwidths(every, list(dict.fromkeys(row['data'] for row in rows)))}\n\n{tables(every)}")
     return 0
@@ -55,16 +54,6 @@ def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]
                 row = {"data": data.name, "design": data.name in DESIGN, "method": label, "bandwidth": h}
                 row |= {"seed": seed, "structures": len(chosen)}
                 yield row | {"tests": {name: tested(test, theta) for name, test in linear.tests.items()}}
-
-
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
-    parser.add_argument("--keep", type=Path, help="folder in which prepared data sets are kept")
-    parser.add_argument("--only", action="append", help="name of a data set; may be repeated")
-    parser.add_argument("--summary", action="store_true", help="tables of the stored errors")
-    parser.add_argument("--output", type=Path, default=HERE / "bandwidth_results.json")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

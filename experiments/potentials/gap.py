@@ -34,9 +34,11 @@ from quests_jax.base.jax_versions import versions
 
 METHODS = ("random", "msc", "balanced", "cover")
 OTHERS = ("mean-fps", "k-means", "direct")
+FARTHEST = ("fps",)
 SIZE = 0.1  # share of the atoms
 OTHER_SIZES = (0.05, 0.2, 0.4)
-DRAWS = 2  # random choices of each pool at 10 %
+DRAWS = 2  # random choices at 10 % of each pool that is drawn from twice
+TWICE = 3  # pools that are drawn from twice
 PAIRS = (
     "distance_2b cutoff={cutoff} covariance_type=ard_se delta=1.0 theta_uniform=1.0 n_sparse=15 "
     "sparse_method=uniform"
@@ -64,18 +66,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def cells(seeds: int) -> list[Cell]:
     """All fits, in an order in which every data set has been through when the next part begins.
 
-    The main rules at 10 % and two pools; the other rules; 5 %; a pool more; other sizes; the other pools.
+    The main rules at 10 % and two pools; the other rules; 5 %; the other pools; 20 %; farthest points among
+    environments; 40 %; the other rules in further pools.
     """
     main = [(seed, SIZE, METHODS) for seed in range(seeds)]
     others = [(seed, SIZE, OTHERS) for seed in range(seeds)]
-    sizes = [(0, size, METHODS) for size in OTHER_SIZES]
-    order = [*main[:2], *others[:1], *sizes[:1], *main[2:3], *sizes[1:2], *main[3:], *others[1:], *sizes[2:]]
+    farthest = [(0, SIZE, FARTHEST)]
+    small, middle, large = ([(0, size, METHODS)] for size in OTHER_SIZES)
+    order = [*main[:2], *others[:1], *small, *main[2:], *middle, *farthest, *large, *others[1:]]
     return [
         Cell(data, method, size, seed, draw)
         for seed, size, methods in order
         for data in GAP_SETS
         for method in methods
-        for draw in range(DRAWS if (method, size) == ("random", SIZE) else 1)
+        for draw in range(DRAWS if (method, size) == ("random", SIZE) and seed < TWICE else 1)
     ]
 
 

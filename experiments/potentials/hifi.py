@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
-import jax
 import numpy as np
 from ase import Atoms
 from data import DataSet, environments, take
@@ -30,7 +29,7 @@ from gap import run_program
 from gap_sets import DESIGN
 from ratio_tables import likeness_table, means, stored_rows
 from ridge import best_fit
-from screen import DATA, SIZES, measured_rows, prepared, tested
+from screen import SIZES, add_options, measured_rows, prepared, tested
 from selecting import within_atoms
 from study import draw_pool
 
@@ -46,7 +45,6 @@ CHOOSE = HERE / "hifi_choose.py"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what has no result yet, or say what the results are."""
     options = _parse(arguments)
-    jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
     rows = measured_rows(options, _rows)
     names = list(dict.fromkeys(row["data"] for row in rows))
     seeds = {row["seed"] for row in rows}
@@ -103,12 +101,8 @@ def _bond(structures: Sequence[Atoms], cutoff: float = 4.0) -> float:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
     parser.add_argument("--hifi", type=Path, help="Python of the environment with atom-hifi")
-    parser.add_argument("--keep", type=Path, help="folder in which prepared data sets are kept")
-    parser.add_argument("--only", action="append", default=None, help="name of a data set; may be repeated")
-    parser.add_argument("--summary", action="store_true", help="tables of the stored results")
-    parser.add_argument("--output", type=Path, default=HERE / "hifi_results.json")
+    add_options(parser, "hifi_results.json")
     options = parser.parse_args(arguments)
     options.only = options.only or list(SETS)
     if options.hifi is None and not options.summary:

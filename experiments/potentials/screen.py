@@ -39,10 +39,9 @@ OTHERS = [data for data in GAP_SETS if data.name not in DESIGN]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what has no result yet, or say what the results are."""
-    options = _parse(arguments)
-    jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
-    rows = measured_rows(options, _rows)
-    print(tables_of_sizes(rows))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add_options(parser, "screen_results.json")
+    print(tables_of_sizes(measured_rows(parser.parse_args(arguments), _rows)))
     return 0
 
 
@@ -50,6 +49,7 @@ def measured_rows(
     options: argparse.Namespace, rows_of: Callable[[DataSet, argparse.Namespace], Iterable[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
     """Stored rows, and those of the data sets that have none yet, stored one data set after the other."""
+    jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
     rows = stored_rows(options.output)
     if not options.summary:
         for data in (*FULL.data_sets, *OTHERS):
@@ -101,14 +101,13 @@ def prepared(data: DataSet, options: argparse.Namespace) -> tuple[Task, Linear]:
     return made
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def add_options(parser: argparse.ArgumentParser, output: str) -> None:
+    """What every screen of the linear model is told."""
     parser.add_argument("--data", type=Path, default=DATA, help="folder of FOLDER/NAME.xyz.gz files")
     parser.add_argument("--keep", type=Path, help="folder in which prepared data sets are kept")
     parser.add_argument("--only", action="append", help="name of a data set; may be repeated")
     parser.add_argument("--summary", action="store_true", help="tables of the stored errors")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "screen_results.json")
-    return parser.parse_args(arguments)
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / output)
 
 
 if __name__ == "__main__":
