@@ -12,7 +12,7 @@ adding up: (Σ_s w_s A_s + λ) θ = Σ_s w_s b_s.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -96,16 +96,19 @@ def rows(found: Sequence[Features], basis: Basis, aims: Targets) -> Rows:
     return Rows(np.stack(energy), np.concatenate(force), aims, np.array([len(one.values) for one in found]))
 
 
-def equations(model: Rows) -> Equations:
-    """A_s and b_s of every structure."""
+def weighted_rows(model: Rows) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """X_s [1 + 3 n_s, D] and y_s of every structure, scaled so that L_s = |y_s − X_s θ|²."""
     ends = np.cumsum(model.atoms)[:-1]
     force_rows, forces = np.split(model.force, 3 * ends), np.split(model.targets.forces, ends)
-    grams, moments = [], []
     for row, energy, own, force in zip(model.energy, model.targets.energies, force_rows, forces, strict=True):
         each = ENERGY / np.sqrt(len(force))
         x = np.concatenate([each * row[None], own / np.sqrt(3)])
-        grams.append(x.T @ x)
-        moments.append(x.T @ np.concatenate([[each * energy], force.reshape(-1) / np.sqrt(3)]))
+        yield x, np.concatenate([[each * energy], force.reshape(-1) / np.sqrt(3)])
+
+
+def equations(model: Rows) -> Equations:
+    """A_s = X_sᵀ X_s and b_s = X_sᵀ y_s of every structure."""
+    grams, moments = zip(*((x.T @ x, x.T @ y) for x, y in weighted_rows(model)), strict=True)
     return Equations(np.stack(grams), np.stack(moments))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from data import DataSet, Task, environments, load, take
+from data import DataSet, Part, Task, environments, load, take
 from gap_sets import DESIGN, GAP_SETS
 from measures import errors
 from protocol import FULL
@@ -35,24 +35,27 @@ SIZES = (0.1,)
 SEEDS = 5
 DRAWS = 4  # random choices of each pool
 OTHERS = [data for data in GAP_SETS if data.name not in DESIGN]
+SETS = (*FULL.data_sets, *OTHERS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what has no result yet, or say what the results are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     add_options(parser, "screen_results.json")
-    print(tables_of_sizes(measured_rows(parser.parse_args(arguments), _rows)))
+    print(tables_of_sizes(measured_rows(parser.parse_args(arguments), rows_of_rules)))
     return 0
 
 
 def measured_rows(
-    options: argparse.Namespace, rows_of: Callable[[DataSet, argparse.Namespace], Iterable[dict[str, Any]]]
+    options: argparse.Namespace,
+    rows_of: Callable[[DataSet, argparse.Namespace], Iterable[dict[str, Any]]],
+    sets: Sequence[DataSet] = SETS,
 ) -> list[dict[str, Any]]:
     """Stored rows, and those of the data sets that have none yet, stored one data set after the other."""
     jax.config.update("jax_enable_x64", True)  # of this process: it calls JAX itself
     rows = stored_rows(options.output)
     if not options.summary:
-        for data in (*FULL.data_sets, *OTHERS):
+        for data in sets:
             if options.only and data.name not in options.only:
                 continue
             if data.name in {row["data"] for row in rows}:
@@ -66,9 +69,12 @@ def measured_rows(
     return rows
 
 
-def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def rows_of_rules(
+    data: DataSet, options: argparse.Namespace, *, seeds: int = SEEDS
+) -> Iterator[dict[str, Any]]:
+    """Errors of the choices of every rule, and of random ones, from each pool."""
     task, linear = prepared(data, options)
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         pool, held_out = draw_pool(len(task.train.structures), seed)
         envs = environments(take(task.train, pool))
         held = linear.train.take(held_out)
@@ -95,10 +101,16 @@ def prepared(data: DataSet, options: argparse.Namespace) -> tuple[Task, Linear]:
     if file is not None and file.exists():
         return pickle.loads(file.read_bytes())
     task = load(data, options.data)
-    made = task, linear_fits(task, basis_of(task, n_hidden=FULL.hidden))
+    linear = linear_fits(task, basis_of(task, n_hidden=FULL.hidden))
+    made = Task(data, _bare(task.train), {name: _bare(test) for name, test in task.tests.items()}), linear
     if file is not None:
         file.write_bytes(pickle.dumps(made))
     return made
+
+
+def _bare(part: Part) -> Part:
+    """A part without its symmetry functions, which are large."""
+    return part._replace(features=[])
 
 
 def add_options(parser: argparse.ArgumentParser, output: str) -> None:

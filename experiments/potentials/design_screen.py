@@ -1,0 +1,101 @@
+"""Choices by the design matrix of the linear model, at 10 % of the atoms; see `designs` and RULES.md.
+
+    python experiments/potentials/design_screen.py --keep FOLDER   # goes on where it was stopped
+    python experiments/potentials/design_screen.py --summary       # the tables, from the stored errors
+
+Pools, random choices and the choices of the rules are those of `screen.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import designs
+import numpy as np
+from data import DataSet
+from fresh import FRESH_SETS
+from gap_sets import DESIGN
+from ratio_tables import Rows, means, stored_rows
+from ridge import best_fit
+from screen import SETS, SIZES, add_options, measured_rows, prepared, tested
+from study import draw_pool
+
+HERE = Path(__file__).parent
+POOLS = 3
+ROUNDING = 1e-9  # share by which the atoms may pass their limit
+Choose = Callable[[designs.Pool, float, int], np.ndarray]  # of a pool, the most atoms and a seed
+
+
+def _drawn(scores: Callable[[designs.Pool], np.ndarray]) -> Choose:
+    return lambda pool, limit, seed: designs.drawn(scores(pool), pool.cost, limit, seed)
+
+
+def _largest(scores: Callable[[designs.Pool], np.ndarray]) -> Choose:
+    return lambda pool, limit, seed: designs.largest(scores(pool), pool.cost, limit)
+
+
+def _greedy(gains: designs.Gains) -> Choose:
+    return lambda pool, limit, seed: designs.greedy(gains, pool, limit)
+
+
+METHODS: dict[str, Choose] = {
+    "leverage, drawn": _drawn(designs.leverages),
+    "leverage, largest": _largest(designs.leverages),
+    "D-optimal": _greedy(designs.d_optimal),
+    "V-optimal": _greedy(designs.v_optimal),
+    "V-optimal, both": _greedy(designs.both_optimal),
+    "Cook, drawn": _drawn(designs.cook_distances),
+    "Cook, largest": _largest(designs.cook_distances),
+    "Cook, stepwise": _greedy(designs.cook_stepwise),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what has no result yet, or say what the results are."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    add_options(parser, "design_results.json")
+    print(summary(measured_rows(parser.parse_args(arguments), _rows, (*SETS, *FRESH_SETS))))
+    return 0
+
+
+def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    task, linear = prepared(data, options)
+    for seed in range(POOLS):
+        numbers, held_out = draw_pool(len(task.train.structures), seed)
+        pool, held = designs.make_pool(linear.train.take(numbers)), linear.train.take(held_out)
+        limit = SIZES[0] * pool.cost.sum() * (1 + ROUNDING)
+        for method, choose in METHODS.items():
+            chosen = numbers[choose(pool, limit, seed)]
+            theta, _ = best_fit(linear.equations, chosen, held)
+            row = {"data": data.name, "design": data.name in DESIGN, "method": method, "seed": seed}
+            yield row | {"tests": {name: tested(test, theta) for name, test in linear.tests.items()}}
+
+
+def summary(rows: Rows) -> str:
+    """Means over data sets of each kind."""
+    known = [row for name in ("screen", "fresh") for row in stored_rows(HERE / f"{name}_results.json")]
+    every = [*(row for row in known if row["method"] == "random" or row["seed"] < POOLS), *rows]
+    there = dict.fromkeys(row["data"] for row in rows)
+    parts = []
+    for title, names in groups(there).items():
+        if names:
+            parts.append(f"**{title}: {', '.join(names)}**\n\n{means(every, names)}")
+    return "\n\n".join(parts)
+
+
+def groups(names: Iterable[str]) -> dict[str, list[str]]:
+    """Data sets by what they had to do with the choice of rules."""
+    fresh = {data.name for data in FRESH_SETS}
+    return {
+        "Sets of the design of `balanced`": [name for name in names if name in DESIGN],
+        "Sets beside it": [name for name in names if name not in DESIGN and name not in fresh],
+        "Sets without a part in any choice": [name for name in names if name in fresh],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
