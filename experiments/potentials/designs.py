@@ -172,8 +172,8 @@ def v_optimal(pool: Pool, state: State) -> np.ndarray:
 
 def both_optimal(pool: Pool, state: State) -> np.ndarray:
     """ln tr(W_E G_C⁻¹) + ln tr(W_F G_C⁻¹) before less after."""
-    kinds = (pool.energies, pool.forces)
-    return -sum(np.log1p(-_falls(pool, state, W) / (W * state.covariance).sum()) for W in kinds)
+    shares = [_falls(pool, state, W) / (W * state.covariance).sum() for W in (pool.energies, pool.forces)]
+    return -np.log1p(-np.array(shares)).sum(axis=0)
 
 
 def _falls(pool: Pool, state: State, W: np.ndarray) -> np.ndarray:
