@@ -11,7 +11,7 @@ from scipy.stats import ttest_ind
 from sources import EXPERIMENTS, Values, helper, table
 
 SIZE = 0.1  # share of the atoms
-RULES = ("msc", "balanced", "cover", "mean-fps", "k-means", "direct")
+RULES = ("msc", "balanced", "cover", "fps", "mean-fps", "k-means", "direct")
 COMPARED = {"random", "msc", "balanced", "cover"}
 KINDS = {"linear": "screen", "gap": "gap", "nequix": "nequix"}
 LEAST = 5  # data sets of a part that has lines of its own
@@ -40,9 +40,9 @@ def _complete(rows: Rows) -> Rows:
     return [row for row in rows if methods[row["data"]] >= COMPARED]
 
 
-def _pools(rows: Rows) -> str:
-    """How many pools of each data set MSC chose from."""
-    counts = {sum(row["data"] == name and row["method"] == "msc" for row in rows) for name in _names(rows)}
+def _pools(rows: Rows, rule: str = "msc") -> str:
+    """How many pools of each data set a rule chose from."""
+    counts = {sum(row["data"] == name and row["method"] == rule for row in rows) for name in _names(rows)}
     return " to ".join(str(count) for count in sorted({min(counts), max(counts)})) if counts else "no"
 
 
@@ -72,8 +72,9 @@ def _table(rows: Rows) -> str:
                 for key in ratio.KEYS
             ]
             if len(logs[0]) == len(names):  # others are under way
-                lines.append([title, f"`{rule}`", str(len(logs[0])), *map(ratio.interval, logs)])
-    return table(["data sets", "rule", "sets", *heads], lines)
+                words = [title, f"`{rule}`", str(len(logs[0])), _pools(rows, rule)]
+                lines.append([*words, *map(ratio.interval, logs)])
+    return table(["data sets", "rule", "sets", "pools", *heads], lines)
 
 
 def _against(rows: dict[str, Rows]) -> str:

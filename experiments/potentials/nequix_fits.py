@@ -12,6 +12,7 @@ stopped; tables are made from the stored fits:
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from functools import lru_cache, partial
@@ -24,6 +25,7 @@ import numpy as np
 import optax
 from ase import Atoms
 from cells import Case, Cell, Errors, add_options, run_cells, tested
+from data import DataSet
 from gap_sets import GAP_SETS
 from protocol import FULL
 from ridge import ENERGY, Targets
@@ -33,7 +35,14 @@ from quests_jax.base.jax_versions import versions
 from quests_jax.base.padding import padded_size
 
 METHODS = ("random", "msc", "balanced", "cover")
-STEPS = {"CH4 300 K": 60, "methane QM22": 60, "ethanol 100 K": 60, "ethanol and methanol": 60, "SiO": 30}
+SNAP = [f"MoNbTaW_SNAP/{pair}_Test" for pair in ("MoTa", "MoW", "NbMo", "NbTa", "NbW", "TaW")]
+CRYSTALS = (  # of few atoms, so that a fit takes minutes
+    DataSet("carbon of GAP-17", (6,), 3.7, "carbon_GAP17_sample100/sample100"),
+    DataSet("alloys of Mo, Nb, Ta and W", (41, 42, 73, 74), 4.8, "+".join(SNAP), most_tested=40),
+    dataclasses.replace(next(data for data in GAP_SETS if data.name == "SiO"), most_tested=20),
+)
+STEPS = {"CH4 300 K": 60, "methane QM22": 60, "ethanol 100 K": 60, "ethanol and methanol": 60}
+STEPS |= dict.fromkeys((data.name for data in CRYSTALS), 30)
 SIZE = 0.1  # share of the atoms
 BATCH = 4  # structures
 RATE = 1e-4  # of Adam, falling to 0 along a cosine; ten times that makes CH4 worse than untrained
@@ -69,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def cells(seeds: int) -> list[Cell]:
     """All fits, a pool of every data set before the next pool."""
-    sets = {data.name: data for data in (*FULL.data_sets, *GAP_SETS)}
+    sets = {data.name: data for data in (*FULL.data_sets, *GAP_SETS, *CRYSTALS)}
     return [
         Cell(sets[name], method, SIZE, seed) for seed in range(seeds) for name in STEPS for method in METHODS
     ]
