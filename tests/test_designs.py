@@ -139,7 +139,8 @@ def lesson(lab, model):
     envs = qj.make_environments(x, np.repeat(np.arange(7), model.atoms), 7)
     problem, kind = lab.stacked_weights.posed(envs)
     known = lab.ridge.equations(model)
-    return envs, lab.stacked_weights.make_lesson(problem, kind, known, model, 0.4)
+    made = lab.stacked_weights.make_lesson(problem, kind, known, model, 0.4)
+    return envs, lab.stacked_weights.at(made, 0.03)
 
 
 def test_weights_of_balanced_are_those_of_the_rule(lab, lesson):
@@ -157,7 +158,7 @@ def test_weights_of_balanced_are_those_of_the_rule(lab, lesson):
 def test_the_soft_choice_is_the_maximum_and_its_slope_that_of_finite_differences(lab, lesson):
     """The conditions of the maximum in NumPy; the derivatives of J by every weight that is learned."""
     _, learned = lesson
-    start, step, T = lab.stacked_weights.of_balanced(), 1e-5, lab.stacked_weights.TEMPERATURE
+    start, step, T = lab.stacked_weights.of_balanced(), 1e-5, float(lesson[1].cover.temperature)
     cover = learned.cover
     u = lab.stacked_weights.row_weights(start, cover.total, cover.kind)
     w, M, c = (

@@ -32,8 +32,8 @@ from quests_jax.cover.problem import CoverProblem
 from quests_jax.cover.rules.balanced import MEAN, SHARES, balanced_problem, stacked
 from quests_jax.cover.solvers.soft_newton import Inputs, bends_of, newton, root_of, slopes_of, solve_step
 
-TEMPERATURE = 0.03  # T
 PENALTY = 1.0  # λ
+COLD = 0.003  # T, close to the relaxed cover
 MOST = 800  # environments of each kind that stand for all while weights are learned
 
 
@@ -52,6 +52,7 @@ class Cover(NamedTuple):
     kind: jax.Array  # [n]
     cost: jax.Array  # c [S], atoms
     limit: jax.Array  # B
+    temperature: jax.Array  # T
 
 
 class Lesson(NamedTuple):
@@ -85,9 +86,8 @@ def soft_choice(u: jax.Array, cover: Cover) -> jax.Array:
 
 def _point(u: jax.Array, cover: Cover) -> tuple[Inputs, jax.Array]:
     none = jnp.zeros(())
-    inputs = Inputs(
-        none, none, none, u, jnp.zeros_like(u), cover.cost, cover.limit, jnp.asarray(TEMPERATURE, u.dtype)
-    )
+    there = jnp.zeros_like(u)
+    inputs = Inputs(none, none, none, u, there, cover.cost, cover.limit, cover.temperature)
     return inputs, newton(cover.masses, inputs, measure=SATURATED).eta
 
 
@@ -147,7 +147,7 @@ def chosen(problem: CoverProblem, kind: np.ndarray, weights: Weights, size: floa
 def make_lesson(
     problem: CoverProblem, kind: np.ndarray, known: Equations, held_out: Rows, size: float
 ) -> Lesson:
-    """A lesson with at most `MOST` rows of each kind, evenly spaced."""
+    """A lesson at T = `COLD` with at most `MOST` rows of each kind, evenly spaced."""
     rows = np.concatenate([_spread(np.flatnonzero(kind == k)) for k in SHARES])
     total = problem.masses.total(jnp.ones(problem.n_structures))[rows]
     cover = Cover(
@@ -156,6 +156,7 @@ def make_lesson(
         jnp.asarray(kind[rows]),
         problem.cost,
         size * problem.cost.sum(),
+        jnp.asarray(COLD),
     )
     atoms = held_out.atoms[:, None]
     energies = jnp.asarray(held_out.energy / atoms), jnp.asarray(held_out.targets.energies / held_out.atoms)
@@ -165,6 +166,11 @@ def make_lesson(
 
 def _spread(rows: np.ndarray) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int)]
+
+
+def at(lesson: Lesson, temperature: float) -> Lesson:
+    """The lesson at another T."""
+    return lesson._replace(cover=lesson.cover._replace(temperature=jnp.asarray(temperature)))
 
 
 def learn(lessons: list[Lesson], *, steps: int, rate: float) -> tuple[Weights, list[float]]:
