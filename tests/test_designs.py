@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 import quests_jax as qj
 
@@ -122,6 +124,23 @@ def test_greedy_designs_take_the_best_per_atom_that_fits(lab, model):
         now = np.linalg.slogdet(refit(lab, model, chosen)[0])[1] if chosen else 0.0
         chosen.append(max(rest, key=lambda s, now=now, sizes=sizes: (now - sizes[s]) / model.atoms[s]))
     assert lab.designs.greedy(lab.designs.d_optimal, pool, limit).tolist() == chosen
+
+
+def test_no_choice_has_a_variance_below_the_bound(lab, model):
+    pool, limit = lab.designs.make_pool(model), 7.0
+    every = [
+        np.array(w) for w in itertools.product((0.0, 1.0), repeat=7) if np.array(w) @ model.atoms <= limit
+    ]
+    found = [lab.designs.variance(pool, w) for w in every]
+    rows = np.concatenate([x for x, _ in lab.ridge.weighted_rows(model)])
+    covariance = refit(lab, model, np.flatnonzero(every[-1]))[0]
+    assert found[-1] == pytest.approx(sum(row @ covariance @ row for row in rows))
+    bound = lab.designs.variance_bound(pool, limit)
+    assert bound <= min(found)
+    within = {"type": "ineq", "fun": lambda w: limit - w @ pool.cost}
+    given = {"bounds": [(0, 1)] * 7, "constraints": within}
+    relaxed = minimize(lambda w: lab.designs.variance(pool, w), np.full(7, 0.4), **given).fun
+    assert 0.95 * relaxed < bound <= relaxed * (1 + 1e-6)
 
 
 def test_scores_are_drawn_in_proportion_and_keep_to_the_atoms(lab):

@@ -20,12 +20,17 @@ distance sees the labels y of the whole pool, which nobody has who is yet to lab
                     (per atom) and of forces weigh alike, whatever their units
 
 The gains are those of an update of rank r_s by Woodbury's formula. "Most" is per atom. Greedy V-optimal
-designs are not submodular, but nearly so where λ is large [6].
+designs are not submodular, but nearly so where λ is large [6]. With weights w_s in [0, 1] in place of C,
+G(w) = λ + Σ_s w_s A_s and V(w) = tr(W G(w)⁻¹) is convex [7], so no choice within the atoms has a V below
+
+    V(w) + min_{w' : Σ_s c_s w'_s ≤ B} Σ_s (w'_s − w_s) ∂V/∂w_s,     ∂V/∂w_s = −tr(A_s G⁻¹ W G⁻¹),
+
+for any w: a certificate, from which Frank and Wolfe's steps take the best.
 
 [1] SubDataPy 0.1.0, block mode. [2] Cook, Technometrics 19, 15 (1977). [3] For several rows at once: Cook and
 Weisberg, Residuals and Influence in Regression (1982). [4] Atkinson, Donev and Tobias, Optimum Experimental
 Designs (2007), chapter 10. [5] With a finite list of points to predict. [6] Chamon and Ribeiro, NeurIPS 30,
-5403 (2017).
+5403 (2017). [7] Boyd and Vandenberghe, Convex Optimization (2004), section 7.5.
 """
 
 from __future__ import annotations
@@ -189,3 +194,37 @@ def cook_stepwise(pool: Pool, state: State) -> np.ndarray:
     """e_sᵀ (1 + H_s)⁻¹ H_s e_s; sees all labels."""
     rows = zip(*map(pool.apart, (pool.x, pool.x @ state.covariance, _missed(pool, state))), strict=True)
     return np.array([e @ np.linalg.solve(np.eye(len(x)) + own @ x.T, own @ (x.T @ e)) for x, own, e in rows])
+
+
+def variance(pool: Pool, w: np.ndarray) -> float:
+    """V of weighted structures, [S] in [0, 1]."""
+    return float((pool.gram * _weighted(pool, w).covariance).sum())
+
+
+def variance_bound(pool: Pool, limit: float, steps: int = 100) -> float:
+    """What V of no choice within so many atoms is below."""
+    w = np.full(len(pool.cost), min(1.0, limit / pool.cost.sum()))
+    best = 0.0
+    for step in range(steps):
+        covariance = _weighted(pool, w).covariance
+        rows = ((pool.x @ (covariance @ pool.gram @ covariance)) * pool.x).sum(axis=1)
+        slope = -np.array([own.sum() for own in pool.apart(rows)])
+        corner = _fullest(slope, pool.cost, limit)
+        best = max(best, (pool.gram * covariance).sum() + slope @ (corner - w))
+        w = w + 2 / (step + 2) * (corner - w)
+    return best
+
+
+def _weighted(pool: Pool, w: np.ndarray) -> State:
+    each = np.repeat(w, [len(rows) for rows in pool.apart(pool.y)])
+    weighed = each[:, None] * pool.x
+    return _known(pool.x.T @ weighed, weighed.T @ pool.y)
+
+
+def _fullest(slope: np.ndarray, cost: np.ndarray, limit: float) -> np.ndarray:
+    """The w in [0, 1] of cost at most `limit` with the smallest slope · w, where no slope is positive."""
+    order = np.argsort(slope / cost)
+    before = np.cumsum(cost[order]) - cost[order]
+    w = np.zeros(len(cost))
+    w[order] = np.clip((limit - before) / cost[order], 0.0, 1.0)
+    return w
