@@ -24,7 +24,7 @@ from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.stored import DenseMasses
 from quests_jax.cover.objectives.mass_functions import SATURATED
 from quests_jax.information import cross_kernel_sums, structure_masses
-from quests_jax.information.sums import pairs
+from quests_jax.information.sums import near_tile_pairs
 
 HERE = Path(__file__).parent
 N, D, STRUCTURES, TARGETS = 232_000, 63, 3500, 32_768
@@ -126,12 +126,12 @@ FUSED = ("entropy", "gradient of the entropy", "delta entropies", "their gradien
 @contextmanager
 def all_pairs(care: bool) -> Iterator[None]:
     """Take all pairs of tiles for such that need differences, or none."""
-    before = pairs.is_wide
-    pairs.is_wide = lambda radius, error=1.0: jnp.full(radius.shape, care)
+    before = near_tile_pairs.is_wide
+    near_tile_pairs.is_wide = lambda radius, error=1.0: jnp.full(radius.shape, care)
     try:
         yield
     finally:
-        pairs.is_wide = before
+        near_tile_pairs.is_wide = before
 
 
 def counted(program: Program, *, care: bool = False) -> Counted:

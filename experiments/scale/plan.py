@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 
 from quests_jax.datasets import bundled
 from quests_jax.disk import Work, describe_files
-from quests_jax.disk.covers import TARGETS
+from quests_jax.disk.cover_stages import TARGETS
+from quests_jax.disk.cover_targets import Asked, pose_on_disk
 from quests_jax.disk.shards import SHARD_ROWS, SHARD_STRUCTURES
 from quests_jax.disk.sums import BLOCK
-from quests_jax.disk.targets import Asked, pose_on_disk
 from quests_jax.disk.tree_selection import OVERSAMPLE, ROOT
 from quests_jax.studies.choice_by_rule import Limits
 

@@ -20,8 +20,8 @@ from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import AGAIN, DESCRIPTION, typed
 from quests_jax.cli.information import advise
+from quests_jax.cli.input_contents import Given, Origin, origin_of
 from quests_jax.cli.input_files import Inputs
-from quests_jax.cli.loaded_data import Given, Origin, origin_of
 from quests_jax.cli.options import CHOICE, FILES, KERNEL, QUOTAS, REFERENCE, SEED, WORK
 from quests_jax.cli.past_memory import described_on_disk, reference_of, structures_on_disk
 from quests_jax.cover import prefix_metrics
@@ -41,7 +41,7 @@ from quests_jax.studies.candidates import (
 from quests_jax.studies.choice_by_rule import STRATIFIED, Amount, Groups
 from quests_jax.studies.cleaning import find_broken
 from quests_jax.studies.compression import CERTIFICATES, compress_environments
-from quests_jax.studies.pool import Pool
+from quests_jax.studies.remaining_structures import Pool
 
 MEMORY = "needs the data in memory; leave out --work."
 QUOTAS_OF_LABELS = ("keep", "drop", "by", "at_least")

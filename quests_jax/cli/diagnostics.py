@@ -20,8 +20,8 @@ from quests_jax.cli.diagnosis_sentences import (
     about_saturation,
     typed,
 )
+from quests_jax.cli.input_contents import Place, labeled
 from quests_jax.cli.input_files import Inputs
-from quests_jax.cli.loaded_data import Place, labeled
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED, WORK
 from quests_jax.cli.past_memory import shards_of
 from quests_jax.disk import Shards, Work, outliers_of_shards, rerun_after_repairs

@@ -15,8 +15,8 @@ from quests_jax.base.progress import advance
 from quests_jax.cli.bandwidth_choice import AUTO
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.input_contents import Given
 from quests_jax.cli.input_files import Inputs
-from quests_jax.cli.loaded_data import Given
 from quests_jax.cli.options import FILE, PLAIN_KERNEL, REFERENCE_OR_FILE, SEED
 from quests_jax.datasets import generate as simulate
 from quests_jax.generate.augmentation import Goal

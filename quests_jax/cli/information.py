@@ -17,8 +17,8 @@ from quests_jax.base.environments import Environments
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import about_overlap, typed
+from quests_jax.cli.input_contents import Data, labeled
 from quests_jax.cli.input_files import Inputs, parse_inputs
-from quests_jax.cli.loaded_data import Data, labeled
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WORK
 from quests_jax.cli.past_memory import shards_of
 from quests_jax.disk import Shards, Work, compare_shards, estimate, rerun_after_repairs, self_sums

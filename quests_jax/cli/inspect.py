@@ -14,8 +14,8 @@ from quests_jax.base.wording import agreeing, counted
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import Place, percent, typed
+from quests_jax.cli.input_contents import Given
 from quests_jax.cli.input_files import Inputs
-from quests_jax.cli.loaded_data import Given
 from quests_jax.cli.options import FILES, KERNEL, LABELS
 from quests_jax.studies.bandwidths import bandwidth_warning
 from quests_jax.studies.cleaning import Cleaning

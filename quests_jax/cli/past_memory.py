@@ -12,8 +12,8 @@ from quests_jax.base.environments import Environments
 from quests_jax.cli.bandwidth_choice import AUTO, apart_from_common
 from quests_jax.cli.command_run import Run
 from quests_jax.cli.descriptor_choice import OF_DESCRIPTORS, OF_QUESTS
+from quests_jax.cli.input_contents import Data
 from quests_jax.cli.input_files import Input, Inputs
-from quests_jax.cli.loaded_data import Data
 from quests_jax.datasets import BUNDLED, bundled
 from quests_jax.disk import (
     Shards,

@@ -15,8 +15,8 @@ from quests_jax.base.wording import agreeing
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import percent
+from quests_jax.cli.input_contents import Given
 from quests_jax.cli.input_files import Inputs, parse_inputs
-from quests_jax.cli.loaded_data import Given
 from quests_jax.cli.options import FILES, KERNEL, parse_one_size
 from quests_jax.studies.replay import FILTERS, WEIGHTINGS, choose_replay, passing
 

@@ -16,7 +16,7 @@ from quests_jax.cli.input_files import Inputs
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE, WORK
 from quests_jax.cli.past_memory import load_some
 from quests_jax.studies.conclusions import conclusions
-from quests_jax.studies.survey import Survey, survey
+from quests_jax.studies.report_contents import Survey, survey
 
 
 @command(

@@ -12,8 +12,8 @@ from quests_jax.base.wording import agreeing, counted
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import percent, typed
+from quests_jax.cli.input_contents import Data
 from quests_jax.cli.input_files import Inputs, parse_inputs
-from quests_jax.cli.loaded_data import Data
 from quests_jax.cli.options import FILES, KERNEL, SEED
 from quests_jax.studies.leakage import Leakage, find_leakage
 from quests_jax.studies.splitting import FRACTIONS, isolated

@@ -14,8 +14,8 @@ from quests_jax.base.environments import Environments
 from quests_jax.cli.command_group import command
 from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import Place, about_trajectory
+from quests_jax.cli.input_contents import Origin, origin_of
 from quests_jax.cli.input_files import Inputs
-from quests_jax.cli.loaded_data import Origin, origin_of
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE, WORK
 from quests_jax.cli.past_memory import shards_of
 from quests_jax.disk import follow_shards, rerun_after_repairs

@@ -10,10 +10,10 @@ import numpy as np
 from quests_jax.base.environments import Environments
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
-from quests_jax.disk.covers import covered
+from quests_jax.disk.cover_stages import covered
+from quests_jax.disk.cover_targets import Asked, pose_on_disk
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.sums import self_sums
-from quests_jax.disk.targets import Asked, pose_on_disk
 from quests_jax.information import Rows, delta_entropy, delta_entropy_of_others
 from quests_jax.studies.choice_by_rule import Limits
 from quests_jax.studies.kept_information import measures_of

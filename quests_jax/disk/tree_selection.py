@@ -16,9 +16,9 @@ import numpy as np
 from quests_jax.base.environments import Environments, of_structures
 from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.selection import Selection
-from quests_jax.disk.covers import coverage_of, covered
+from quests_jax.disk.cover_stages import coverage_of, covered
+from quests_jax.disk.cover_targets import Asked, DiskCover, pose_on_disk
 from quests_jax.disk.shards import Shards
-from quests_jax.disk.targets import Asked, DiskCover, pose_on_disk
 from quests_jax.disk.working_folder import Stage
 from quests_jax.studies.choice_by_rule import BLIND, Data, Limits, choose
 

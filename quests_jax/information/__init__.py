@@ -28,7 +28,7 @@ from quests_jax.information.measures import (
     overlap_matrix,
 )
 from quests_jax.information.sums.devices import over_devices
-from quests_jax.information.sums.elements import (
+from quests_jax.information.sums.same_element_sums import (
     DEFAULT_BANDWIDTH,
     Rows,
     cross_kernel_sums,

@@ -23,7 +23,7 @@ from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.wording import counted
 from quests_jax.information.measures import delta_entropy, entropy
-from quests_jax.information.sums.elements import Rows
+from quests_jax.information.sums.same_element_sums import Rows
 
 DECADES = 6  # that a search spans below the extent of the data; beyond, rounding looks like a distance
 GRID = 16  # bandwidths per pass over the distances

@@ -22,7 +22,7 @@ from quests_jax.base.environments import Environments, joined, rows_of
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
-from quests_jax.information.sums.elements import (
+from quests_jax.information.sums.same_element_sums import (
     DEFAULT_BANDWIDTH,
     Rows,
     log_kernel_sum,

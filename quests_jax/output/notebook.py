@@ -15,7 +15,7 @@ from quests_jax.base.environments import Environments
 from quests_jax.base.jax_versions import versions
 from quests_jax.studies.compression import Compression
 from quests_jax.studies.conclusions import conclusions
-from quests_jax.studies.survey import survey
+from quests_jax.studies.report_contents import survey
 
 HEIGHT = 900  # pixels of the frame in a notebook
 

@@ -22,7 +22,6 @@ from quests_jax.disk import (
     Shards,
     Work,
     compress_shards,
-    covers,
     describe_files,
     estimate,
     large_cover,
@@ -32,7 +31,7 @@ from quests_jax.disk import (
 from quests_jax.disk import (
     shards as dataset,
 )
-from quests_jax.disk.targets import draw_targets, pose_on_disk
+from quests_jax.disk.cover_targets import draw_targets, pose_on_disk
 from quests_jax.information import estimated_diversity, estimated_entropy
 from quests_jax.studies.choice_by_rule import Amount, Limits
 
@@ -110,8 +109,8 @@ def test_candidates_from_many_shards_are_as_good_as_all_structures(
     shards: Shards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything, _ = large_cover(shards, Asked(Limits(3)), bandwidth=H)
-    monkeypatch.setattr(covers, "DENSE", 1)
-    monkeypatch.setattr(covers, "OVERSAMPLE", 1)
+    monkeypatch.setattr(cover_stages, "DENSE", 1)
+    monkeypatch.setattr(cover_stages, "OVERSAMPLE", 1)
     some, _ = large_cover(shards, Asked(Limits(3)), bandwidth=H, seed=1)  # another stage, the same targets
     assert some.coverage >= 0.95 * everything.coverage
     assert some.upper_bound >= everything.coverage - 1e-9
@@ -225,21 +224,21 @@ from jax.sharding import Mesh
 from quests_jax.cover.masses.sharded import AXIS
 from quests_jax.cover.masses.sparse import SparseMasses
 from quests_jax.cover.masses.stored import DenseMasses
-from quests_jax.disk import Asked, Work, covers, describe_files
+from quests_jax.disk import Asked, Work, cover_stages, describe_files
 from quests_jax.studies.choice_by_rule import Limits
-from quests_jax.disk.targets import draw_targets, pose_on_disk
+from quests_jax.disk.cover_targets import draw_targets, pose_on_disk
 folder, h, candidates = Path(sys.argv[1]), 0.0005, np.array([3, 11, 12, 23])
 small_shards()
 qj.write(folder / "data.xyz", crystals(24, atoms=8))
 shards = describe_files(Work(folder / "work"), [folder / "data.xyz"], k=32, cutoff=5.0)
 task = pose_on_disk(shards, Asked(Limits(3)), bandwidth=h, targets=300)
 wanted = draw_targets(task)
-task.stage("masses").complete(len(shards.runs), partial(covers._masses_of, task))
+task.stage("masses").complete(len(shards.runs), partial(cover_stages._masses_of, task))
 envs, n = qj.environments(qj.read(folder / "data.xyz")), len(wanted.weights)
 whole = qj.information.structure_masses(wanted.x, envs.x, envs.structure_id, 24, bandwidth=h)
 for kind, most in ((DenseMasses, 10**9), (SparseMasses, 0)):
-    covers.DENSE = most
-    masses = covers._divided_masses(task, n, candidates, Mesh(np.asarray(jax.devices()), (AXIS,)))
+    cover_stages.DENSE = most
+    masses = cover_stages._divided_masses(task, n, candidates, Mesh(np.asarray(jax.devices()), (AXIS,)))
     assert isinstance(masses.parts, kind) and masses.mesh.size == 3
     np.testing.assert_allclose(masses.columns(np.arange(n)), np.minimum(whole, 1)[candidates], atol=1e-6)
 """

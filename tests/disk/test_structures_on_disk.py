@@ -16,8 +16,8 @@ from quests_jax.atoms.structure_contents import differences
 from quests_jax.base.checks import InputError
 from quests_jax.disk import Work, describe_files, rerun_after_repairs, shards
 from quests_jax.disk import structures as module
+from quests_jax.disk.cover_targets import Asked, pose_on_disk
 from quests_jax.disk.structures import Structures, open_structures, shards_of
-from quests_jax.disk.targets import Asked, pose_on_disk
 from quests_jax.studies.choice_by_rule import Limits
 
 

@@ -14,7 +14,7 @@ from quests_jax.base.precision import double_precision
 from quests_jax.information import delta_entropy, entropy, kernel_product, log_kernel_sum, over_devices
 from quests_jax.information import cross_kernel_sums, structure_masses
 from quests_jax.information.sums.devices import dealt, work_of_rows
-from quests_jax.information.sums.elements import log_sum_of_others
+from quests_jax.information.sums.same_element_sums import log_sum_of_others
 assert jax.device_count() == 8
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(1500, 12)) * 0.02, rng.normal(size=(1003, 12)) * 0.02

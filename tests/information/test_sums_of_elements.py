@@ -15,7 +15,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, apart, joined, make_environments
 from quests_jax.cover import prefix_metrics, soft_weights, staged_cover
 from quests_jax.cover.rules.registry import RULES
-from quests_jax.information.sums import by_element, kernels
+from quests_jax.information.sums import element_division, kernels
 
 H = 0.05
 S = 8
@@ -309,5 +309,5 @@ def test_others_of_some_rows():
 @pytest.mark.parametrize("rows", [1, 256, 257, 4096, 4097, 5776, 40_000])
 def test_elements_share_programs_only_where_padding_is_cheap(rows: int) -> None:
     """Four elements of 5,776 rows each take a third of the time of their sum without elements."""
-    padded = kernels._size(max(rows, by_element._room(np.arange(rows))))
-    assert padded <= max(by_element.ROOMS[-1], 2 * rows)
+    padded = kernels._size(max(rows, element_division._room(np.arange(rows))))
+    assert padded <= max(element_division.ROOMS[-1], 2 * rows)

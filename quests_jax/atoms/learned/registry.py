@@ -31,11 +31,11 @@ def find_descriptor(text: str) -> Descriptor:
         file, every, _ = rest.partition(":all")
         return nequix_descriptor(Path(file), layers="all" if every else "last")
     if kind == "mace" and rest:
-        from quests_jax.atoms.learned.mace_and_soap import mace_descriptor
+        from quests_jax.atoms.learned.mace import mace_descriptor
 
         return mace_descriptor(Path(rest))
     if kind == "soap":
-        from quests_jax.atoms.learned.mace_and_soap import soap_descriptor
+        from quests_jax.atoms.learned.soap import soap_descriptor
 
         pairs = (part.partition("=") for part in rest.split(",") if part)
         return soap_descriptor({name: value for name, _, value in pairs})

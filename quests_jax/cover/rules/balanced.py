@@ -28,9 +28,9 @@ from quests_jax.base.precision import follows_dtype
 from quests_jax.base.selection_size import Size
 from quests_jax.cover.bounds.sampling import draw_targets
 from quests_jax.cover.budget import Budget, budget_of_choice
+from quests_jax.cover.known_environments import known_environments
 from quests_jax.cover.posing import ALL, TARGETS, fits
 from quests_jax.cover.problem import CoverProblem, cover_problem
-from quests_jax.cover.reference import known_environments
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.information import DEFAULT_BANDWIDTH

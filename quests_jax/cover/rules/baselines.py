@@ -21,7 +21,7 @@ from quests_jax.base.numerics import dot
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.selection_size import Size
 from quests_jax.cover.budget import Budget, budget_of_choice, first_affordable, spending_limit
-from quests_jax.cover.reference import known_environments
+from quests_jax.cover.known_environments import known_environments
 from quests_jax.cover.rules.structure_means import (
     distances,
     generator_of,

@@ -17,7 +17,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.selection_size import check_size
-from quests_jax.cover.reference import known_environments
+from quests_jax.cover.known_environments import known_environments
 from quests_jax.cover.rules.structure_means import (
     distances,
     generator_of,

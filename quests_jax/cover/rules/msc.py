@@ -29,7 +29,7 @@ from quests_jax.base.progress import advance
 from quests_jax.base.selection_size import Size
 from quests_jax.base.step_sizes import here
 from quests_jax.cover.budget import Budget, budget_of_choice, first_affordable, spending_limit
-from quests_jax.cover.reference import known_environments
+from quests_jax.cover.known_environments import known_environments
 from quests_jax.cover.rules.structure_tiles import TILE, Rows, element_distance, tiles_of, with_more
 from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH, log_kernel_sum

@@ -24,7 +24,7 @@ from quests_jax.base.numerics import finite_rows
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information.sums.exponents import base_and_scale
 from quests_jax.information.sums.log_sums import within_reach
-from quests_jax.information.sums.pairs import active_pairs, map_bands, tiles_of
+from quests_jax.information.sums.near_tile_pairs import active_pairs, map_bands, tiles_of
 
 
 def over_devices(f: Callable[..., jax.Array], mesh: Mesh | None = None) -> Callable[..., jax.Array]:

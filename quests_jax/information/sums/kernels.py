@@ -37,7 +37,7 @@ from quests_jax.base.compiled_programs import jit
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.padding import padded_size
 from quests_jax.information.sums import guarded, masses, primitives
-from quests_jax.information.sums.pairs import SKIPPED
+from quests_jax.information.sums.near_tile_pairs import SKIPPED
 
 ROUNDINGS = 10.0  # allowed errors of an exponent in masses that are good enough for a bound
 COARSE = 64  # tiles, or structures; up to here sizes are powers of two: padding costs memory but no time

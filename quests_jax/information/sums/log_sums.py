@@ -12,7 +12,7 @@ from quests_jax.base.step_sizes import Platform
 from quests_jax.information.sums import tiles as tl
 from quests_jax.information.sums.exponents import base_and_scale, plain_exponents
 from quests_jax.information.sums.fused import log_kernels
-from quests_jax.information.sums.pairs import (
+from quests_jax.information.sums.near_tile_pairs import (
     SKIPPED,
     active_pairs,
     at_place,

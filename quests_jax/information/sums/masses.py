@@ -19,7 +19,13 @@ from quests_jax.base.numerics import sum_last
 from quests_jax.base.step_sizes import Platform
 from quests_jax.information.sums import tiles as tl
 from quests_jax.information.sums.exponents import exponents
-from quests_jax.information.sums.pairs import at_place, exponents_of, fold_bands, fold_near, wide_pairs
+from quests_jax.information.sums.near_tile_pairs import (
+    at_place,
+    exponents_of,
+    fold_bands,
+    fold_near,
+    wide_pairs,
+)
 from quests_jax.information.sums.tiles import Tiles
 
 

@@ -1,7 +1,7 @@
 """The sums themselves, tile by tile: what one tile adds to another, and nothing else.
 
 Two tiles are measured from the center of the smaller one. Near pairs of tiles are listed and summed in
-batches, whose size is that of the platform (see `pairs`).
+batches, whose size is that of the platform (see `near_tile_pairs`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from quests_jax.information.sums.exponents import (
     steepness,
 )
 from quests_jax.information.sums.fused import TilePairs, kernels_both_ways, pulls, weighted_kernels
-from quests_jax.information.sums.pairs import (
+from quests_jax.information.sums.near_tile_pairs import (
     SKIPPED,
     active_pairs,
     at_place,

@@ -11,7 +11,7 @@ weighted so that every structure counts by its number of environments. Four stag
     covered  what the choice covers of every environment, exactly.
 
 Adding structures by price is column generation. The bound is proven for the targets, and for the whole data
-set with a probability of 1 − δ (see `targets`).
+set with a probability of 1 − δ (see `cover_targets`).
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from quests_jax.cover.problem import CoverProblem, indicator, make_budget
 from quests_jax.cover.quota import make_quota
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
+from quests_jax.disk.cover_targets import Asked, DiskCover, Targets, draw_targets, drawn_targets, pose_on_disk
 from quests_jax.disk.shard_greedy import entries_of, greedy_over_shards
 from quests_jax.disk.shards import Shards, kept_environments
-from quests_jax.disk.targets import Asked, DiskCover, Targets, draw_targets, drawn_targets, pose_on_disk
 from quests_jax.disk.working_folder import Stage, digest_of
 from quests_jax.information import delta_entropy, structure_masses
 

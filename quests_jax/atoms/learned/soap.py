@@ -1,32 +1,16 @@
-"""Descriptors of packages that are not written in JAX: MACE and SOAP."""
+"""Smooth overlaps of atomic positions, which need no model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import ase
 import numpy as np
 
-from quests_jax.atoms.learned.protocol import Descriptor, content_of, missing
+from quests_jax.atoms.learned.protocol import Descriptor, missing
 from quests_jax.base.checks import InputError
 
 SOAP = {"r_cut": 5.0, "n_max": 8, "l_max": 4, "sigma": 0.5}
-
-
-def mace_descriptor(path: Path) -> Descriptor:
-    """Invariant node features of all layers of a MACE potential, through `mace-torch`."""
-    version = content_of(path)
-    try:
-        from mace.calculators import MACECalculator  # pyright: ignore[reportMissingImports]
-    except ImportError as reason:
-        raise missing("mace-torch", "pip install mace-torch")(reason) from None
-    calculator = MACECalculator(model_paths=str(path), device="cpu")
-
-    def describe(structures: Sequence[ase.Atoms]) -> Sequence[np.ndarray]:
-        return [calculator.get_descriptors(atoms, invariants_only=True) for atoms in structures]
-
-    return Descriptor(f"mace:{path}", describe, version, kept=True)
 
 
 def soap_descriptor(settings: dict[str, str]) -> Descriptor:

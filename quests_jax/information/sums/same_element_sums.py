@@ -29,7 +29,7 @@ from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.environments import Environments, apart, check_alike, elements_of, rows_of, some_rows
 from quests_jax.base.precision import follows_dtype
 from quests_jax.information.sums import kernels
-from quests_jax.information.sums.by_element import (
+from quests_jax.information.sums.element_division import (
     Rows,
     check_sides,
     checked_rows,
