@@ -22,6 +22,7 @@ from quests_jax.disk import (
     Shards,
     Work,
     compress_shards,
+    cover_stages,
     describe_files,
     estimate,
     large_cover,
