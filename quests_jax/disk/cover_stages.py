@@ -33,7 +33,7 @@ from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.sharded import AXIS, DividedMasses, Masses, divided
 from quests_jax.cover.masses.sparse import sparse_masses
 from quests_jax.cover.masses.stored import DENSE, DROPPED, dense_masses
-from quests_jax.cover.problem import CoverProblem, indicator, make_budget
+from quests_jax.cover.problem import CoverProblem, indicator, make_budget, mass
 from quests_jax.cover.quota import make_quota
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
@@ -125,9 +125,11 @@ def _masses_of(task: DiskCover, shard: int) -> dict[str, np.ndarray]:
     wanted = drawn_targets(task)
     x = shards.environments(shard)
     number = shards.structure_id(shard)
-    mass = structure_masses(wanted.envs, x, number, shards.most, bandwidth=task.bandwidth)
-    mass = jnp.minimum(mass, wanted.room[None])  # one shape for every shard, so that all share their programs
-    dense = np.asarray(mass)[: len(shards.runs[shard])]
+    brought = structure_masses(wanted.envs, x, number, shards.most, bandwidth=task.bandwidth)
+    brought = jnp.minimum(
+        brought, wanted.room[None]
+    )  # one shape for every shard, so that all share their programs
+    dense = np.asarray(brought)[: len(shards.runs[shard])]
     kept = dense >= DROPPED / len(shards.counts)
     return {
         "values": dense[kept].astype(STORED),
@@ -153,12 +155,12 @@ def _choose(task: DiskCover, number: int, _: int) -> dict[str, np.ndarray]:
     chosen = greedy_cover(problem, size=count, cost_budget=budget, quota=quota)
     limit = {"size": count} if budget is None else {"cost_budget": budget}
     relaxation = relax(problem, make_budget(problem, **limit))
-    mass = np.asarray(masses.total(indicator(problem, chosen.selected)))
+    reached = np.asarray(mass(problem, indicator(problem, chosen.selected)))
     return {
         "candidates": candidates,
         "selected": candidates[chosen.selected],
         "gains": chosen.gains,
-        "left": np.maximum(wanted.room - mass, 0.0),
+        "left": np.maximum(1.0 - reached, 0.0),
         "multipliers": np.asarray(relaxation.multipliers),
     }
 
