@@ -16,7 +16,7 @@ from quests_jax.atoms.describe import environments
 from quests_jax.base.checks import InputError
 from quests_jax.base.json_numbers import plain
 from quests_jax.cover.rules.registry import RULES
-from quests_jax.information import delta_entropy, diversity, entropy, large_sums
+from quests_jax.information import delta_entropy, diversity, entropy, partwise_sums
 from quests_jax.studies import kept_information
 from quests_jax.studies.compression import compress
 from quests_jax.studies.kept_information import entropy_and_diversity, measure
@@ -67,8 +67,8 @@ def test_measures_of_many_environments_come_in_parts(monkeypatch) -> None:
     monkeypatch.setattr(kept_information, "EXACT", 20)
     monkeypatch.setattr(kept_information, "SAMPLE", 20)
     whole = measure(ENVS, np.array([1, 5]), None, bandwidth=WIDE)
-    monkeypatch.setattr(large_sums, "FEWEST", 32)
-    monkeypatch.setattr(large_sums, "NUMBERS", 1)
+    monkeypatch.setattr(partwise_sums, "FEWEST", 32)
+    monkeypatch.setattr(partwise_sums, "NUMBERS", 1)
     assert measure(ENVS, np.array([1, 5]), None, bandwidth=WIDE) == pytest.approx(whole, nan_ok=True)
 
 

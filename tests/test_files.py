@@ -628,15 +628,15 @@ def in_process(*words: str, **environment: str) -> subprocess.CompletedProcess[b
 SIGNALLED = """
 import atexit, sys
 from quests_jax.base import signals
-from quests_jax.cli import command_group
+from quests_jax.cli import main_command
 
 def end(arguments):
     raise signals.Ended(signals.signal.SIGTERM)
 
-command_group._call = end
+main_command._call = end
 atexit.register(print, "the interpreter was taken down")
 sys.argv = ["quests-jax", "--version"]
-sys.exit(command_group.main())
+sys.exit(main_command.main())
 """
 
 

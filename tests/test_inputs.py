@@ -9,7 +9,7 @@ import ase.io
 import pytest
 from command_line import STRUCTURES, Call, call, json_of
 
-from quests_jax.cli.input_files import parse_inputs
+from quests_jax.cli.file_arguments import parse_inputs
 
 __all__ = ["call"]  # the fixture
 

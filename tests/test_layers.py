@@ -27,7 +27,7 @@ ROWS = (
 HEIGHT = {part: -depth for depth, parts in enumerate(ROWS) for part in parts}
 HOMES = {
     "chemiscope": {"output.chemiscope_files"},
-    "jax_md": {"atoms.neighbors", "datasets.jaxmd"},
+    "jax_md": {"datasets.jaxmd"},
     "vesin": {"atoms.pair_search"},
 }
 

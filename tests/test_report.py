@@ -16,7 +16,7 @@ from command_line import STRUCTURES, Call, call
 import quests_jax as qj
 from quests_jax.base.checks import InputError
 from quests_jax.cli import report
-from quests_jax.output import charts
+from quests_jax.output import chart_data
 from quests_jax.studies.force_tails import compare_tails, force_norms
 
 __all__ = ["call"]  # the fixture
@@ -98,7 +98,7 @@ def test_a_figure_that_fails_does_not_take_the_numbers_along(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("no canvas")
 
-    monkeypatch.setattr(charts, "histogram", fail)
+    monkeypatch.setattr(chart_data, "histogram", fail)
     assert call("report", "data.xyz", *OUTPUTS).code == 0
     page = Path("report.html").read_text(encoding="utf-8")
     assert "could not be drawn: no canvas" in page

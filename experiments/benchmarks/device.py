@@ -27,7 +27,7 @@ from quests_jax.base.step_sizes import Platform, computing_as, here
 from quests_jax.cover.posing import pose
 from quests_jax.datasets import bundled
 from quests_jax.information import structure_masses
-from quests_jax.information.sums import tiles as tl
+from quests_jax.information.sums import tile_geometry as tl
 from quests_jax.information.sums.near_tile_pairs import SKIPPED, active_pairs, map_bands, wide_pairs
 
 D, PICKS, TARGETS = 63, 100, 32_768

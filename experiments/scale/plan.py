@@ -22,10 +22,10 @@ from quests_jax.datasets import bundled
 from quests_jax.disk import Work, describe_files
 from quests_jax.disk.cover_stages import TARGETS
 from quests_jax.disk.cover_targets import Asked, pose_on_disk
+from quests_jax.disk.shard_sums import BLOCK
 from quests_jax.disk.shards import SHARD_ROWS, SHARD_STRUCTURES
-from quests_jax.disk.sums import BLOCK
 from quests_jax.disk.tree_selection import OVERSAMPLE, ROOT
-from quests_jax.studies.choice_by_rule import Limits
+from quests_jax.studies.choice_within_limits import Limits
 
 WIDTH = 63  # features of an environment
 GEOMETRY = 28  # bytes of an atom: element and position

@@ -1,4 +1,4 @@
-"""Numbers of things in words."""
+"""Numbers in words: counted things and shares."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def agreeing(number: int, singular: str, plural: str) -> str:
     ['0 of 3 are known', '1 of 3 is known', '2 of 3 are known']
     """
     return singular if number == 1 else plural
+
+
+def percent(share: float) -> str:
+    """A share with as many digits as it needs; 100 % is all of it.
+
+    >>> percent(0.8152), percent(0.002), percent(1.0), percent(0.99999)
+    ('81.5 %', '0.2 %', '100 %', 'nearly 100 %')
+    """
+    text = f"{100 * share:.3g} %"
+    return "nearly 100 %" if share < 1 and text == "100 %" else text

@@ -3,9 +3,9 @@
 # isort: off
 # Modules join the group when they are imported.
 from quests_jax.cli import inspect, compress, compare, replay, clean, split, information  # noqa: F401
-from quests_jax.cli import trajectory, diagnostics, overlap_matrix, report, generation, working_folder  # noqa: F401
+from quests_jax.cli import trajectory, diagnostics, overlap_matrix, report, generation, work  # noqa: F401
 
 # isort: on
-from quests_jax.cli.command_group import NAME, cli, main
+from quests_jax.cli.main_command import NAME, cli, main
 
 __all__ = ["NAME", "cli", "main"]

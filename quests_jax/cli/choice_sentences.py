@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from quests_jax.base.wording import agreeing, counted
-from quests_jax.cli.diagnosis_sentences import Place, percent
+from quests_jax.base.wording import agreeing, counted, percent
+from quests_jax.cli.diagnosis_sentences import Place
 from quests_jax.cover.rules.registry import RULES
-from quests_jax.studies.choice_by_rule import SOLVERS, STRATIFIED
+from quests_jax.studies.choice_within_limits import SOLVERS, STRATIFIED
 from quests_jax.studies.cleaning import KINDS, Finding
 
 ENOUGH = 0.99  # coverage above which nothing more is advised

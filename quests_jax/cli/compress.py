@@ -16,18 +16,19 @@ from quests_jax.base.filter_expressions import Facts
 from quests_jax.base.selection_size import Size
 from quests_jax.cli.choice_sentences import about_faults, rules_in_lines
 from quests_jax.cli.choice_table import choice_report, sheet_of
-from quests_jax.cli.command_group import command
-from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import AGAIN, DESCRIPTION, typed
+from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.information import advise
 from quests_jax.cli.input_contents import Given, Origin, origin_of
-from quests_jax.cli.input_files import Inputs
+from quests_jax.cli.main_command import command
 from quests_jax.cli.options import CHOICE, FILES, KERNEL, QUOTAS, REFERENCE, SEED, WORK
 from quests_jax.cli.past_memory import described_on_disk, reference_of, structures_on_disk
+from quests_jax.cli.run_and_report import Report, Run
 from quests_jax.cover import prefix_metrics
 from quests_jax.cover.rules.registry import find_rule
 from quests_jax.disk import Work, compress_shards, rerun_after_repairs
 from quests_jax.disk.structure_facts import bare_facts, divided_structures, known_facts
+from quests_jax.studies.candidate_pool import Pool
 from quests_jax.studies.candidates import (
     Candidates,
     are_isolated,
@@ -38,10 +39,9 @@ from quests_jax.studies.candidates import (
     labels_of,
     numbers_of,
 )
-from quests_jax.studies.choice_by_rule import STRATIFIED, Amount, Groups
+from quests_jax.studies.choice_within_limits import STRATIFIED, Amount, Groups
 from quests_jax.studies.cleaning import find_broken
 from quests_jax.studies.compression import CERTIFICATES, compress_environments
-from quests_jax.studies.remaining_structures import Pool
 
 MEMORY = "needs the data in memory; leave out --work."
 QUOTAS_OF_LABELS = ("keep", "drop", "by", "at_least")

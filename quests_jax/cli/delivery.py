@@ -13,7 +13,7 @@ from quests_jax.atoms.formats import structure_suffix
 from quests_jax.atoms.writing import whole_file, write
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
-from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.run_and_report import Report, Run
 from quests_jax.output.chemiscope_files import SUFFIX as VIEWER_SUFFIX
 from quests_jax.output.files import DRAWN_SUFFIXES, to_json, write_descriptors, write_json, write_sheet
 

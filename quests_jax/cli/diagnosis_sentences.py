@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from quests_jax.base.wording import agreeing, counted
-from quests_jax.cli.input_files import Inputs
-from quests_jax.output.charts import number_text
+from quests_jax.base.wording import agreeing, counted, percent
+from quests_jax.cli.file_arguments import Inputs
+from quests_jax.output.chart_data import number_text
 from quests_jax.studies.bandwidths import DISAGREEMENT
 
 if TYPE_CHECKING:
@@ -63,12 +63,6 @@ def _as_word(value: object) -> str:
     if isinstance(value, list):
         return ",".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def percent(share: float) -> str:
-    """A share with as many digits as it needs: 81.5 %, 0.2 %; 100 % is all of it."""
-    text = f"{100 * share:.3g} %"
-    return "nearly 100 %" if share < 1 and text == "100 %" else text
 
 
 def about_outliers(found: Outliers, places: Sequence[Place]) -> list[str]:

@@ -12,20 +12,20 @@ from ase.data import chemical_symbols
 
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.json_numbers import plain
-from quests_jax.cli.command_group import command
-from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import (
     about_bandwidth,
     about_outliers,
     about_saturation,
     typed,
 )
+from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.input_contents import Place, labeled
-from quests_jax.cli.input_files import Inputs
+from quests_jax.cli.main_command import command
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED, WORK
 from quests_jax.cli.past_memory import shards_of
+from quests_jax.cli.run_and_report import Report, Run
 from quests_jax.disk import Shards, Work, outliers_of_shards, rerun_after_repairs
-from quests_jax.output.charts import bandwidth_chart, histogram, learning_chart
+from quests_jax.output.chart_data import bandwidth_chart, histogram, learning_chart
 from quests_jax.output.chemiscope_files import write_viewer
 from quests_jax.output.files import FIGURE_SUFFIXES
 from quests_jax.output.matplotlib_figures import draw

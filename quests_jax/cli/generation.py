@@ -13,11 +13,11 @@ from quests_jax.base.checks import InputError, check_count, located
 from quests_jax.base.json_numbers import plain
 from quests_jax.base.progress import advance
 from quests_jax.cli.bandwidth_choice import AUTO
-from quests_jax.cli.command_group import command
-from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.input_contents import Given
-from quests_jax.cli.input_files import Inputs
+from quests_jax.cli.main_command import command
 from quests_jax.cli.options import FILE, PLAIN_KERNEL, REFERENCE_OR_FILE, SEED
+from quests_jax.cli.run_and_report import Report, Run
 from quests_jax.datasets import generate as simulate
 from quests_jax.generate.augmentation import Goal
 from quests_jax.generate.augmentation import augment as augment_one

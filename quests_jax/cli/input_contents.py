@@ -12,7 +12,7 @@ from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.wording import counted
-from quests_jax.cli.input_files import Input
+from quests_jax.cli.file_arguments import Input
 
 Place = tuple[str, int]  # file, and number of the structure in it
 

@@ -11,7 +11,7 @@ from quests_jax.atoms.learned import SCALES
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.selection_size import Size, parse_size
 from quests_jax.cli.bandwidth_choice import Bandwidth
-from quests_jax.cli.input_files import parse_inputs
+from quests_jax.cli.file_arguments import parse_inputs
 
 
 def parse_one_size(context: click.Context, _: click.Parameter, text: str | None) -> Size | None:

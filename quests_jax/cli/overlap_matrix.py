@@ -11,12 +11,12 @@ import numpy as np
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
-from quests_jax.cli.command_group import command
-from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import about_parts
-from quests_jax.cli.input_files import Inputs
+from quests_jax.cli.file_arguments import Inputs
+from quests_jax.cli.main_command import command
 from quests_jax.cli.options import FILES, KERNEL, WORK
 from quests_jax.cli.past_memory import described_on_disk, structures_on_disk
+from quests_jax.cli.run_and_report import Report, Run
 from quests_jax.disk import Shards, Work, overlaps_of_shards, rerun_after_repairs
 from quests_jax.disk.structure_facts import known_facts
 from quests_jax.output.matplotlib_figures import draw_overlaps

@@ -10,10 +10,10 @@ from quests_jax.atoms.reading import stream
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.cli.bandwidth_choice import AUTO, apart_from_common
-from quests_jax.cli.command_run import Run
 from quests_jax.cli.descriptor_choice import OF_DESCRIPTORS, OF_QUESTS
+from quests_jax.cli.file_arguments import Input, Inputs
 from quests_jax.cli.input_contents import Data
-from quests_jax.cli.input_files import Input, Inputs
+from quests_jax.cli.run_and_report import Run
 from quests_jax.datasets import BUNDLED, bundled
 from quests_jax.disk import (
     Shards,

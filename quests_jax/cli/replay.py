@@ -11,13 +11,12 @@ import numpy as np
 from quests_jax.atoms.labels import find_labels
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.selection_size import Size
-from quests_jax.base.wording import agreeing
-from quests_jax.cli.command_group import command
-from quests_jax.cli.command_run import Report, Run
-from quests_jax.cli.diagnosis_sentences import percent
+from quests_jax.base.wording import agreeing, percent
+from quests_jax.cli.file_arguments import Inputs, parse_inputs
 from quests_jax.cli.input_contents import Given
-from quests_jax.cli.input_files import Inputs, parse_inputs
+from quests_jax.cli.main_command import command
 from quests_jax.cli.options import FILES, KERNEL, parse_one_size
+from quests_jax.cli.run_and_report import Report, Run
 from quests_jax.studies.replay import FILTERS, WEIGHTINGS, choose_replay, passing
 
 HEAD = "head"  # names in info that MACE reads

@@ -9,14 +9,14 @@ import click
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
-from quests_jax.cli.command_group import command
-from quests_jax.cli.command_run import Report, Run
 from quests_jax.cli.diagnosis_sentences import typed
-from quests_jax.cli.input_files import Inputs
+from quests_jax.cli.file_arguments import Inputs
+from quests_jax.cli.main_command import command
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE, WORK
 from quests_jax.cli.past_memory import load_some
-from quests_jax.studies.conclusions import conclusions
-from quests_jax.studies.report_contents import Survey, survey
+from quests_jax.cli.run_and_report import Report, Run
+from quests_jax.studies.survey import Survey, survey
+from quests_jax.studies.survey_conclusions import conclusions
 
 
 @command(
@@ -50,7 +50,7 @@ def report(run: Run, files: Inputs, reference: Inputs | None, full: bool) -> Rep
     made = [run.command, run.caption(), ", ".join(f"{k} {v}" for k, v in versions().items())]
 
     def draw(path: Path) -> None:
-        from quests_jax.output.page import page_of, write_page
+        from quests_jax.output.report_page import page_of, write_page
 
         title = f"Data set report: {given.name}"
         write_page(path, page_of(title, lines, found, given.structures, given.envs, made))

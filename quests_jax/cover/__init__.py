@@ -3,6 +3,7 @@
 from quests_jax.cover.bounds.certificate import certify, relax
 from quests_jax.cover.bounds.relaxation import Relaxation
 from quests_jax.cover.budget import Budget, atom_budget, atom_costs, cost_budget
+from quests_jax.cover.group_quotas import Quota, make_quota
 from quests_jax.cover.masses.stored import DenseMasses
 from quests_jax.cover.objectives.facility_location import FACILITY_LOCATION
 from quests_jax.cover.objectives.mass_functions import LOG_MASS, SATURATED, Measure
@@ -16,10 +17,9 @@ from quests_jax.cover.problem import (
     make_budget,
     mass,
 )
-from quests_jax.cover.quota import Quota, make_quota
 from quests_jax.cover.rules.balanced import balanced, balanced_problem
 from quests_jax.cover.rules.msc import msc
-from quests_jax.cover.rules.pareto import pareto_msc
+from quests_jax.cover.rules.pareto_exchanges import pareto_msc
 from quests_jax.cover.selection import Selection, knee
 from quests_jax.cover.solvers.exact import exact_cover, minimum_cover_bound
 from quests_jax.cover.solvers.greedy import greedy_cover

@@ -30,11 +30,11 @@ from quests_jax.cover.bounds.certificate import relax
 from quests_jax.cover.bounds.relaxation import best_fill
 from quests_jax.cover.bounds.sampling import bound_of_all
 from quests_jax.cover.budget import Budget
+from quests_jax.cover.group_quotas import make_quota
 from quests_jax.cover.masses.sharded import AXIS, DividedMasses, Masses, divided
 from quests_jax.cover.masses.sparse import sparse_masses
 from quests_jax.cover.masses.stored import DENSE, DROPPED, dense_masses
 from quests_jax.cover.problem import CoverProblem, indicator, make_budget, mass
-from quests_jax.cover.quota import make_quota
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.disk.cover_targets import Asked, DiskCover, Targets, draw_targets, drawn_targets, pose_on_disk
@@ -70,7 +70,7 @@ def large_cover(
     >>> from pathlib import Path
     >>> from quests_jax.datasets import bundled
     >>> from quests_jax.disk import Work, describe_files
-    >>> from quests_jax.studies.choice_by_rule import Limits
+    >>> from quests_jax.studies.choice_within_limits import Limits
     >>> shards = describe_files(Work(Path("work")), [(bundled(), slice(4))], k=8, cutoff=4.0)
     >>> selection, dH = large_cover(shards, Asked(Limits(2)), bandwidth=0.015)
     >>> len(selection.selected), len(dH) == shards.n_environments

@@ -17,7 +17,7 @@ from quests_jax.disk.array_files import Arrays
 from quests_jax.disk.shards import Shards, kept_environments
 from quests_jax.disk.working_folder import Stage, digest_of
 from quests_jax.information import kernel_sum
-from quests_jax.studies.choice_by_rule import Groups, Limits
+from quests_jax.studies.choice_within_limits import Groups, Limits
 
 
 class Targets(NamedTuple):

@@ -20,7 +20,7 @@ from quests_jax.disk.cover_stages import coverage_of, covered
 from quests_jax.disk.cover_targets import Asked, DiskCover, pose_on_disk
 from quests_jax.disk.shards import Shards
 from quests_jax.disk.working_folder import Stage
-from quests_jax.studies.choice_by_rule import BLIND, Data, Limits, choose
+from quests_jax.studies.choice_within_limits import BLIND, Data, Limits, choose
 
 ROOT = 200_000  # environments that the root can choose among
 OVERSAMPLE = 2  # structures named for each one to choose

@@ -21,7 +21,7 @@ from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
 from quests_jax.base.wording import counted
 from quests_jax.information.measures import entropy_from
-from quests_jax.information.sums.kernels import room_for
+from quests_jax.information.sums.kernel_sums import room_for
 from quests_jax.information.sums.same_element_sums import DEFAULT_BANDWIDTH, Rows, kernel_sum, self_kernel_sum
 
 CONFIDENCE = 0.95

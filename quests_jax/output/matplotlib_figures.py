@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from quests_jax.output.charts import COLORS, LINES, MARKERS, Axis, Chart, Series
+from quests_jax.output.chart_data import COLORS, LINES, MARKERS, Axis, Chart, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,8 +14,8 @@ from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_
 from quests_jax.base.environments import Environments
 from quests_jax.base.jax_versions import versions
 from quests_jax.studies.compression import Compression
-from quests_jax.studies.conclusions import conclusions
-from quests_jax.studies.report_contents import survey
+from quests_jax.studies.survey import survey
+from quests_jax.studies.survey_conclusions import conclusions
 
 HEIGHT = 900  # pixels of the frame in a notebook
 
@@ -68,7 +68,10 @@ def show(
     >>> qj.show(qj.read(bundled())[::30]).page.startswith("<!doctype html>")
     True
     """
-    from quests_jax.output.page import page_html, page_of  # of no use to anybody else who imports the package
+    from quests_jax.output.report_page import (  # of no use to anybody else who imports the package
+        page_html,
+        page_of,
+    )
 
     if isinstance(data, Compression):
         data = data.structures

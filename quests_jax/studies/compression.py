@@ -26,10 +26,10 @@ from quests_jax.cover import Selection
 from quests_jax.cover.bounds.certificate import certify as certified
 from quests_jax.cover.posing import FEWER, Posed, fits, pose
 from quests_jax.information import DEFAULT_BANDWIDTH
+from quests_jax.studies.candidate_pool import Pool
 from quests_jax.studies.candidates import Candidates, everything, facts_of, find_candidates, labels_of
-from quests_jax.studies.choice_by_rule import COVER, Amount, Groups, choose, poses
+from quests_jax.studies.choice_within_limits import COVER, Amount, Groups, choose, poses
 from quests_jax.studies.kept_information import counts_of, measure
-from quests_jax.studies.remaining_structures import Pool
 
 CERTIFICATES = ("quick", "full", "none")
 LEAST = 10.0  # seconds that a quick certificate may always take

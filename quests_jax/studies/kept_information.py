@@ -23,7 +23,7 @@ from quests_jax.information import (
     estimated_entropy,
     self_kernel_sum,
 )
-from quests_jax.information.large_sums import sums_in_parts
+from quests_jax.information.partwise_sums import sums_in_parts
 
 EXACT = 100_000  # environments up to which the entropy of the whole is exact
 SAMPLE = 4000  # environments from which it is estimated beyond

@@ -15,7 +15,7 @@ from quests_jax.information import (
     delta_entropy_of_others,
     structure_masses,
 )
-from quests_jax.information.large_sums import sums_in_parts
+from quests_jax.information.partwise_sums import sums_in_parts
 
 ASKED = 2000  # environments that stand for all where that is enough
 CALIBRATING = 200  # structures that a threshold for structures is taken from, where there are as many

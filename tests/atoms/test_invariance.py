@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from zoo import CRYSTALS, PARAMETERS, few, split_rows, zoo
 
 from quests_jax.atoms.describe import get_descriptors
+from quests_jax.atoms.smooth import get_smooth_descriptors
 from quests_jax.information import diversity, entropy
 
 Change = Callable[[ase.Atoms, np.random.Generator], tuple[ase.Atoms, np.ndarray]]  # atoms, their old numbers
+Describe = Callable[..., np.ndarray]
 PRIMITIVE = {"fcc": bulk("Cu"), "bcc": bulk("Fe"), "diamond": bulk("Si"), "hcp": CRYSTALS["hcp"]}
 
 
@@ -61,33 +63,37 @@ def repeated(atoms: ase.Atoms, rng: np.random.Generator) -> tuple[ase.Atoms, np.
     return atoms.repeat(times), np.tile(np.arange(len(atoms)), times.prod())
 
 
+DESCRIPTORS = [get_descriptors, get_smooth_descriptors]  # a new descriptor joins them
 CHANGES: list[Change] = [rotated, translated, permuted, replaced_by_images, in_another_cell, repeated]
 
 
 def assert_unchanged(
-    structures: dict[str, ase.Atoms], change: Change, seed: int, k: int, cutoff: float
+    describe: Describe, structures: dict[str, ase.Atoms], change: Change, seed: int, k: int, cutoff: float
 ) -> None:
     rng = np.random.default_rng(seed)
     pairs = {name: change(atoms, rng) for name, atoms in structures.items()}
     before, after = list(structures.values()), [changed for changed, _ in pairs.values()]
-    x = split_rows(get_descriptors(before + after, k=k, cutoff=cutoff), before + after)
+    x = split_rows(describe(before + after, k=k, cutoff=cutoff), before + after)
     for number, (name, (_, old)) in enumerate(pairs.items()):
         expected = x[number][old]
         np.testing.assert_allclose(x[len(before) + number], expected, rtol=0, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.parametrize("describe", DESCRIPTORS)
 @pytest.mark.parametrize("change", CHANGES)
 @few
 @given(seed=st.integers(0, 2**32 - 1), parameters=st.sampled_from(PARAMETERS))
-def test_disturbed_structures(change: Change, seed: int, parameters: tuple[int, float]) -> None:
-    assert_unchanged(zoo(seed), change, seed, *parameters)
+def test_disturbed_structures(
+    change: Change, describe: Describe, seed: int, parameters: tuple[int, float]
+) -> None:
+    assert_unchanged(describe, zoo(seed), change, seed, *parameters)
 
 
 @pytest.mark.parametrize("change", CHANGES)
 @few
 @given(seed=st.integers(0, 2**32 - 1), parameters=st.sampled_from(PARAMETERS))
 def test_perfect_crystals(change: Change, seed: int, parameters: tuple[int, float]) -> None:
-    assert_unchanged(CRYSTALS, change, seed, *parameters)
+    assert_unchanged(get_descriptors, CRYSTALS, change, seed, *parameters)
 
 
 @pytest.mark.parametrize(("k", "cutoff"), PARAMETERS)

@@ -10,7 +10,7 @@ import numpy as np
 
 from quests_jax.base import step_sizes
 from quests_jax.base.environments import make_environments
-from quests_jax.information.sums import kernels
+from quests_jax.information.sums import kernel_sums
 
 LONG = np.longdouble
 ROWS, TILE = 64, 16
@@ -87,7 +87,7 @@ def small_tiles(way: str) -> Callable[[], None]:
 
     At the thresholds themselves nothing is patched.
     """
-    before = step_sizes.TILE, kernels._padded
+    before = step_sizes.TILE, kernel_sums._padded
 
     def padded(rows, size, origin=0):
         del size
@@ -96,13 +96,13 @@ def small_tiles(way: str) -> Callable[[], None]:
         return jnp.asarray(np.pad(rows, added)) if isinstance(rows, np.ndarray) else jnp.pad(rows, added)
 
     if way != "thresholds":
-        step_sizes.TILE, kernels._padded = TILE, padded
+        step_sizes.TILE, kernel_sums._padded = TILE, padded
     here = step_sizes.here()
     steps = step_sizes.computing_as(here._replace(dense=0) if way == "tiles" else here)
     steps.__enter__()
 
     def undo() -> None:
-        step_sizes.TILE, kernels._padded = before
+        step_sizes.TILE, kernel_sums._padded = before
         steps.__exit__(None, None, None)
 
     return undo

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, make_environments
 from quests_jax.cover import msc, pareto_msc
-from quests_jax.cover.rules import pareto
+from quests_jax.cover.rules import pareto_exchanges
 from quests_jax.information import delta_entropy, diversity, entropy
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def test_no_measure_falls_and_gains_are_what_was_gained(seed: int, size: int) ->
     envs = toy(seed)
     start, found = (rule(envs, size=size, bandwidth=BANDWIDTH) for rule in (msc, pareto_msc))
     g = loop_measures(envs, found.selected) - loop_measures(envs, start.selected)
-    assert np.all(g >= -pareto.INDIFFERENCE - 1e-9)
+    assert np.all(g >= -pareto_exchanges.INDIFFERENCE - 1e-9)
     assert found.gains.sum() == pytest.approx(g.sum(), abs=1e-8)
     assert len(set(found.selected)) == size
 
@@ -57,13 +57,13 @@ def test_a_reference_takes_part(seed: int) -> None:
     envs, known = toy(seed), np.asarray(toy(seed + 1).x)[:6]
     start, found = (rule(envs, size=3, bandwidth=BANDWIDTH, reference=known) for rule in (msc, pareto_msc))
     g = loop_measures(envs, found.selected, known) - loop_measures(envs, start.selected, known)
-    assert np.all(g >= -pareto.INDIFFERENCE - 1e-9)
+    assert np.all(g >= -pareto_exchanges.INDIFFERENCE - 1e-9)
     assert found.gains.sum() == pytest.approx(g.sum(), abs=1e-8)
 
 
 def test_something_is_gained_where_there_is_something_to_gain() -> None:
     gained = [pareto_msc(toy(seed), size=3, bandwidth=BANDWIDTH).gains.sum() for seed in range(8)]
-    assert max(gained) > 10 * pareto.SMALLEST_GAIN
+    assert max(gained) > 10 * pareto_exchanges.SMALLEST_GAIN
 
 
 def test_what_stays_keeps_the_order_of_msc() -> None:
@@ -72,13 +72,13 @@ def test_what_stays_keeps_the_order_of_msc() -> None:
         stayed = [s for s in start.selected if s in found.selected]
         assert list(found.selected[: len(stayed)]) == stayed
         assert np.all(found.gains[: len(stayed)] == 0)
-        assert np.all(found.gains[len(stayed) :] > pareto.SMALLEST_GAIN)
+        assert np.all(found.gains[len(stayed) :] > pareto_exchanges.SMALLEST_GAIN)
 
 
 def test_far_environments_keep_their_distance() -> None:
     """Masses of 1e-40 and 1e-60 must not both count as nothing: one is nearer than the other."""
     x = np.array([[0.0], [1.0], [13.0], [16.0]])
-    masses = np.asarray(pareto._landscape(make_environments(x, np.arange(4)), 1.0, None).masses)
+    masses = np.asarray(pareto_exchanges._landscape(make_environments(x, np.arange(4)), 1.0, None).masses)
     np.testing.assert_allclose(np.log(masses), -((x - x.T) ** 2) / 2, atol=1e-9)
 
 
@@ -88,6 +88,6 @@ def test_everything_is_chosen_when_everything_is_asked_for() -> None:
 
 
 def test_too_many_masses_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pareto, "DENSE", 100)
+    monkeypatch.setattr(pareto_exchanges, "DENSE", 100)
     with pytest.raises(InputError, match="8 structures with 20 environments are too many"):
         pareto_msc(toy(0), size=2, bandwidth=BANDWIDTH)

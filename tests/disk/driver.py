@@ -12,8 +12,8 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
+import quests_jax.disk.shard_sums as sums
 import quests_jax.disk.shards as dataset
-import quests_jax.disk.sums as sums
 from quests_jax.cli import main
 
 ROWS, STRUCTURES, BLOCK, GROUP = 256, 12, 256, 2

@@ -27,14 +27,14 @@ from quests_jax.disk import (
     estimate,
     large_cover,
     self_sums,
-    sums,
+    shard_sums,
 )
 from quests_jax.disk import (
     shards as dataset,
 )
 from quests_jax.disk.cover_targets import draw_targets, pose_on_disk
 from quests_jax.information import estimated_diversity, estimated_entropy
-from quests_jax.studies.choice_by_rule import Amount, Limits
+from quests_jax.studies.choice_within_limits import Amount, Limits
 
 H, NARROW = 0.015, 0.004  # Å⁻¹; within the narrow one, hardly anything covers anything
 
@@ -44,8 +44,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
         (dataset, "SHARD_ROWS"),
         (dataset, "SHARD_STRUCTURES"),
-        (sums, "BLOCK"),
-        (sums, "GROUP"),
+        (shard_sums, "BLOCK"),
+        (shard_sums, "GROUP"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name))
     small_shards()
@@ -226,7 +226,7 @@ from quests_jax.cover.masses.sharded import AXIS
 from quests_jax.cover.masses.sparse import SparseMasses
 from quests_jax.cover.masses.stored import DenseMasses
 from quests_jax.disk import Asked, Work, cover_stages, describe_files
-from quests_jax.studies.choice_by_rule import Limits
+from quests_jax.studies.choice_within_limits import Limits
 from quests_jax.disk.cover_targets import draw_targets, pose_on_disk
 folder, h, candidates = Path(sys.argv[1]), 0.0005, np.array([3, 11, 12, 23])
 small_shards()

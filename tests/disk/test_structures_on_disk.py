@@ -18,7 +18,7 @@ from quests_jax.disk import Work, describe_files, rerun_after_repairs, shards
 from quests_jax.disk import structures as module
 from quests_jax.disk.cover_targets import Asked, pose_on_disk
 from quests_jax.disk.structures import Structures, open_structures, shards_of
-from quests_jax.studies.choice_by_rule import Limits
+from quests_jax.studies.choice_within_limits import Limits
 
 
 def files(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ import pytest
 import quests_jax as qj
 from quests_jax.base.step_sizes import CPU, computing_as
 from quests_jax.information import delta_entropy, entropy
-from quests_jax.information.sums import dense, fused, log_sums, streaming
+from quests_jax.information.sums import dense, fused_kernels, log_sums, tile_by_tile
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def test_sums_and_their_derivatives_by_the_fused_kernel(name: str, dtype: type, 
     if far:
         arguments = [FAR if a is X else a for a in arguments]
     given = [jnp.asarray(a, dtype) if np.asarray(a).dtype.kind == "f" else jnp.asarray(a) for a in arguments]
-    home = log_sums if name == "log_sum" else streaming
+    home = log_sums if name == "log_sum" else tile_by_tile
     found = np.asarray(jax.jit(partial(getattr(home, name), at=FUSED, **how))(*given))
     expected = np.asarray(jax.jit(partial(getattr(dense, name), at=CPU, **how))(*given))
     assert np.abs(found - expected).max() <= ERRORS[dtype] * np.abs(expected).max()
@@ -84,12 +84,12 @@ def test_they_are_lowered_for_gpus(careful: bool) -> None:
     tile = jax.ShapeDtypeStruct((4, 256, 63), jnp.float32)
     row, number = tile.update(shape=(4, 256)), jax.ShapeDtypeStruct((4, 256), jnp.int32)
     ratios, own = tile.update(shape=(2,)), jax.ShapeDtypeStruct((4,), bool)
-    rows = fused.TilePairs(tile, tile, tile.update(shape=(1,)) if careful else None)
+    rows = fused_kernels.TilePairs(tile, tile, tile.update(shape=(1,)) if careful else None)
     calls = {
-        partial(fused.weighted_kernels, power=1): (rows, tile, (row, row)),
-        partial(fused.kernels_both_ways, power=1): (rows, (row, row), ratios, own),
-        partial(fused.pulls, power=1): (rows, tile, (row, row), (row, row)),
-        fused.log_kernels: (rows, row, ratios, (number, number)),
+        partial(fused_kernels.weighted_kernels, power=1): (rows, tile, (row, row)),
+        partial(fused_kernels.kernels_both_ways, power=1): (rows, (row, row), ratios, own),
+        partial(fused_kernels.pulls, power=1): (rows, tile, (row, row), (row, row)),
+        fused_kernels.log_kernels: (rows, row, ratios, (number, number)),
     }
     for kernel, arguments in calls.items():
         lowered = jax.jit(kernel).trace(*arguments).lower(lowering_platforms=("cuda",))

@@ -19,7 +19,7 @@ from quests_jax.information import (
     self_kernel_sum,
     structure_masses,
 )
-from quests_jax.information.sums import kernels as engine
+from quests_jax.information.sums import kernel_sums as engine
 
 H = 0.015
 EXPONENT = {np.float64: 2e-12, np.float32: 1e-5}  # relative error of a sum

@@ -24,7 +24,7 @@ from quests_jax.information import (
     kernel_product,
     structure_masses,
 )
-from quests_jax.information.sums import dense, log_sums, masses, streaming
+from quests_jax.information.sums import dense, log_sums, structure_sums, tile_by_tile
 
 pytestmark = pytest.mark.slow
 
@@ -53,9 +53,9 @@ POWERS = {"self_force": {"power": 1}, "self_sum": {"power": 0}, "product": {"pow
 def test_batches_of_listed_pairs_sum_what_all_pairs_do(name: str, dtype: type) -> None:
     given = [jnp.asarray(a, dtype) if np.asarray(a).dtype.kind == "f" else jnp.asarray(a) for a in SUMS[name]]
     how = POWERS.get(name, {})
-    found = jax.jit(partial(getattr(log_sums if name == "log_sum" else streaming, name), at=BATCHES, **how))(
-        *given
-    )
+    found = jax.jit(
+        partial(getattr(log_sums if name == "log_sum" else tile_by_tile, name), at=BATCHES, **how)
+    )(*given)
     expected = jax.jit(partial(getattr(dense, name), at=CPU, **how))(*given)
     scale = np.abs(np.asarray(expected)).max()
     assert np.abs(np.asarray(found) - expected).max() <= (1e-11 if dtype is np.float64 else 2e-5) * scale
@@ -64,10 +64,10 @@ def test_batches_of_listed_pairs_sum_what_all_pairs_do(name: str, dtype: type) -
 def test_masses_and_cross_sums_in_batches() -> None:
     given = COUNTS, jnp.asarray(Y), jnp.asarray(X)
     K = np.exp(-((Y[:, None] - X) ** 2).sum(axis=-1) / (2 * H**2))
-    own = jax.jit(partial(masses.masses, n_structures=100, error=1e-12, at=BATCHES))
+    own = jax.jit(partial(structure_sums.masses, n_structures=100, error=1e-12, at=BATCHES))
     expected = np.stack([K[:, s == GROUP].sum(axis=1) for s in range(100)], axis=1)
     assert np.allclose(own(*given, jnp.asarray(GROUP, np.int32), H), expected, rtol=1e-11, atol=1e-11)
-    of_y, of_x = jax.jit(partial(streaming.cross_sums, at=BATCHES))(*given, H)
+    of_y, of_x = jax.jit(partial(tile_by_tile.cross_sums, at=BATCHES))(*given, H)
     assert np.allclose(of_y, K.sum(axis=1), rtol=1e-11, atol=1e-11)
     assert np.allclose(of_x, K.sum(axis=0), rtol=1e-11, atol=1e-11)
 

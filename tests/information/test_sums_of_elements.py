@@ -15,7 +15,7 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, apart, joined, make_environments
 from quests_jax.cover import prefix_metrics, soft_weights, staged_cover
 from quests_jax.cover.rules.registry import RULES
-from quests_jax.information.sums import element_division, kernels
+from quests_jax.information.sums import element_division, kernel_sums
 
 H = 0.05
 S = 8
@@ -177,13 +177,13 @@ def test_four_elements_form_a_quarter_of_the_pairs(monkeypatch):
     """Each of four elements is summed alone, and joined: the same numbers, from no other pairs."""
     x = dataclasses.replace(mixture(), elements=np.tile([1, 6, 7, 8], 15))
     sizes = []
-    alone = kernels.self_kernel_sum
+    alone = kernel_sums.self_kernel_sum
 
     def counted(rows, **options):
         sizes.append(len(rows))
         return alone(rows, **options)
 
-    monkeypatch.setattr(kernels, "self_kernel_sum", counted)
+    monkeypatch.setattr(kernel_sums, "self_kernel_sum", counted)
     p = information.self_kernel_sum(x, bandwidth=H)
     assert sum(size**2 for size in sizes) == len(x) ** 2 // 4
     for Z in (1, 6, 7, 8):
@@ -309,5 +309,5 @@ def test_others_of_some_rows():
 @pytest.mark.parametrize("rows", [1, 256, 257, 4096, 4097, 5776, 40_000])
 def test_elements_share_programs_only_where_padding_is_cheap(rows: int) -> None:
     """Four elements of 5,776 rows each take a third of the time of their sum without elements."""
-    padded = kernels._size(max(rows, element_division._room(np.arange(rows))))
+    padded = kernel_sums._size(max(rows, element_division._room(np.arange(rows))))
     assert padded <= max(element_division.ROOMS[-1], 2 * rows)

@@ -19,7 +19,7 @@ from ase.build import bulk, molecule
 import quests_jax as qj
 from quests_jax.datasets import bundled
 from quests_jax.information import LearningCurve
-from quests_jax.output import charts, explorer, page
+from quests_jax.output import chart_data, explorer, report_page
 from quests_jax.output.explorer import Map, explorer_html, principal_components, shown_name
 
 STALL = 200  # milliseconds between two frames
@@ -239,9 +239,11 @@ def test_no_string_of_the_data_runs(browser: Any, tmp_path: Path) -> None:
         value_name=HOSTILE[0],
         unknown=dict.fromkeys(HOSTILE, HOSTILE[1]),
     )
-    sections = [page.Section(text, text, (text,), [(text,)], lambda: []) for text in HOSTILE]
+    sections = [report_page.Section(text, text, (text,), [(text,)], lambda: []) for text in HOSTILE]
     facts = list(zip(HOSTILE, HOSTILE, strict=True))
-    page.write_page(tmp_path / "page.html", page.Page(HOSTILE[0], HOSTILE, facts, shown, sections, HOSTILE))
+    report_page.write_page(
+        tmp_path / "page.html", report_page.Page(HOSTILE[0], HOSTILE, facts, shown, sections, HOSTILE)
+    )
     opened = Opened(browser, tmp_path / "page.html", width=420)
     for color in opened.page.eval_on_selector_all("#map-color option", "all => all.map(o => o.value)"):
         opened.page.select_option("#map-color", color)
@@ -330,20 +332,20 @@ def test_twenty_thousand_structures_open_and_pan_without_a_stall(browser: Any, t
 
 def test_charts_are_drawn_when_they_come_into_view(browser: Any, tmp_path: Path) -> None:
     rows = [
-        {"method": m, "asked": n, "size": n, "upper_bound": None} | dict.fromkeys(charts.PANELS, 3.0 * n)
+        {"method": m, "asked": n, "size": n, "upper_bound": None} | dict.fromkeys(chart_data.PANELS, 3.0 * n)
         for m in ("cover", "<b>$x$")
         for n in (5, 50)
     ]
     forces = np.random.default_rng(0).lognormal(0, 2, 3000)
     curve = LearningCurve(np.array([10, 100]), np.array([[1.0, 2.0], [1.2, 2.1]]))
     made = [
-        charts.histogram(np.append(forces[:500] - 3, 4e3), 5.0),
-        charts.tails_chart(forces, {"cover": forces[:100]}),
-        charts.learning_chart(curve, 2.5),
-        *charts.comparison_charts(rows),
+        chart_data.histogram(np.append(forces[:500] - 3, 4e3), 5.0),
+        chart_data.tails_chart(forces, {"cover": forces[:100]}),
+        chart_data.learning_chart(curve, 2.5),
+        *chart_data.comparison_charts(rows),
     ]
-    section = page.Section("<i>title", "$words$", ("a",), [("b",)], lambda: made)
-    path = write(tmp_path / "map.html", a_map(), page._sections_html([section]))
+    section = report_page.Section("<i>title", "$words$", ("a",), [("b",)], lambda: made)
+    path = write(tmp_path / "map.html", a_map(), report_page._sections_html([section]))
     opened = Opened(browser, path, width=420)
     for place in range(len(made)):
         opened.page.locator(f'[data-chart="{place}"]').scroll_into_view_if_needed()

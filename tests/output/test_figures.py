@@ -9,14 +9,14 @@ import pytest
 from matplotlib.image import imread
 
 from quests_jax.information import LearningCurve
-from quests_jax.output import charts, matplotlib_figures
+from quests_jax.output import chart_data, matplotlib_figures
 
 LARGEST_SIDE = 4000  # pixels
 RNG = np.random.default_rng(0)
 FORCES = RNG.lognormal(0, 2, 2000)
 ROWS = [
     {"method": f"rule {m}", "asked": n, "size": n, "upper_bound": 1.0}
-    | dict.fromkeys(charts.PANELS, 1e4 * n + m)
+    | dict.fromkeys(chart_data.PANELS, 1e4 * n + m)
     for m in range(12)
     for n in (5, 50, 500)
 ]
@@ -25,18 +25,18 @@ FRAMES = [
     for i in range(5)
 ]
 MADE = {
-    "histogram": [charts.histogram(np.append(FORCES - 3, 1e5), 5.0)],
-    "tails": [charts.tails_chart(FORCES, {"cover": FORCES[:9]})],
+    "histogram": [chart_data.histogram(np.append(FORCES - 3, 1e5), 5.0)],
+    "tails": [chart_data.tails_chart(FORCES, {"cover": FORCES[:9]})],
     "bandwidths": [
-        charts.bandwidth_chart(
+        chart_data.bandwidth_chart(
             np.geomspace(0.01, 1, 9), np.linspace(0, 1, 9), {f"rule {i}": 0.1 * i for i in range(9)}
         )
     ],
     "learning": [
-        charts.learning_chart(LearningCurve(np.array([9, 90]), np.array([[1.0, 2], [1.1, 2]])), None)
+        chart_data.learning_chart(LearningCurve(np.array([9, 90]), np.array([[1.0, 2], [1.1, 2]])), None)
     ],
-    "comparison": charts.comparison_charts(ROWS),
-    "trajectory": charts.trajectory_charts(FRAMES, 5.0),
+    "comparison": chart_data.comparison_charts(ROWS),
+    "trajectory": chart_data.trajectory_charts(FRAMES, 5.0),
 }
 
 
@@ -74,17 +74,17 @@ def test_no_point_of_a_chart_lies_outside_its_axes() -> None:
 def test_one_far_value_leaves_the_bins_of_the_others() -> None:
     near = np.random.default_rng(0).normal(-5, 1, 5000)
     values = np.append(near, 3000.0)
-    edges = np.array(charts._bins(values))
+    edges = np.array(chart_data._bins(values))
     counts, _ = np.histogram(values, edges)
     assert counts.sum() == len(values)
     assert np.all(np.diff(edges) > 0)
     assert (counts[edges[:-1] < near.max()] > 0).sum() >= 5
-    assert not charts._is_wide(near)
+    assert not chart_data._is_wide(near)
 
 
 def test_a_thinned_distribution_keeps_its_ends_and_its_shares() -> None:
     values = np.random.default_rng(0).lognormal(0, 1, 50_000)
-    x, share = charts._survival(values)
-    assert len(x) <= charts.MOST_STEPS
+    x, share = chart_data._survival(values)
+    assert len(x) <= chart_data.MOST_STEPS
     assert (x[0], x[-1]) == (values.min(), values.max())
     np.testing.assert_allclose(share, [(values >= each).mean() for each in x])

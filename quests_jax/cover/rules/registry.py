@@ -23,7 +23,7 @@ from quests_jax.cover.rules.baselines import (
 )
 from quests_jax.cover.rules.clusters import direct, k_means, k_means_entropy
 from quests_jax.cover.rules.msc import msc
-from quests_jax.cover.rules.pareto import pareto_msc
+from quests_jax.cover.rules.pareto_exchanges import pareto_msc
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.relaxed import relaxed_cover

@@ -12,11 +12,11 @@ from quests_jax.base.progress import advance
 from quests_jax.base.selection_size import Size, check_size
 from quests_jax.base.wording import agreeing, counted
 from quests_jax.cover.budget import COST_ROUNDING
+from quests_jax.cover.group_quotas import Quota, check_quota
 from quests_jax.cover.objectives.mass_functions import SATURATED, Measure, check_measure
 from quests_jax.cover.objectives.objective import Objective, as_objective
 from quests_jax.cover.problem import CoverProblem, check_masses, is_covered, placed
 from quests_jax.cover.problem import saturated as mean_saturated
-from quests_jax.cover.quota import Quota, check_quota
 from quests_jax.cover.selection import Selection, check_structures
 from quests_jax.cover.solvers import lazy
 

@@ -22,9 +22,9 @@ import jax.numpy as jnp
 
 from quests_jax.base.compiled_programs import jit
 from quests_jax.base.step_sizes import here
+from quests_jax.cover.group_quotas import Quota, completable, needs
 from quests_jax.cover.objectives.objective import Objective
 from quests_jax.cover.problem import COVERED, CoverProblem, is_covered, saturated
-from quests_jax.cover.quota import Quota, completable, needs
 
 
 class Limits(NamedTuple):

@@ -14,8 +14,8 @@ from quests_jax.base.precision import follows_dtype
 from quests_jax.base.selection_size import Size
 from quests_jax.cover.bounds.certificate import bound_with_dropped, relax
 from quests_jax.cover.budget import Budget
+from quests_jax.cover.group_quotas import Quota, leaving_room
 from quests_jax.cover.problem import CoverProblem, coverage, make_budget
-from quests_jax.cover.quota import Quota, leaving_room
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover
 from quests_jax.cover.solvers.rounding import pipage_round, swap, threshold_round

@@ -8,8 +8,8 @@ import numpy as np
 
 from quests_jax.base.compiled_programs import jit
 from quests_jax.cover.budget import Budget
+from quests_jax.cover.group_quotas import Quota, may_replace
 from quests_jax.cover.problem import CoverProblem, indicator, mass
-from quests_jax.cover.quota import Quota, may_replace
 
 WHOLE = 1e-9  # weights this close to 0 or 1 are whole
 SMALLEST_GAIN = 1e-9  # relative gain below which a swap is rounding noise

@@ -1,5 +1,20 @@
 """The engine: sums of the Gaussian kernel over environments, in memory that does not grow with n·m."""
 
+# The modules, in the order in which a call passes them:
+#
+#   same_element_sums     what others import; elements apart where they are told apart, by element_division
+#   kernel_sums           checks arguments, fills sizes up so that few programs are compiled
+#   primitives            three sums as primitives of JAX with rules for their derivatives, which are the same
+#                         three sums again; primitive_registration makes a primitive of a function
+#   nan_guarded_sums      the sums that need no rules of their own: cross sums, masses, sums of others
+#     dense               all pairs at once, where they are few
+#     tile_by_tile        near pairs of tiles only; log_sums the same for logarithms, structure_sums for M_si
+#       tile_geometry     orders rows, cuts them into tiles, says how far apart two tiles are
+#       near_tile_pairs   lists the near pairs and sums the list in batches
+#       exponents         forms -|y - x|^2/2h^2 by products of rows or, with care, by differences
+#       fused_kernels     exponents and sums in one kernel on an accelerator
+#   devices, sharding     the same sums over several devices
+#
 # The error budget.
 #
 # u is the rounding of the dtype that is computed in: 2.2e-16 in float64, 1.2e-7 in float32 (also for

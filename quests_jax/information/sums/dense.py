@@ -1,4 +1,4 @@
-"""The sums of `streaming` for small sets, formed at once: no tiles, no order, quick to compile."""
+"""The sums of `tile_by_tile` for small sets, formed at once: no tiles, no order, quick to compile."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from quests_jax.base.array_checks import check_bandwidth
 from quests_jax.base.checks import InputError, check_matrix
 from quests_jax.base.environments import Environments, check_alike, elements_of, rows_of, some_rows
 from quests_jax.base.step_sizes import TILE
-from quests_jax.information.sums.kernels import room_for
+from quests_jax.information.sums.kernel_sums import room_for
 
 Rows = np.ndarray | jax.Array | Environments  # [n, d], with or without elements
 ROOMS = (TILE, 16 * TILE)  # rows of an element that share a program; padding of more would take longer

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 
 from quests_jax.base import step_sizes
 from quests_jax.base.step_sizes import Platform
-from quests_jax.information.sums import tiles as tl
+from quests_jax.information.sums import tile_geometry as tl
 from quests_jax.information.sums.exponents import base_and_scale, plain_exponents
-from quests_jax.information.sums.fused import log_kernels
+from quests_jax.information.sums.fused_kernels import log_kernels
 from quests_jax.information.sums.near_tile_pairs import (
     SKIPPED,
     active_pairs,
@@ -25,7 +25,7 @@ from quests_jax.information.sums.near_tile_pairs import (
     totals,
     wide_pairs,
 )
-from quests_jax.information.sums.tiles import Tiles
+from quests_jax.information.sums.tile_geometry import Tiles
 
 ROUNDINGS = 64.0  # that a distance to a known row may err by, of itself and of the radius of its tile
 

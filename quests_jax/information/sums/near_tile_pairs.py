@@ -22,8 +22,8 @@ from quests_jax.information.sums.exponents import (
     is_wide,
     plain_exponents,
 )
-from quests_jax.information.sums.fused import TilePairs
-from quests_jax.information.sums.tiles import Tiles, make_tiles, principal_frame
+from quests_jax.information.sums.fused_kernels import TilePairs
+from quests_jax.information.sums.tile_geometry import Tiles, make_tiles, principal_frame
 
 Carry = TypeVar("Carry")
 Items = TypeVar("Items")  # arrays with a leading axis

@@ -28,7 +28,7 @@ from jax.interpreters import ad
 
 from quests_jax.base.numerics import finite_rows, scaled
 from quests_jax.base.step_sizes import TILE
-from quests_jax.information.sums import dense, log_sums, streaming
+from quests_jax.information.sums import dense, log_sums, tile_by_tile
 from quests_jax.information.sums.primitive_registration import (
     bind,
     differentiate_one_bandwidth,
@@ -75,7 +75,9 @@ def _product_impl(counts, y, x, v, a, b, h, *, power, at):
     size = jnp.max(jnp.abs(v), axis=1, initial=0)
     shift = jnp.where(size > 0, b - jnp.log(jnp.where(size > 0, size, 1)), jnp.inf)
     values = v / jnp.where(size > 0, size, 1)[:, None]
-    sums = _by_size(dense.product, streaming.product)(counts, y, x, values, a, shift, h, power=power, at=at)
+    sums = _by_size(dense.product, tile_by_tile.product)(
+        counts, y, x, values, a, shift, h, power=power, at=at
+    )
     return jnp.where(bad_y[:, None] | bad_x | bad_v[None], jnp.nan, sums * scale[None])
 
 
@@ -193,7 +195,7 @@ def _self_sum_impl(count, x, w, h, *, power, at):
     x, bad = finite_rows(x)
     bad = jnp.any(bad) | ~jnp.all(jnp.isfinite(w)) | ~(h[..., None] > 0)
     w = jnp.where(jnp.isfinite(w), w, 0)
-    sums = _by_size(dense.self_sum, streaming.self_sum)(count, x, w, h, power=power, at=at)
+    sums = _by_size(dense.self_sum, tile_by_tile.self_sum)(count, x, w, h, power=power, at=at)
     return jnp.where(bad, jnp.nan, sums)
 
 
@@ -238,7 +240,7 @@ def _force_impl(count, x, w, g, h, *, power, at):
     x, bad = finite_rows(x)
     bad = jnp.any(bad) | ~jnp.all(jnp.isfinite(w) & jnp.isfinite(g)) | ~(h > 0)
     w, g = jnp.where(jnp.isfinite(w), w, 0), jnp.where(jnp.isfinite(g), g, 0)
-    force = _by_size(dense.self_force, streaming.self_force)(count, x, w, g, h, power=power, at=at)
+    force = _by_size(dense.self_force, tile_by_tile.self_force)(count, x, w, g, h, power=power, at=at)
     return jnp.where(bad, jnp.nan, force)
 
 

@@ -1,4 +1,4 @@
-"""The kernel sums of `kernels` with elements told apart: K_ij → δ(Z_i, Z_j) K_ij.
+"""The kernel sums of `kernel_sums` with elements told apart: K_ij → δ(Z_i, Z_j) K_ij.
 
 Rows of one element meet rows of that element only, so each sum is the same sum of one element after the
 other, joined: exact, and faster the more elements there are. Masses of rows that are known come from one sum
@@ -28,7 +28,7 @@ from quests_jax.base.array_checks import (
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.environments import Environments, apart, check_alike, elements_of, rows_of, some_rows
 from quests_jax.base.precision import follows_dtype
-from quests_jax.information.sums import kernels
+from quests_jax.information.sums import kernel_sums
 from quests_jax.information.sums.element_division import (
     Rows,
     check_sides,
@@ -85,7 +85,7 @@ def log_kernel_sum(
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         w = None if checked is None else checked[own]
-        return kernels.log_kernel_sum(y, x, bandwidth=bandwidth, weights=w)
+        return kernel_sums.log_kernel_sum(y, x, bandwidth=bandwidth, weights=w)
 
     return each_element(of, y, x, bandwidth=bandwidth, missing=-jnp.inf, lead=np.shape(bandwidth))
 
@@ -117,9 +117,9 @@ def log_sum_of_others(
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         del y
         if isinstance(own, slice):
-            return kernels.log_sum_of_others(x, group, rows=rows, bandwidth=bandwidth)
+            return kernel_sums.log_sum_of_others(x, group, rows=rows, bandwidth=bandwidth)
         queries = None if wanted is None else np.searchsorted(own, wanted[np.isin(wanted, own)])
-        return kernels.log_sum_of_others(x, groups[own], rows=queries, bandwidth=bandwidth)
+        return kernel_sums.log_sum_of_others(x, groups[own], rows=queries, bandwidth=bandwidth)
 
     y = x if wanted is None or elements_of(x) is None else some_rows(x, wanted)
     return each_element(of, y, x, bandwidth=bandwidth, missing=-jnp.inf, lead=np.shape(bandwidth))
@@ -142,7 +142,7 @@ def self_kernel_sum(
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         del y
         w = None if checked is None else checked[own]
-        return kernels.self_kernel_sum(x, bandwidth=bandwidth, weights=w)
+        return kernel_sums.self_kernel_sum(x, bandwidth=bandwidth, weights=w)
 
     return each_element(of, x, x, bandwidth=bandwidth, missing=0.0, lead=np.shape(bandwidth))
 
@@ -165,11 +165,11 @@ def cross_kernel_sums(
     """
     check_sides(y, x, bandwidth)
     if elements_of(y) is None:
-        return kernels.cross_kernel_sums(rows_of(y), rows_of(x), bandwidth=bandwidth)
+        return kernel_sums.cross_kernel_sums(rows_of(y), rows_of(x), bandwidth=bandwidth)
     of_y, of_x = np.zeros(len(y)), np.zeros(len(x))
     for mine, yours in rows_of_elements(y, x):
         if len(mine) and len(yours):
-            sums = kernels.cross_kernel_sums(some_of(y, mine), some_of(x, yours), bandwidth=bandwidth)
+            sums = kernel_sums.cross_kernel_sums(some_of(y, mine), some_of(x, yours), bandwidth=bandwidth)
             of_y[mine], of_x[yours] = np.asarray(sums[0]), np.asarray(sums[1])
     return jnp.asarray(of_y), jnp.asarray(of_x)
 
@@ -188,7 +188,7 @@ def kernel_product(y: Rows, x: Rows, v: ArrayLike, *, bandwidth: ArrayLike = DEF
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         values = v if isinstance(own, slice) else checked[own]
-        return kernels.kernel_product(y, x, values, bandwidth=bandwidth)
+        return kernel_sums.kernel_product(y, x, values, bandwidth=bandwidth)
 
     return each_element(of, y, x, bandwidth=bandwidth, missing=0.0, tail=np.shape(v)[1:])
 
@@ -222,11 +222,13 @@ def structure_masses(
         numbers = check_structure_id(structure_id, len(x), n_structures, ascending=False)
     y, x = _set_apart(y, x, bandwidth)
     if elements_of(y) is None:
-        return kernels.structure_masses(rows_of(y), rows_of(x), numbers, n_structures, bandwidth=bandwidth)
+        return kernel_sums.structure_masses(
+            rows_of(y), rows_of(x), numbers, n_structures, bandwidth=bandwidth
+        )
 
     def of(y: ArrayLike, x: ArrayLike, own: np.ndarray | slice) -> jax.Array:
         number = numbers if isinstance(own, slice) else numbers[own]
-        return kernels.structure_masses(y, x, number, n_structures, bandwidth=bandwidth)
+        return kernel_sums.structure_masses(y, x, number, n_structures, bandwidth=bandwidth)
 
     return each_element(of, y, x, bandwidth=bandwidth, missing=0.0, lead=(n_structures,))
 
@@ -249,7 +251,7 @@ def tiles_of_masses(
     """
     y, x = (each.in_float64() if isinstance(each, Environments) else each for each in (y, x))
     y, x = (np.asarray(rows_of(rows)) for rows in _set_apart(y, x, bandwidth))
-    yield from kernels.tiles_of_masses(y, x, structure_id, n_structures, bandwidth=bandwidth, error=error)
+    yield from kernel_sums.tiles_of_masses(y, x, structure_id, n_structures, bandwidth=bandwidth, error=error)
 
 
 def _set_apart(y: Rows, x: Rows, bandwidth: ArrayLike) -> tuple[Rows, Rows]:

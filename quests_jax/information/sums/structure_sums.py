@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from quests_jax.base import step_sizes
 from quests_jax.base.numerics import sum_last
 from quests_jax.base.step_sizes import Platform
-from quests_jax.information.sums import tiles as tl
+from quests_jax.information.sums import tile_geometry as tl
 from quests_jax.information.sums.exponents import exponents
 from quests_jax.information.sums.near_tile_pairs import (
     at_place,
@@ -26,7 +26,7 @@ from quests_jax.information.sums.near_tile_pairs import (
     fold_near,
     wide_pairs,
 )
-from quests_jax.information.sums.tiles import Tiles
+from quests_jax.information.sums.tile_geometry import Tiles
 
 
 class Sides(NamedTuple):

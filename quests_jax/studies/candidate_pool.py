@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from quests_jax.base.environments import Environments
-from quests_jax.studies.choice_by_rule import Amount, Data
+from quests_jax.studies.choice_within_limits import Amount, Data
 
 
 class Pool(NamedTuple):

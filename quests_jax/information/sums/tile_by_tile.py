@@ -14,13 +14,13 @@ import jax.numpy as jnp
 
 from quests_jax.base import step_sizes
 from quests_jax.base.step_sizes import Platform
-from quests_jax.information.sums import tiles as tl
+from quests_jax.information.sums import tile_geometry as tl
 from quests_jax.information.sums.exponents import (
     base_and_scale,
     squared_distance,
     steepness,
 )
-from quests_jax.information.sums.fused import TilePairs, kernels_both_ways, pulls, weighted_kernels
+from quests_jax.information.sums.fused_kernels import TilePairs, kernels_both_ways, pulls, weighted_kernels
 from quests_jax.information.sums.near_tile_pairs import (
     SKIPPED,
     active_pairs,
@@ -36,7 +36,7 @@ from quests_jax.information.sums.near_tile_pairs import (
     tiles_of,
     wide_pairs,
 )
-from quests_jax.information.sums.tiles import Tiles
+from quests_jax.information.sums.tile_geometry import Tiles
 
 SELF_ERROR = 2.0  # self sums may err twice as much per pair: their largest term, the own one, is exact
 

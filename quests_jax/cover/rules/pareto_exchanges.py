@@ -44,7 +44,7 @@ WIDTHS = (8, 32)  # candidates of each kind; the wide look comes when the narrow
 SMALLEST_GAIN = 1e-3  # an exchange must add this much to Σ g
 INDIFFERENCE = 1e-4  # measures that differ by less than this factor are equal
 RARITY = 0.75  # weights p^−RARITY of the coverage that proposes candidates
-TILE = 256  # rows whose kernels with all environments are formed at a time
+ROWS = 256  # rows whose kernels with all environments are formed at a time
 
 
 class Landscape(NamedTuple):
@@ -130,8 +130,8 @@ def _landscape(envs: Environments, bandwidth: float, reference: ArrayLike | Envi
     x = apart(envs, bandwidth)
     number = np.asarray(envs.structure_id, np.int32)
     scaled = jnp.asarray((x - x.mean(axis=0, keepdims=True)) / bandwidth)
-    scaled = jnp.pad(scaled, ((0, -len(x) % TILE), (0, 0)))
-    padded = np.pad(number, (0, -len(x) % TILE), constant_values=envs.n_structures)
+    scaled = jnp.pad(scaled, ((0, -len(x) % ROWS), (0, 0)))
+    padded = np.pad(number, (0, -len(x) % ROWS), constant_values=envs.n_structures)
     known = reference_mass(envs.in_float64(), known_environments(reference, envs), bandwidth)
     masses = _all_masses(jnp.asarray(scaled), jnp.asarray(padded), envs.n_structures)[:, : len(x)]
     number = jnp.asarray(number)
@@ -153,7 +153,7 @@ def _all_masses(x: jax.Array, number: jax.Array, n_structures: int) -> jax.Array
         exponent = plain_exponents(rows[None], x[None])[0]
         return total.at[structure].add(jnp.exp(exponent), mode="drop"), None
 
-    tiles = x.reshape(-1, TILE, x.shape[1]), number.reshape(-1, TILE)
+    tiles = x.reshape(-1, ROWS, x.shape[1]), number.reshape(-1, ROWS)
     return jax.lax.scan(add, jnp.zeros((n_structures, len(x)), x.dtype), tiles)[0]
 
 

@@ -27,7 +27,7 @@ from quests_jax.information import (
     kernel_product,
     self_kernel_sum,
 )
-from quests_jax.information.sums.tiles import BOX_AXES, reach, split_order
+from quests_jax.information.sums.tile_geometry import BOX_AXES, reach, split_order
 
 BLOCK = 32_768  # rows
 GROUP = 8  # blocks gathered in one pass over the shards

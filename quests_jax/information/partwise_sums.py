@@ -9,7 +9,7 @@ import numpy as np
 
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
-from quests_jax.information.sums.kernels import room_for
+from quests_jax.information.sums.kernel_sums import room_for
 from quests_jax.information.sums.same_element_sums import structure_masses
 
 NUMBERS = 1 << 22  # of a part, at most: 32 MB in float64, about 0.2 GB with what a sum makes of them

@@ -17,8 +17,9 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax.base.environments import Environments
-from quests_jax.output import charts
-from quests_jax.output.charts import Chart
+from quests_jax.output import chart_data as charts
+from quests_jax.output.chart_data import Chart
+from quests_jax.output.comparison_table import table
 from quests_jax.output.explorer import (
     Map,
     explorer_html,
@@ -27,9 +28,9 @@ from quests_jax.output.explorer import (
     principal_components,
     shown_name,
 )
-from quests_jax.studies.comparison import config_types, table
+from quests_jax.studies.comparison import config_types
 from quests_jax.studies.outliers import QUANTILE
-from quests_jax.studies.report_contents import KEPT, Survey
+from quests_jax.studies.survey import KEPT, Survey
 
 SHOWN = 12  # most foreign structures in the table
 MOST_NAMES = 12  # config types, elements and periodicities that the facts name

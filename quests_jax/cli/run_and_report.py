@@ -41,8 +41,8 @@ from quests_jax.cli.descriptor_choice import (
     note_elements,
     settle,
 )
+from quests_jax.cli.file_arguments import STDIN, Input, Inputs, named, standard_input
 from quests_jax.cli.input_contents import Data, Given, part_of
-from quests_jax.cli.input_files import STDIN, Input, Inputs, named, standard_input
 from quests_jax.datasets import load
 from quests_jax.disk import Work
 from quests_jax.output.files import DESCRIPTOR_SUFFIXES, read_descriptors

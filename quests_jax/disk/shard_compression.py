@@ -18,18 +18,18 @@ from quests_jax.base.selection_size import as_size
 from quests_jax.cover.bounds.sampling import FAILURE
 from quests_jax.cover.prefixes import Prefixes, in_order, prefix_sums, prefixes_from
 from quests_jax.cover.selection import Selection
-from quests_jax.disk.comparison import against
 from quests_jax.disk.cover_stages import TARGETS, large_cover
 from quests_jax.disk.cover_targets import Asked, DiskCover, pose_on_disk
+from quests_jax.disk.shard_comparison import against
+from quests_jax.disk.shard_sums import estimate, self_sums
 from quests_jax.disk.shards import Shards
-from quests_jax.disk.sums import estimate, self_sums
 from quests_jax.disk.tree_selection import tree_choice
 from quests_jax.disk.working_folder import Stage, digest_of
 from quests_jax.information import Estimate, Rows, kernel_sum
-from quests_jax.studies.choice_by_rule import COVER, Amount, Data, Groups, Limits
+from quests_jax.studies.candidate_pool import coverage_of_open
+from quests_jax.studies.choice_within_limits import COVER, Amount, Data, Groups, Limits
 from quests_jax.studies.compression import DEFAULT_SIZE
 from quests_jax.studies.kept_information import counts_of, entropy_and_diversity, kept_of, measures_of
-from quests_jax.studies.remaining_structures import coverage_of_open
 
 SAMPLE = 2000  # environments that the entropies of the whole are estimated from
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from quests_jax.base.wording import counted
-from quests_jax.cli.command_group import command
-from quests_jax.cli.command_run import Report, Run
+from quests_jax.cli.main_command import command
+from quests_jax.cli.run_and_report import Report, Run
 from quests_jax.disk.inventory import inventory, remove, remove_unfinished
 
 MEGABYTE = 1e6

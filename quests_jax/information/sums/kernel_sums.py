@@ -1,8 +1,8 @@
 """Sums of the Gaussian kernel K(y, x) = exp(−|y − x|²/2h²) over environments: the engine.
 
 K is [schwalbe-koda:25, (3)].
-Everything streams in tiles (see `tiles`), works at any n and m in memory O(n·d), skips what is provably
-below 1e-12, and can be differentiated any number of times in every argument (see `primitives`).
+Sums go tile by tile (see `tile_geometry`), work at any n and m in memory O(n·d), skip what is provably below
+1e-12, and can be differentiated any number of times in every argument (see `primitives`).
 Order of arguments everywhere: queries y, then the reference x.
 """
 
@@ -36,7 +36,7 @@ from quests_jax.base.checks import check_count
 from quests_jax.base.compiled_programs import jit
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH
 from quests_jax.base.padding import padded_size
-from quests_jax.information.sums import guarded, masses, primitives
+from quests_jax.information.sums import nan_guarded_sums, primitives, structure_sums
 from quests_jax.information.sums.near_tile_pairs import SKIPPED
 
 ROUNDINGS = 10.0  # allowed errors of an exponent in masses that are good enough for a bound
@@ -221,17 +221,19 @@ class _Given(NamedTuple):
         return uncompiled(lambda sums: sums[..., : self.m].astype(self.dtype), sums)
 
 
-def _one_tile(sides: masses.Sides, tile: jax.Array, n_structures: int, at: step_sizes.Platform) -> jax.Array:
+def _one_tile(
+    sides: structure_sums.Sides, tile: jax.Array, n_structures: int, at: step_sizes.Platform
+) -> jax.Array:
     one = tile[None], jnp.ones(1, bool)
-    return masses.of_tiles(sides, *one, n_structures, at, roundings=ROUNDINGS)[0]
+    return structure_sums.of_tiles(sides, *one, n_structures, at, roundings=ROUNDINGS)[0]
 
 
-_masses = jit(guarded.structure_masses, static_argnames=("n_structures", "error"))
-_make_sides = jit(masses.make_sides, static_argnames=("n_structures", "at"))
+_masses = jit(nan_guarded_sums.structure_masses, static_argnames=("n_structures", "error"))
+_make_sides = jit(structure_sums.make_sides, static_argnames=("n_structures", "at"))
 _of_tile = jit(_one_tile, static_argnames=("n_structures", "at"))
-_cross = jit(guarded.cross_sums)
+_cross = jit(nan_guarded_sums.cross_sums)
 _log_sum = jit(primitives.log_sum)
-_log_sum_of_others = jit(guarded.log_sums_of_others)
+_log_sum_of_others = jit(nan_guarded_sums.log_sums_of_others)
 _self_sum = jit(primitives.self_sum)
 _product = jit(primitives.product)
 

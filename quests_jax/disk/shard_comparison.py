@@ -12,10 +12,10 @@ from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.disk.cover_stages import covered
 from quests_jax.disk.cover_targets import Asked, pose_on_disk
+from quests_jax.disk.shard_sums import self_sums
 from quests_jax.disk.shards import Shards
-from quests_jax.disk.sums import self_sums
 from quests_jax.information import Rows, delta_entropy, delta_entropy_of_others
-from quests_jax.studies.choice_by_rule import Limits
+from quests_jax.studies.choice_within_limits import Limits
 from quests_jax.studies.kept_information import measures_of
 from quests_jax.studies.outliers import Outliers, check_yardstick, outliers_among, yardstick
 from quests_jax.studies.overlaps import Comparison, Parts, comparison

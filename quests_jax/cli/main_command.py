@@ -22,12 +22,12 @@ from quests_jax.base.checks import InputError
 from quests_jax.base.precision import double_precision
 from quests_jax.base.terminal_text import spell_on_terminals
 from quests_jax.cli.bandwidth_choice import AUTO
+from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.help import Grouped, Spelled
-from quests_jax.cli.input_files import Inputs
 from quests_jax.cli.options import OUTPUT
 
 if TYPE_CHECKING:
-    from quests_jax.cli.command_run import Report
+    from quests_jax.cli.run_and_report import Report
     from quests_jax.disk import Work
 
 Body = Callable[..., "Report"]
@@ -90,8 +90,8 @@ def command(
             as_json: bool,
             **given: Any,
         ) -> int:
-            from quests_jax.cli.command_run import Run, Writing
             from quests_jax.cli.delivery import deliver
+            from quests_jax.cli.run_and_report import Run, Writing
             from quests_jax.output.files import check_outputs
             from quests_jax.output.terminal import show_progress
 

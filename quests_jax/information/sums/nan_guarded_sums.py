@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from quests_jax.base import step_sizes
 from quests_jax.base.numerics import finite_rows
-from quests_jax.information.sums import log_sums, masses, streaming
+from quests_jax.information.sums import log_sums, structure_sums, tile_by_tile
 from quests_jax.information.sums.primitive_registration import bind, make_primitive
 from quests_jax.information.sums.sharding import alike
 
@@ -20,13 +20,13 @@ from quests_jax.information.sums.sharding import alike
 def _masses_impl(counts, y, x, number, h, *, n_structures, error, at):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
     bad = bad_y | jnp.any(bad_x) | ~(h > 0)
-    total = masses.masses(counts, y, x, number, h, n_structures=n_structures, error=error, at=at)
+    total = structure_sums.masses(counts, y, x, number, h, n_structures=n_structures, error=error, at=at)
     return jnp.where(bad[:, None], jnp.nan, total)
 
 
 def _cross_impl(counts, y, x, h, *, at):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
-    sums = jnp.concatenate(streaming.cross_sums(counts, y, x, h, at=at))
+    sums = jnp.concatenate(tile_by_tile.cross_sums(counts, y, x, h, at=at))
     bad = jnp.concatenate([bad_y | jnp.any(bad_x), bad_x | jnp.any(bad_y)]) | ~(h > 0)
     return jnp.where(bad, jnp.nan, sums)
 
@@ -61,7 +61,7 @@ def structure_masses(n_structures, error, counts, y, x, number, h):
 def _masses_jvp(n_structures, error, primals, tangents):
     _, dy, dx, _, dh = tangents
     given = alike(*primals, dy, dx, dh)
-    change = masses.tangent(*given, n_structures=n_structures, at=step_sizes.here())
+    change = structure_sums.tangent(*given, n_structures=n_structures, at=step_sizes.here())
     return structure_masses(n_structures, error, *primals), change
 
 

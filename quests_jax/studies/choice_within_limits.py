@@ -19,8 +19,8 @@ from quests_jax.base.environments import Environments, joined, of_structures
 from quests_jax.base.selection_size import Size
 from quests_jax.base.wording import agreeing, counted
 from quests_jax.cover.budget import atom_costs, check_cost, cost_budget
+from quests_jax.cover.group_quotas import make_quota
 from quests_jax.cover.posing import Posed, pose
-from quests_jax.cover.quota import make_quota
 from quests_jax.cover.rules.baselines import stratified
 from quests_jax.cover.rules.registry import RULES, Rule, find_rule
 from quests_jax.cover.selection import Selection
