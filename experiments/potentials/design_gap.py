@@ -18,17 +18,16 @@ from typing import Any
 import designs
 from cells import Case
 from data import DataSet
-from design_screen import METHODS, ROUNDING
+from design_screen import METHODS, RIVALS, ROUNDING, over_other
 from gap import fit_and_test
 from gap_sets import DESIGN, GAP_SETS
-from ratio_tables import KEYS, Rows, interval, means, paired, stored_rows
+from ratio_tables import Rows, means, stored_rows
 from ridge import fit_shifts
 from screen import SIZES, add_options, measured_rows, prepared
 from study import draw_pool
 
 HERE = Path(__file__).parent
 METHOD, POOLS = "V-optimal", 2
-OTHERS = ("msc", "balanced")  # what it is compared with
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,16 +63,8 @@ def summary(rows: Rows) -> str:
         if row["data"] in names and row["size"] == SIZES[0] and row["seed"] < POOLS
     ]
     every = [*known, *rows]
-    parts = [f"**{', '.join(names)}**", means(every, names)]
-    for other in OTHERS:
-        logs = {
-            f"{name}, {where}": paired(every, names, METHOD, other, key, where == "in")
-            for where in ("in", "out")
-            for key, name in KEYS.items()
-        }
-        words = "; ".join(f"{name} {interval(each)}" for name, each in logs.items())
-        parts.append(f"{METHOD} over {other}: {words}")
-    return "\n\n".join(parts)
+    words = [over_other(every, names, METHOD, other) for other in RIVALS]
+    return "\n\n".join([f"**{', '.join(names)}**", means(every, names), *words])
 
 
 if __name__ == "__main__":

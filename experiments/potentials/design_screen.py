@@ -19,13 +19,14 @@ import numpy as np
 from data import DataSet
 from fresh import FRESH_SETS
 from gap_sets import DESIGN
-from ratio_tables import Rows, means, stored_rows
+from ratio_tables import KEYS, Rows, interval, means, paired, stored_rows
 from ridge import best_fit
 from screen import SETS, SIZES, add_options, measured_rows, prepared, tested
 from study import draw_pool
 
 HERE = Path(__file__).parent
 POOLS = 3
+BEST, RIVALS = ("V-optimal", "V-optimal, both"), ("msc", "balanced")  # what is compared set by set
 ROUNDING = 1e-9  # share by which the atoms may pass their limit
 Choose = Callable[[designs.Pool, float, int], np.ndarray]  # of a pool, the most atoms and a seed
 
@@ -79,12 +80,24 @@ def summary(rows: Rows) -> str:
     """Means over data sets of each kind."""
     known = [row for name in ("screen", "fresh") for row in stored_rows(HERE / f"{name}_results.json")]
     every = [*(row for row in known if row["method"] == "random" or row["seed"] < POOLS), *rows]
-    there = dict.fromkeys(row["data"] for row in rows)
-    parts = []
-    for title, names in groups(there).items():
-        if names:
-            parts.append(f"**{title}: {', '.join(names)}**\n\n{means(every, names)}")
+    found = groups(dict.fromkeys(row["data"] for row in rows))
+    parts = [f"**{title}: {', '.join(names)}**\n\n{means(every, names)}" for title, names in found.items()]
+    first, *others = found.values()
+    left_out = [name for names in others for name in names]
+    parts.append(f"**All but the sets of the design**\n\n{means(every, left_out)}")
+    parts += [over_other(every, left_out, method, other) for method in BEST for other in RIVALS]
     return "\n\n".join(parts)
+
+
+def over_other(rows: Rows, names: Sequence[str], method: str, other: str) -> str:
+    """Errors of one choice over those of another, paired by data set."""
+    logs = {
+        f"{name}, {where}": paired(rows, names, method, other, key, where == "in")
+        for where in ("in", "out")
+        for key, name in KEYS.items()
+    }
+    words = "; ".join(f"{name} {interval(each)}" for name, each in logs.items())
+    return f"{method} over {other}: {words}"
 
 
 def groups(names: Iterable[str]) -> dict[str, list[str]]:
