@@ -19,8 +19,9 @@ import numpy as np
 from data import DataSet
 from fresh import FRESH_SETS
 from gap_sets import DESIGN
-from ratio_tables import KEYS, Rows, interval, means, paired, stored_rows
+from ratio_tables import KEYS, Rows, interval, means, paired, ratios, stored_rows
 from ridge import best_fit
+from scipy.stats import ttest_ind
 from screen import SETS, SIZES, add_options, measured_rows, prepared, tested
 from study import draw_pool
 
@@ -80,12 +81,18 @@ def summary(rows: Rows) -> str:
     """Means over data sets of each kind."""
     known = [row for name in ("screen", "fresh") for row in stored_rows(HERE / f"{name}_results.json")]
     every = [*(row for row in known if row["method"] == "random" or row["seed"] < POOLS), *rows]
-    found = groups(dict.fromkeys(row["data"] for row in rows))
+    there = dict.fromkeys(row["data"] for row in rows)
+    found = groups(there)
     parts = [f"**{title}: {', '.join(names)}**\n\n{means(every, names)}" for title, names in found.items()]
     first, *others = found.values()
     left_out = [name for names in others for name in names]
     parts.append(f"**All but the sets of the design**\n\n{means(every, left_out)}")
     parts += [over_other(every, left_out, method, other) for method in BEST for other in RIVALS]
+    worse = {method: [name for name in there if is_worse(every, name, method)] for method in (*BEST, *RIVALS)}
+    parts += [
+        f"{method} is worse than random out on: {', '.join(found) or 'none'}"
+        for method, found in worse.items()
+    ]
     return "\n\n".join(parts)
 
 
@@ -98,6 +105,14 @@ def over_other(rows: Rows, names: Sequence[str], method: str, other: str) -> str
     }
     words = "; ".join(f"{name} {interval(each)}" for name, each in logs.items())
     return f"{method} over {other}: {words}"
+
+
+def is_worse(rows: Rows, name: str, method: str) -> bool:
+    """Whether forces out of distribution are worse than those of random choices by Welch's 95 % interval."""
+    own, chance = (ratios(rows, name, each, "force_rmse", False) for each in (method, "random"))
+    if min(len(own), len(chance)) < 2:
+        return False
+    return float(ttest_ind(own, chance, equal_var=False).confidence_interval().low) > 0
 
 
 def groups(names: Iterable[str]) -> dict[str, list[str]]:
