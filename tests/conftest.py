@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import time
@@ -38,6 +39,7 @@ import hypothesis
 import jax
 import pytest
 from jax._src import compiler
+from jax._src.interpreters import mlir
 from jax._src.lru_cache import LRUCache
 
 jax.config.update("jax_enable_x64", True)  # test_precision.py has it off
@@ -50,6 +52,8 @@ hypothesis.settings.register_profile("jax", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("jax")
 
 MOST_MAPS = 35_000
+USUAL_OPTIONS = compiler.get_compile_options
+fully = False  # whether the programs that this process keeps are compiled like those of a user
 # Files that take longest with an empty cache, the longest first; all of their tests are `slow`.
 LONGEST = (
     "test_potentials.py",
@@ -113,14 +117,16 @@ def shared_reference() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files, so that no process is left with one at the end."""
+    """Begin with the files that compile fully, then the longest: no process is left with one at the end."""
     here = Path(__file__).parent
     place = {here / name: number for number, name in enumerate(LONGEST)}
     for item in items:
         if item.path in place:
             item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (place.get(item.path, len(place)), item.path not in slow))
+    full = {item.path for item in items if item.get_closest_marker("optimised")}
+    last = len(place)
+    items.sort(key=lambda item: (item.path not in full, place.get(item.path, last), item.path not in slow))
 
 
 def pytest_collection_finish() -> None:
@@ -151,26 +157,28 @@ def _write_at_once(self: LRUCache, key: str, value: bytes) -> None:
 
 
 LRUCache.put = _write_at_once
+# JAX makes a new context of its compiler for every program, which takes as long as half of a small program.
+mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _optimised(request: pytest.FixtureRequest) -> Iterator[None]:
     """Compile the programs of modules with the mark `optimised` like those of a user."""
-    if request.node.get_closest_marker("optimised") is None:
-        yield
-        return
-    usual = compiler.get_compile_options
-
-    def options(*args: Any, **kwargs: Any) -> Any:
-        found = usual(*args, **kwargs)
-        found.env_option_overrides = [*found.env_option_overrides, *FULL.items()]
-        return found
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiler, "get_compile_options", options)
+    global fully
+    wanted = request.node.get_closest_marker("optimised") is not None
+    if wanted != fully:  # JAX would take programs of the other kind for the same ones
         jax.clear_caches()
+        fully = wanted
+    with pytest.MonkeyPatch.context() as patch:
+        if wanted:
+            patch.setattr(compiler, "get_compile_options", _full_options)
         yield
-    jax.clear_caches()
+
+
+def _full_options(*args: Any, **kwargs: Any) -> Any:
+    found = USUAL_OPTIONS(*args, **kwargs)
+    found.env_option_overrides = [*found.env_option_overrides, *FULL.items()]
+    return found
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -181,6 +189,7 @@ def _room_for_programs() -> Iterator[None]:
     a segmentation fault in the compiler.
     """
     yield
+    mlir.make_ir_context.cache_clear()  # a context keeps every constant that it has seen
     maps = Path("/proc/self/maps")
     if maps.exists() and len(maps.read_bytes().splitlines()) > MOST_MAPS:
         jax.clear_caches()

@@ -9,14 +9,14 @@ from campaigns.information_fuzz import campaign
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_random_calls_are_right_or_refused(dtype):
     wrong: list[str] = []
-    count = campaign("sums", range(110), wrong.append, {3: 1.0}, {dtype: 1.0}, ("tiles",))
+    count = campaign("sums", range(80), wrong.append, {3: 1.0}, {dtype: 1.0}, ("tiles",))
     assert not count["wrong"], wrong
-    assert count["right"] > 15
+    assert count["right"] > 12
     assert count["refused"] > 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("family", "calls"), [("gradients", 40), ("estimates", 80), ("covers", 60)])
+@pytest.mark.parametrize(("family", "calls"), [("gradients", 30), ("estimates", 60), ("covers", 40)])
 def test_random_calls_of_what_is_made_of_sums_are_right_or_refused(family, calls):
     wrong: list[str] = []
     count = campaign(family, range(calls), wrong.append, dtypes={"float64": 1.0}, ways=("dense",))

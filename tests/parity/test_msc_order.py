@@ -9,7 +9,7 @@ import pytest
 from quests_jax.atoms import environments, read
 from quests_jax.cover import msc
 
-pytestmark = [pytest.mark.optimised, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 FILES = [
     "carbon_GAP20/Amorphous_Surfaces",
