@@ -17,7 +17,7 @@ import numpy as np
 from ase import Atoms
 
 from quests_jax.base.environments import Environments
-from quests_jax.output import chart_data as chart_data
+from quests_jax.output import chart_data as charts
 from quests_jax.output.chart_data import Chart
 from quests_jax.output.comparison_table import table
 from quests_jax.output.explorer import (
@@ -193,7 +193,7 @@ def _information(found: Survey) -> Section:
         "would be new."
     )
     curve, limit = found.saturation
-    return Section("Information", words, ("", "nats"), rows, lambda: [chart_data.learning_chart(curve, limit)])
+    return Section("Information", words, ("", "nats"), rows, lambda: [charts.learning_chart(curve, limit)])
 
 
 def _compression(found: Survey) -> Section:
@@ -204,7 +204,7 @@ def _compression(found: Survey) -> Section:
         "max δH is how foreign the environment is that is covered worst; tail is the share kept of the "
         "structures with the largest forces."
     )
-    return Section("Compression", words, header, cells, lambda: chart_data.comparison_charts(found.comparison))
+    return Section("Compression", words, header, cells, lambda: charts.comparison_charts(found.comparison))
 
 
 def _force_tails(found: Survey) -> Section:
@@ -220,7 +220,7 @@ def _force_tails(found: Survey) -> Section:
     )
     assert found.force_norms is not None
     known = found.force_norms[~np.isnan(found.force_norms)]
-    return Section("Force tails", words, header, rows, lambda: [chart_data.tails_chart(known, found.kept_forces)])
+    return Section("Force tails", words, header, rows, lambda: [charts.tails_chart(known, found.kept_forces)])
 
 
 def _outliers(found: Survey) -> Section:
@@ -233,7 +233,7 @@ def _outliers(found: Survey) -> Section:
     )
     header = ("structure", "atom", "its delta entropy", "outliers", "atoms")
     dH, threshold = found.outliers.delta_entropy, found.outliers.threshold
-    return Section("Outliers", words, header, rows, lambda: [chart_data.histogram(dH, threshold)])
+    return Section("Outliers", words, header, rows, lambda: [charts.histogram(dH, threshold)])
 
 
 def _against(found: Survey) -> Section:
@@ -249,7 +249,7 @@ def _against(found: Survey) -> Section:
     ]
     words = "How much of the data the reference knows, and how much of the reference the data would cover."
     tolerance = against.tolerance
-    return Section("Against the reference", words, ("", ""), rows, lambda: [chart_data.histogram(dH, tolerance)])
+    return Section("Against the reference", words, ("", ""), rows, lambda: [charts.histogram(dH, tolerance)])
 
 
 def _sections_html(sections: Sequence[Section]) -> str:
@@ -258,7 +258,7 @@ def _sections_html(sections: Sequence[Section]) -> str:
     for section in sections:
         boxes = ""
         try:
-            found = [chart_data.plain(chart) for chart in section.charts()]
+            found = [charts.plain(chart) for chart in section.charts()]
         except Exception as reason:  # the numbers must not be lost with the figure
             boxes = f"<figcaption>This figure could not be drawn: {html.escape(str(reason))}</figcaption>"
         else:
@@ -268,7 +268,7 @@ def _sections_html(sections: Sequence[Section]) -> str:
         kind = "several" if boxes.count("data-chart") > 1 else "one"
         parts.append(f'{_section(section)}<figure class="{kind}">{boxes}</figure></section>')
     data = in_script(json.dumps(drawn, allow_nan=False, separators=(",", ":")))
-    script = own_file("chart_data.js")
+    script = own_file("charts.js")
     parts.append(f'<script type="application/json" id="charts-data">{data}</script><script>{script}</script>')
     return "".join(parts)
 
