@@ -196,3 +196,19 @@ def test_the_soft_choice_is_the_maximum_and_its_slope_that_of_finite_differences
             ends = [float(value_and_slope(one, learned)[0]) for one in moved]
             assert float(along) == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-4, abs=1e-8)
     assert float(slope.logits.sum()) == pytest.approx(0.0, abs=1e-9)  # shares sum to 1
+
+
+PROGRAMS = {
+    "fresh": "balanced",
+    "design_screen": "V-optimal",
+    "design_gap": "V-optimal",
+    "design_bounds": "median",
+    "weights_screen": "learned on design, T = 0.03",
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_tables_are_made_from_what_is_stored(lab, capsys, program):
+    module = importlib.import_module(program)
+    assert module.main(["--summary"]) == 0
+    assert f"\n| {PROGRAMS[program]} |" in capsys.readouterr().out
