@@ -10,7 +10,7 @@ from ase.build import bulk
 from quests_jax.atoms.describe import environments
 from quests_jax.base.checks import InputError
 from quests_jax.cover import posing
-from quests_jax.cover.masses import stored
+from quests_jax.cover.masses import dense_or_sparse
 from quests_jax.information import delta_entropy
 from quests_jax.studies import compression, kept_information
 from quests_jax.studies.compression import compress
@@ -34,7 +34,7 @@ def summary_of(**options):
 def test_a_certificate_is_a_proof_unless_it_is_sampled(monkeypatch):
     exact = summary_of(method="cover")
     assert (exact["bound"], exact["bound_failure_probability"]) == ("exact", 0)
-    monkeypatch.setattr(stored, "DENSE", 0)
+    monkeypatch.setattr(dense_or_sparse, "DENSE", 0)
     monkeypatch.setattr(posing, "ALL", 0)
     monkeypatch.setattr(posing, "TARGETS", 20)
     sampled = summary_of(method="cover")
@@ -71,7 +71,7 @@ def test_an_interruption_leaves_the_choice_without_a_certificate(monkeypatch):
 
 def test_measures_from_masses_and_from_pairs_agree(monkeypatch):
     from_masses = summary_of()
-    monkeypatch.setattr(stored, "DENSE", 0)
+    monkeypatch.setattr(dense_or_sparse, "DENSE", 0)
     from_pairs = summary_of(certify="none")
     for name in ("entropy", "diversity", "entropy_full", "diversity_full", "overlap", "max_delta_entropy"):
         assert from_pairs[name] == pytest.approx(from_masses[name], rel=1e-9)
@@ -80,7 +80,7 @@ def test_measures_from_masses_and_from_pairs_agree(monkeypatch):
 
 def test_the_entropy_of_a_large_data_set_is_an_estimate_unless_it_is_asked_for(monkeypatch):
     truth = summary_of(certify="none")["entropy_full"]
-    monkeypatch.setattr(stored, "DENSE", 0)
+    monkeypatch.setattr(dense_or_sparse, "DENSE", 0)
     monkeypatch.setattr(kept_information, "EXACT", 10)
     monkeypatch.setattr(kept_information, "SAMPLE", 24)
     found = summary_of(certify="none")

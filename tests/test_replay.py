@@ -13,9 +13,9 @@ from command_line import Call, call, json_of
 
 from quests_jax.atoms.describe import environments
 from quests_jax.base.checks import InputError
-from quests_jax.cover.masses import stored
-from quests_jax.studies import replay
-from quests_jax.studies.replay import FILTERS, choose_replay, passing, weights_of
+from quests_jax.cover.masses import dense_or_sparse
+from quests_jax.studies import replay_set
+from quests_jax.studies.replay_set import FILTERS, choose_replay, passing, weights_of
 
 __all__ = ["call"]  # the fixture
 
@@ -68,8 +68,8 @@ def test_the_weighting_decides_what_comes_first() -> None:
 def test_a_sample_of_a_large_pool_gives_the_coverage_of_all(
     monkeypatch: pytest.MonkeyPatch, weighting: str
 ) -> None:
-    monkeypatch.setattr(replay, "FEWER", 7)
-    monkeypatch.setattr(stored, "DENSE", 0)
+    monkeypatch.setattr(replay_set, "FEWER", 7)
+    monkeypatch.setattr(dense_or_sparse, "DENSE", 0)
     envs, known = environments(POOL[:8]), environments(FINETUNE)
     found = choose_replay(envs, known, size=3, weighting=weighting, bandwidth=0.01)
     x, number = np.asarray(envs.x), np.asarray(envs.structure_id)

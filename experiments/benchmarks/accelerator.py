@@ -21,7 +21,7 @@ from quests_jax.atoms import descriptor_batches
 from quests_jax.base.step_sizes import ACCELERATOR, Platform, computing_as
 from quests_jax.cover.bounds import relaxation
 from quests_jax.cover.budget import Budget
-from quests_jax.cover.masses.stored import DenseMasses
+from quests_jax.cover.masses.dense_or_sparse import DenseMasses
 from quests_jax.cover.objectives.mass_functions import SATURATED
 from quests_jax.information import cross_kernel_sums, structure_masses
 from quests_jax.information.sums import near_tile_pairs

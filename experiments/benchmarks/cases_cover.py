@@ -10,7 +10,7 @@ from measuring import Record, Sample, Samples, interleave, make_record, timed
 from setting import BEST, DEFAULT, OURS, Setting, quests
 
 import quests_jax as qj
-from quests_jax.cover.masses.stored import DenseMasses
+from quests_jax.cover.masses.dense_or_sparse import DenseMasses
 
 FLOAT64 = OURS["float64"]
 KEPT = 0.5  # of the structures by MSC

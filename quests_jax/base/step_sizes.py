@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import jax
 
-TILE = (
-    256  # rows of a tile: small enough to skip much, large enough for a good matrix product. Padding uses it
-)
-# before a program knows its platform, so it is the same on all of them
+# Rows of a tile: few enough to skip much, enough for a good matrix product. Sizes are filled up to whole
+# tiles before a program knows its platform, so it is the same on all of them.
+TILE = 256
 
 
 class Platform(NamedTuple):

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from quests_jax.base.wording import agreeing, counted, percent
-from quests_jax.cli.diagnosis_sentences import Place
+from quests_jax.cli.typed_again import (
+    Place,
+)
 from quests_jax.cover.rules.registry import RULES
 from quests_jax.studies.choice_within_limits import SOLVERS, STRATIFIED
 from quests_jax.studies.cleaning import KINDS, Finding

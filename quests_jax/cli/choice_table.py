@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from quests_jax.cli.choice_sentences import about_choice
-from quests_jax.cli.diagnosis_sentences import typed
 from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.run_and_report import Report, Run
+from quests_jax.cli.typed_again import (
+    typed,
+)
 
 
 def choice_report(run: Run, summary: dict[str, Any], files: Inputs, again: str, kept: str) -> Report:

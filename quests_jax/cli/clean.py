@@ -10,11 +10,14 @@ import click
 from quests_jax.atoms.writing import add_labels
 from quests_jax.base.checks import InputError
 from quests_jax.base.wording import agreeing, counted, percent
-from quests_jax.cli.diagnosis_sentences import Place, typed
 from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.main_command import command
 from quests_jax.cli.options import FILES, LABELS
 from quests_jax.cli.run_and_report import Report, Run
+from quests_jax.cli.typed_again import (
+    Place,
+    typed,
+)
 from quests_jax.studies.cleaning import KINDS, MAX_FORCE, MIN_DISTANCE, Cleaning, Limits, find_faults
 
 REASON = "removed"  # name of the reason in info

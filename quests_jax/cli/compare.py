@@ -9,12 +9,14 @@ import click
 from quests_jax.base.checks import located
 from quests_jax.base.selection_size import Size
 from quests_jax.cli.choice_sentences import about_rules, rules_in_lines
-from quests_jax.cli.diagnosis_sentences import typed
 from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.main_command import command
 from quests_jax.cli.options import FILES, KERNEL, WORK, parse_sizes
 from quests_jax.cli.past_memory import load_some
 from quests_jax.cli.run_and_report import Report, Run
+from quests_jax.cli.typed_again import (
+    typed,
+)
 from quests_jax.output.chart_data import comparison_charts
 from quests_jax.output.comparison_table import table
 from quests_jax.output.matplotlib_figures import draw

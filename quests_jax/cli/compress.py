@@ -16,7 +16,6 @@ from quests_jax.base.filter_expressions import Facts
 from quests_jax.base.selection_size import Size
 from quests_jax.cli.choice_sentences import about_faults, rules_in_lines
 from quests_jax.cli.choice_table import choice_report, sheet_of
-from quests_jax.cli.diagnosis_sentences import AGAIN, DESCRIPTION, typed
 from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.information import advise
 from quests_jax.cli.input_contents import Given, Origin, origin_of
@@ -24,6 +23,11 @@ from quests_jax.cli.main_command import command
 from quests_jax.cli.options import CHOICE, FILES, KERNEL, QUOTAS, REFERENCE, SEED, WORK
 from quests_jax.cli.past_memory import described_on_disk, reference_of, structures_on_disk
 from quests_jax.cli.run_and_report import Report, Run
+from quests_jax.cli.typed_again import (
+    AGAIN,
+    DESCRIPTION,
+    typed,
+)
 from quests_jax.cover import prefix_metrics
 from quests_jax.cover.rules.registry import find_rule
 from quests_jax.disk import Work, compress_shards, rerun_after_repairs

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import click
-from click.core import ParameterSource
-
 from quests_jax.base.wording import agreeing, counted, percent
 from quests_jax.cli.file_arguments import Inputs
+from quests_jax.cli.typed_again import Place, known_again
 from quests_jax.output.chart_data import number_text
 from quests_jax.studies.bandwidths import DISAGREEMENT
 
@@ -21,48 +18,8 @@ if TYPE_CHECKING:
     from quests_jax.studies.saturation import Saturation
     from quests_jax.studies.trajectories import Trajectory
 
-Place = tuple[str, int]  # file, and number of the structure in it
-
-DESCRIPTION = ("k", "cutoff", "elements", "species", "descriptor", "scale")  # what next commands need
-AGAIN = (*DESCRIPTION, "bandwidth")
-FEW = 3  # files that are typed again
 SATURATED = 0.1  # nats of information gap below which more data of the same kind add little
 COVERED = 0.95  # overlap from which one part makes another superfluous
-
-
-def typed(inputs: Inputs, *, reference: Inputs | None = None, options: Sequence[str] = AGAIN) -> str:
-    """The files as they were typed, with the reference and those of `options` that were given."""
-    words = [shlex.join(inputs.words) if len(inputs.words) <= FEW else "FILE..."]
-    if reference is not None:
-        words.append(known_again(reference))
-    return " ".join([*words, *_given(options)])
-
-
-def known_again(reference: Inputs) -> str:
-    """The option of the reference, as it can be typed again."""
-    return " ".join(f"-r {shlex.quote(word)}" for word in reference.words)
-
-
-def _given(options: Sequence[str]) -> list[str]:
-    """Those of the options that were given on the command line, as they can be typed again."""
-    context = click.get_current_context(silent=True)
-    given: list[str] = []
-    if context is None:
-        return given
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if name in options and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            value = context.params[name]
-            for each in value if isinstance(value, tuple) else (value,):
-                given += [min(parameter.opts, key=len), shlex.quote(_as_word(each))]
-    return given
-
-
-def _as_word(value: object) -> str:
-    """A value of an option as one word of a command line."""
-    if isinstance(value, list):
-        return ",".join(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def about_outliers(found: Outliers, places: Sequence[Place]) -> list[str]:

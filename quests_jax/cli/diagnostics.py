@@ -16,7 +16,6 @@ from quests_jax.cli.diagnosis_sentences import (
     about_bandwidth,
     about_outliers,
     about_saturation,
-    typed,
 )
 from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.input_contents import Place, labeled
@@ -24,6 +23,9 @@ from quests_jax.cli.main_command import command
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_OR_FILE, SEED, WORK
 from quests_jax.cli.past_memory import shards_of
 from quests_jax.cli.run_and_report import Report, Run
+from quests_jax.cli.typed_again import (
+    typed,
+)
 from quests_jax.disk import Shards, Work, outliers_of_shards, rerun_after_repairs
 from quests_jax.output.chart_data import bandwidth_chart, histogram, learning_chart
 from quests_jax.output.chemiscope_files import write_viewer

@@ -14,13 +14,18 @@ import quests_jax.information as information
 from quests_jax.atoms.formats import XYZ_SUFFIXES
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
-from quests_jax.cli.diagnosis_sentences import about_overlap, typed
+from quests_jax.cli.diagnosis_sentences import (
+    about_overlap,
+)
 from quests_jax.cli.file_arguments import Inputs, parse_inputs
 from quests_jax.cli.input_contents import Data, labeled
 from quests_jax.cli.main_command import command
 from quests_jax.cli.options import DESCRIPTOR, FILES, KERNEL, REFERENCE_HELP, WORK
 from quests_jax.cli.past_memory import shards_of
 from quests_jax.cli.run_and_report import Report, Run
+from quests_jax.cli.typed_again import (
+    typed,
+)
 from quests_jax.disk import Shards, Work, compare_shards, estimate, rerun_after_repairs, self_sums
 from quests_jax.studies.kept_information import entropy_and_diversity, measures_of
 from quests_jax.studies.overlaps import Comparison, compare_with_reference

@@ -11,12 +11,15 @@ from typing import Any
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments
 from quests_jax.base.wording import agreeing, counted, percent
-from quests_jax.cli.diagnosis_sentences import Place, typed
 from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.input_contents import Given
 from quests_jax.cli.main_command import command
 from quests_jax.cli.options import FILES, KERNEL, LABELS
 from quests_jax.cli.run_and_report import Report, Run
+from quests_jax.cli.typed_again import (
+    Place,
+    typed,
+)
 from quests_jax.studies.bandwidths import bandwidth_warning
 from quests_jax.studies.cleaning import Cleaning
 from quests_jax.studies.inspection import REDUNDANT, Contents, Range, Redundancy, redundancy

@@ -17,7 +17,7 @@ from quests_jax.cli.input_contents import Given
 from quests_jax.cli.main_command import command
 from quests_jax.cli.options import FILES, KERNEL, parse_one_size
 from quests_jax.cli.run_and_report import Report, Run
-from quests_jax.studies.replay import FILTERS, WEIGHTINGS, choose_replay, passing
+from quests_jax.studies.replay_set import FILTERS, WEIGHTINGS, choose_replay, passing
 
 HEAD = "head"  # names in info that MACE reads
 WEIGHT = "config_weight"

@@ -9,14 +9,16 @@ import click
 
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
-from quests_jax.cli.diagnosis_sentences import typed
 from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.main_command import command
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE, WORK
 from quests_jax.cli.past_memory import load_some
 from quests_jax.cli.run_and_report import Report, Run
-from quests_jax.studies.survey import Survey, survey
-from quests_jax.studies.survey_conclusions import conclusions
+from quests_jax.cli.typed_again import (
+    typed,
+)
+from quests_jax.studies.report_conclusions import conclusions
+from quests_jax.studies.report_survey import Survey, survey
 
 
 @command(

@@ -9,12 +9,14 @@ from quests_jax.atoms.formats import structure_suffix
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import of_structures
 from quests_jax.base.wording import agreeing, counted, percent
-from quests_jax.cli.diagnosis_sentences import typed
 from quests_jax.cli.file_arguments import Inputs, parse_inputs
 from quests_jax.cli.input_contents import Data
 from quests_jax.cli.main_command import command
 from quests_jax.cli.options import FILES, KERNEL, SEED
 from quests_jax.cli.run_and_report import Report, Run
+from quests_jax.cli.typed_again import (
+    typed,
+)
 from quests_jax.studies.leakage import Leakage, find_leakage
 from quests_jax.studies.splitting import FRACTIONS, isolated
 from quests_jax.studies.splitting import split as divide

@@ -11,13 +11,18 @@ import numpy as np
 
 from quests_jax.atoms.formats import structure_suffix
 from quests_jax.base.environments import Environments
-from quests_jax.cli.diagnosis_sentences import Place, about_trajectory
+from quests_jax.cli.diagnosis_sentences import (
+    about_trajectory,
+)
 from quests_jax.cli.file_arguments import Inputs
 from quests_jax.cli.input_contents import Origin, origin_of
 from quests_jax.cli.main_command import command
 from quests_jax.cli.options import FILES, KERNEL, REFERENCE, WORK
 from quests_jax.cli.past_memory import shards_of
 from quests_jax.cli.run_and_report import Report, Run
+from quests_jax.cli.typed_again import (
+    Place,
+)
 from quests_jax.disk import follow_shards, rerun_after_repairs
 from quests_jax.output.chart_data import trajectory_charts
 from quests_jax.output.matplotlib_figures import draw

@@ -4,7 +4,7 @@ from quests_jax.cover.bounds.certificate import certify, relax
 from quests_jax.cover.bounds.relaxation import Relaxation
 from quests_jax.cover.budget import Budget, atom_budget, atom_costs, cost_budget
 from quests_jax.cover.group_quotas import Quota, make_quota
-from quests_jax.cover.masses.stored import DenseMasses
+from quests_jax.cover.masses.dense_or_sparse import DenseMasses
 from quests_jax.cover.objectives.facility_location import FACILITY_LOCATION
 from quests_jax.cover.objectives.mass_functions import LOG_MASS, SATURATED, Measure
 from quests_jax.cover.objectives.objective import Objective

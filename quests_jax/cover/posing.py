@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from quests_jax.base.environments import Environments
 from quests_jax.base.precision import follows_dtype
 from quests_jax.cover.bounds.sampling import FAILURE, Targets, bound_of_all, draw_targets
-from quests_jax.cover.masses import stored
+from quests_jax.cover.masses import dense_or_sparse
 from quests_jax.cover.problem import CoverProblem, cover_problem
 from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH
@@ -48,7 +48,7 @@ class Posed(NamedTuple):
 
 def fits(envs: Environments) -> bool:
     """Whether the masses of all structures at all environments are few enough to be stored densely."""
-    return envs.n_structures * len(envs) <= stored.DENSE
+    return envs.n_structures * len(envs) <= dense_or_sparse.DENSE
 
 
 @follows_dtype
@@ -84,8 +84,8 @@ def pose(
     problem_of = partial(problem_of, capped=True)
     if len(envs) <= most:
         try:
-            return Posed(problem_of(weights=weights, most_masses=stored.MOST), envs.counts, None)
-        except stored.TooManyMasses as found:
+            return Posed(problem_of(weights=weights, most_masses=dense_or_sparse.MOST), envs.counts, None)
+        except dense_or_sparse.TooManyMasses as found:
             number = max(1, min(number, int(found.share * len(envs))))
     return _at_targets(problem_of, envs, weights, number, seed)
 
@@ -101,9 +101,9 @@ def _at_targets(
     fewest = int(np.count_nonzero(envs.counts))
     drawn = draw_targets(envs.counts, number, seed=seed)
     u = drawn.weights if weights is None else drawn.weights * np.asarray(weights)[drawn.rows]
-    most = stored.MOST if number > fewest else math.inf
+    most = dense_or_sparse.MOST if number > fewest else math.inf
     try:
         problem = problem_of(targets=envs.take(drawn.rows), weights=u, most_masses=most)
-    except stored.TooManyMasses as found:
+    except dense_or_sparse.TooManyMasses as found:
         return _at_targets(problem_of, envs, weights, max(fewest, int(found.share * number)), seed)
     return Posed(problem, envs.counts, drawn)

@@ -28,8 +28,8 @@ from quests_jax.base.precision import follows_dtype
 from quests_jax.base.selection_size import Size, check_size
 from quests_jax.cover.budget import COST_ROUNDING, Budget, check_cost
 from quests_jax.cover.known_environments import known_environments, reference_mass
+from quests_jax.cover.masses.dense_or_sparse import all_masses
 from quests_jax.cover.masses.sharded import Masses
-from quests_jax.cover.masses.stored import all_masses
 from quests_jax.information import DEFAULT_BANDWIDTH, self_kernel_sum
 
 COVERED = 1e-9  # an environment whose mass is this close to 1 is covered

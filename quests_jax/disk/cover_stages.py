@@ -31,9 +31,9 @@ from quests_jax.cover.bounds.relaxation import best_fill
 from quests_jax.cover.bounds.sampling import bound_of_all
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.group_quotas import make_quota
+from quests_jax.cover.masses.dense_or_sparse import DENSE, DROPPED, dense_masses
 from quests_jax.cover.masses.sharded import AXIS, DividedMasses, Masses, divided
 from quests_jax.cover.masses.sparse import sparse_masses
-from quests_jax.cover.masses.stored import DENSE, DROPPED, dense_masses
 from quests_jax.cover.problem import CoverProblem, indicator, make_budget, mass
 from quests_jax.cover.selection import Selection
 from quests_jax.cover.solvers.greedy import greedy_cover

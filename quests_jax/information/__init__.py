@@ -8,14 +8,10 @@ from quests_jax.information.bandwidth_rules import (
     novelty_bandwidth,
 )
 from quests_jax.information.learning_curves import (
-    Estimate,
     LearningCurve,
-    estimated_diversity,
-    estimated_entropy,
     information_gap,
     largest_entropy,
     learning_curve,
-    sampled_entropy,
 )
 from quests_jax.information.measures import (
     delta_entropy,
@@ -26,6 +22,12 @@ from quests_jax.information.measures import (
     entropy_from,
     overlap,
     overlap_matrix,
+)
+from quests_jax.information.sampled_measures import (
+    Estimate,
+    estimated_diversity,
+    estimated_entropy,
+    sampled_entropy,
 )
 from quests_jax.information.sums.devices import over_devices
 from quests_jax.information.sums.same_element_sums import (

@@ -14,8 +14,8 @@ from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_
 from quests_jax.base.environments import Environments
 from quests_jax.base.jax_versions import versions
 from quests_jax.studies.compression import Compression
-from quests_jax.studies.survey import survey
-from quests_jax.studies.survey_conclusions import conclusions
+from quests_jax.studies.report_conclusions import conclusions
+from quests_jax.studies.report_survey import survey
 
 HEIGHT = 900  # pixels of the frame in a notebook
 

@@ -30,7 +30,7 @@ from quests_jax.output.explorer import (
 )
 from quests_jax.studies.comparison import config_types
 from quests_jax.studies.outliers import QUANTILE
-from quests_jax.studies.survey import KEPT, Survey
+from quests_jax.studies.report_survey import KEPT, Survey
 
 SHOWN = 12  # most foreign structures in the table
 MOST_NAMES = 12  # config types, elements and periodicities that the facts name

@@ -11,7 +11,7 @@ from quests_jax.base.environments import Environments, joined, lacking, rows_of
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance
-from quests_jax.cover.masses.stored import DenseMasses
+from quests_jax.cover.masses.dense_or_sparse import DenseMasses
 from quests_jax.cover.posing import Posed
 from quests_jax.cover.selection import Selection
 from quests_jax.information import (

@@ -10,8 +10,8 @@ from toy_covers import BANDWIDTH, COUNTS, affordable, known, loop_coverage, toy,
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import make_environments
 from quests_jax.cover import cover_problem, greedy_cover, make_quota, relaxed_cover
+from quests_jax.cover.masses import dense_or_sparse as masses
 from quests_jax.cover.masses import sparse
-from quests_jax.cover.masses import stored as masses
 
 S = len(COUNTS)
 seeds = st.integers(0, 10_000)

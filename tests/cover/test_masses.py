@@ -6,8 +6,8 @@ import pytest
 from toy_covers import BANDWIDTH, COUNTS, loop_masses, toy
 
 from quests_jax.base.environments import make_environments
+from quests_jax.cover.masses import dense_or_sparse as storage
 from quests_jax.cover.masses import sparse as blocks
-from quests_jax.cover.masses import stored as storage
 
 N, S = sum(COUNTS), len(COUNTS)
 U, ROOM, W = jnp.linspace(0, 2, N), jnp.linspace(0, 1.5, N), jnp.linspace(0, 1, S)

@@ -18,7 +18,7 @@ from quests_jax.cover.bounds import pairwise as pairs
 from quests_jax.cover.bounds.certificate import cap
 from quests_jax.cover.bounds.relaxation import Data, Relaxation
 from quests_jax.cover.budget import Budget
-from quests_jax.cover.masses.stored import DenseMasses
+from quests_jax.cover.masses.dense_or_sparse import DenseMasses
 
 N, S = sum(COUNTS), len(COUNTS)
 OWNER = jnp.asarray(np.repeat(np.arange(S), COUNTS), jnp.int32)

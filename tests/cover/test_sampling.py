@@ -14,7 +14,7 @@ from toy_covers import BANDWIDTH, known, loop_masses, toy
 from quests_jax.cover import certify, greedy_cover, posing
 from quests_jax.cover.bounds import sampling
 from quests_jax.cover.bounds.sampling import bound_of_all, draw_targets, sample_sizes
-from quests_jax.cover.masses import stored
+from quests_jax.cover.masses import dense_or_sparse
 from quests_jax.cover.masses.sparse import SparseMasses
 
 
@@ -68,8 +68,8 @@ def test_bounds_at_targets_with_dropped_masses_hold_for_every_choice(seed, size)
     """Every choice by force against the certificate of a sampled problem whose small masses are dropped."""
     envs, patch = toy(seed), pytest.MonkeyPatch()
     with patch.context() as small:
-        small.setattr(stored, "DENSE", 0)
-        small.setattr(stored, "DROPPED", 0.05)
+        small.setattr(dense_or_sparse, "DENSE", 0)
+        small.setattr(dense_or_sparse, "DROPPED", 0.05)
         small.setattr(posing, "ALL", 0)
         small.setattr(posing, "TARGETS", len(envs) // 2)
         posed = posing.pose(envs, bandwidth=BANDWIDTH, seed=seed)
@@ -86,11 +86,11 @@ def test_bounds_at_targets_with_dropped_masses_hold_for_every_choice(seed, size)
 
 def test_masses_at_targets_are_those_of_a_loop_up_to_1(monkeypatch):
     envs = toy(3)
-    monkeypatch.setattr(stored, "DENSE", 0)
+    monkeypatch.setattr(dense_or_sparse, "DENSE", 0)
     monkeypatch.setattr(posing, "ALL", 0)
     monkeypatch.setattr(posing, "TARGETS", len(envs) // 2)
     posed = posing.pose(envs, bandwidth=BANDWIDTH)
     rows = posed.targets.rows
     found = posed.problem.masses.columns(jnp.arange(len(rows)))
     expected = np.minimum(loop_masses(envs)[:, rows], 1)
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=stored.DROPPED)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=dense_or_sparse.DROPPED)

@@ -17,7 +17,7 @@ from test_masses import COUNTS, N, OPERATIONS, S
 from toy_covers import loop_masses, toy, toy_problem, uneven
 from quests_jax.cover.masses.sharded import AXIS, divided
 from quests_jax.cover.masses import sparse as blocks
-from quests_jax.cover.masses import stored as storage
+from quests_jax.cover.masses import dense_or_sparse as storage
 assert jax.device_count() == 5
 blocks.CHUNK = 4
 everything = loop_masses(toy(0))

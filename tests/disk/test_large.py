@@ -224,7 +224,7 @@ from driver import crystals, small_shards
 from jax.sharding import Mesh
 from quests_jax.cover.masses.sharded import AXIS
 from quests_jax.cover.masses.sparse import SparseMasses
-from quests_jax.cover.masses.stored import DenseMasses
+from quests_jax.cover.masses.dense_or_sparse import DenseMasses
 from quests_jax.disk import Asked, Work, cover_stages, describe_files
 from quests_jax.studies.choice_within_limits import Limits
 from quests_jax.disk.cover_targets import draw_targets, pose_on_disk

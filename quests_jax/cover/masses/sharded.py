@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from quests_jax.cover.masses.stored import Stored
+from quests_jax.cover.masses.dense_or_sparse import Stored
 
 AXIS = "devices"
 Own = Callable[..., jax.Array]  # (masses of a device, number of its first structure, *arrays) -> array

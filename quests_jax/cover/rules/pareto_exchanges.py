@@ -34,7 +34,7 @@ from quests_jax.base.progress import advance
 from quests_jax.base.selection_size import Size
 from quests_jax.cover.budget import Budget, budget_of_choice, spending_limit
 from quests_jax.cover.known_environments import known_environments, reference_mass
-from quests_jax.cover.masses.stored import DENSE
+from quests_jax.cover.masses.dense_or_sparse import DENSE
 from quests_jax.cover.rules.msc import msc
 from quests_jax.cover.selection import Selection
 from quests_jax.information import DEFAULT_BANDWIDTH, entropy_from

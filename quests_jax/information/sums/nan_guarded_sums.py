@@ -14,7 +14,7 @@ from quests_jax.base import step_sizes
 from quests_jax.base.numerics import finite_rows
 from quests_jax.information.sums import log_sums, structure_sums, tile_by_tile
 from quests_jax.information.sums.primitive_registration import bind, make_primitive
-from quests_jax.information.sums.sharding import alike
+from quests_jax.information.sums.varying_axes import alike
 
 
 def _masses_impl(counts, y, x, number, h, *, n_structures, error, at):

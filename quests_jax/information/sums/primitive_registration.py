@@ -13,7 +13,7 @@ from jax.interpreters import ad, batching, mlir
 
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.step_sizes import TILE, Platform, platform_of
-from quests_jax.information.sums.sharding import alike, varying_over
+from quests_jax.information.sums.varying_axes import alike, varying_over
 
 implementations: dict[Primitive, Callable] = {}  # (*arguments, at=, ...) of each
 _many: dict[Primitive, Primitive] = {}  # the primitive of many members of each

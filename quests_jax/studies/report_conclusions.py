@@ -9,7 +9,7 @@ import numpy as np
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.wording import agreeing, counted
 from quests_jax.studies.bandwidths import bandwidth_warning
-from quests_jax.studies.survey import ENOUGH, KEPT, Survey
+from quests_jax.studies.report_survey import ENOUGH, KEPT, Survey
 
 FAR = 1.0  # nats: an environment with a larger δH is worth a look
 RISING = 0.5  # nats of information gap from which more data of this kind would be new
