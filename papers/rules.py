@@ -26,6 +26,7 @@ def values() -> Values:
     found |= {f"sets_{kind}": str(len(_names(each))) for kind, each in rows.items()}
     found |= {f"pools_{kind}": _pools(each) for kind, each in rows.items()}
     found |= {"sizes_gap": _sizes(stored["gap"]), "against": _against(rows)} | _bandwidths(stored["linear"])
+    found["each_nequix"] = f"\n\n{helper('potentials', 'ratio_tables').each_set(rows['nequix'])}\n\n"
     return found | {"aim": _aim(rows)} | _summary(rows) | _loops()
 
 

@@ -39,7 +39,7 @@ def tables(rows: Rows) -> str:
         if not names:
             continue
         parts.append(f"**{title}: {', '.join(names)}**\n\n{means(rows, names)}")
-    return "\n\n".join([*parts, _each(rows)])
+    return "\n\n".join([*parts, each_set(rows)])
 
 
 def ratios(rows: Rows, data: str, method: str, key: str, inside: bool) -> list[float]:
@@ -149,7 +149,8 @@ def likeness_table(rows: Rows) -> str:
     return "\n".join(lines)
 
 
-def _each(rows: Rows) -> str:
+def each_set(rows: Rows) -> str:
+    """A line for each data set and rule."""
     heads = [f"{name}, {where}" for where in ("in", "out") for name in KEYS.values()]
     lines = [
         f"| data set | rule | seeds | {' | '.join(heads)} |",
