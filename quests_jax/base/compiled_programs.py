@@ -21,13 +21,14 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import jax
 import numpy as np
 from jax.core import Tracer
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 PACKAGE = Path(__file__).parents[1]
@@ -57,11 +58,11 @@ def kept_in(folder: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def jit(
-    f: Callable[..., T],
+    f: Callable[P, T],
     *,
     static_argnames: str | Sequence[str] = (),
     donate_argnames: str | Sequence[str] = (),
-) -> Callable[..., T]:
+) -> Callable[P, T]:
     """`jax.jit` whose programs outlive the process inside `kept_in`.
 
     Inside of other transformations, and where there is more than one device, it is `jax.jit` alone.
@@ -71,7 +72,7 @@ def jit(
     jitted = jax.jit(f, static_argnames=static, donate_argnames=donate_argnames)
 
     @functools.wraps(f)
-    def call(*args: Any, **kwargs: Any) -> T:
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
         if not _folder or jax.device_count() > 1:
             return jitted(*args, **kwargs)
         fixed = [(number, args[number]) for number in places if number < len(args)]

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate
 
 import click
 
@@ -27,10 +27,11 @@ from quests_jax.cli.help import Grouped, Spelled
 from quests_jax.cli.options import OUTPUT
 
 if TYPE_CHECKING:
-    from quests_jax.cli.run_and_report import Report
+    from quests_jax.cli.run_and_report import Report, Run
     from quests_jax.disk import Work
 
-Body = Callable[..., "Report"]
+    Body = Callable[Concatenate[Run, ...], Report]  # the run, then the options by name
+
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 NAME = "quests-jax"

@@ -12,7 +12,7 @@ and only the groups with the largest bounds are brought up to date. The picks ar
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -146,7 +146,7 @@ def _search(
     while open_ and int(state.count) < most:
         groups = _grouped(rows, state)
         stop = min((int(state.count) // SEGMENT + 1) * SEGMENT, most)
-        state = _advance(rows, state, groups, np.int32(stop), longest=longest)
+        state = _advance(rows, state, groups, cast(jax.Array, np.int32(stop)), longest=longest)
         open_ = bool(state.open)
         advance("selection", int(state.count), most)
     count = int(state.count)

@@ -60,7 +60,8 @@ def tiles_of(envs: Environments, bandwidth: float, cost: ArrayLike) -> Rows:
     costs[: envs.n_structures] = np.asarray(cost)
     tiles = tiles.reshape(*structure.shape, -1)
     tiles, structure, start, costs = jax.device_put((tiles, structure, start, costs))
-    entropy = _entropies(_centered(x, envs, len(tiles)) / bandwidth, structure, start)
+    centered = jax.device_put(_centered(x, envs, len(tiles)) / bandwidth)
+    entropy = _entropies(centered, structure, start)
     return Rows(tiles, structure, start, entropy, costs)
 
 

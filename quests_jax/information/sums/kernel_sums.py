@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -201,18 +201,18 @@ class _Given(NamedTuple):
 
     y: jax.Array  # [padded, d]
     x: jax.Array  # [padded, d]
-    h: Rows  # [] or [H]
+    h: jax.Array  # [] or [H]
     m: int  # rows of y
     n: int  # rows of x
     dtype: jnp.dtype  # of the result
 
     @property
-    def counts(self) -> np.ndarray:
+    def counts(self) -> jax.Array:
         """Numbers of rows that are no padding, of y and of x."""
-        return np.array([self.m, self.n], np.int32)
+        return cast(jax.Array, np.array([self.m, self.n], np.int32))
 
     @property
-    def sides(self) -> tuple[np.ndarray, jax.Array, jax.Array]:
+    def sides(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """The first arguments of every sum of two sides."""
         return self.counts, self.y, self.x
 
@@ -245,7 +245,7 @@ def _prepared(y: ArrayLike, x: ArrayLike, bandwidth: ArrayLike, *, several: bool
     y = x if same else check_rows("y", y, x.shape[1])
     dtype = common_dtype(y.dtype, x.dtype)
     working = dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
-    h = check_bandwidth(bandwidth, working, several=several)
+    h = cast(jax.Array, check_bandwidth(bandwidth, working, several=several))  # NumPy's will do
     x = _with_a_feature(x).astype(working, copy=False)
     y = x if same else _with_a_feature(y).astype(working, copy=False)
     origin = _origin(x)
