@@ -37,6 +37,13 @@ def test_every_number_of_the_pages_is_that_of_the_results(build: ModuleType) -> 
     assert values.keys() == marked, "numbers that no page shows"
 
 
+def test_no_line_of_a_page_begins_with_a_marked_number(build: ModuleType) -> None:
+    """Markdown would end the paragraph or the list there; what stands alone on its line is a table."""
+    for page in build.FILLED:
+        broken = re.findall(r"^ *<!--\w+-->\S.*", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert not broken, f"{page.name}: {broken}"
+
+
 def test_a_changed_number_is_written_back(build: ModuleType) -> None:
     assert build.fill("a <!--n-->1<!--/--> b <!--m--><!--/-->", {"n": "2", "m": "3"}) == (
         "a <!--n-->2<!--/--> b <!--m-->3<!--/-->"
