@@ -27,7 +27,7 @@ def values() -> Values:
     found |= {f"pools_{kind}": _pools(each) for kind, each in rows.items()}
     found |= {"sizes_gap": _sizes(stored["gap"]), "against": _against(rows)} | _bandwidths(stored["linear"])
     found["each_nequix"] = f"\n\n{helper('potentials', 'ratio_tables').each_set(rows['nequix'])}\n\n"
-    return found | {"aim": _aim(rows)} | _summary(rows) | _loops()
+    return found | {"aim": _aim(rows)} | _summary(rows) | _designs() | _loops()
 
 
 def _stored(name: str) -> Rows:
@@ -189,15 +189,36 @@ def _is_worse(rows: Rows, name: str, rule: str) -> bool:
 
 def _summary(rows: dict[str, Rows]) -> Values:
     """Forces and energies of two rules over all data sets, for the page on choosing."""
-    ratio = helper("potentials", "ratio_tables")
-    found = {}
-    for kind, each in rows.items():
-        for rule in ("msc", "balanced"):
-            logs = [ratio.over_sets(each, _names(each), rule, key, True) for key in ratio.KEYS]
-            words = [ratio.interval(list(one.values())) for one in logs]
-            found[f"{rule}_{kind}"] = f"forces {words[0]}, energies {words[1]}, tails {words[2]}"
+    found = {
+        f"{rule}_{kind}": _in_distribution(each, _names(each), rule)
+        for kind, each in rows.items()
+        for rule in ("msc", "balanced")
+    }
     spread = [_spread(rows["gap"], rule) for rule in ("msc", "balanced")]
     return found | {"spread_gap": " and ".join(spread)}
+
+
+def _in_distribution(rows: Rows, names: Sequence[str], rule: str) -> str:
+    ratio = helper("potentials", "ratio_tables")
+    logs = [ratio.over_sets(rows, names, rule, key, True) for key in ratio.KEYS]
+    words = [ratio.interval(list(one.values())) for one in logs]
+    return f"forces {words[0]}, energies {words[1]}, tails {words[2]}"
+
+
+def _designs() -> Values:
+    """V-optimal designs on data sets without a part in the design of `balanced`, and with GAPs."""
+    found = {}
+    for kind, stored, beside in (("linear", "design", ("screen", "fresh")), ("gap", "design_gap", ("gap",))):
+        own = _stored(stored)
+        names = _names([row for row in own if kind == "gap" or not row["design"]])
+        seeds = {row["seed"] for row in own}
+        others = [row for name in beside for row in _stored(name) if row["size"] == SIZE]
+        chance = [row for row in others if row["method"] == "random"]
+        if kind == "gap":
+            chance = [row for row in chance if row["seed"] in seeds]
+        found[f"designs_{kind}"] = _in_distribution([*own, *chance], names, "V-optimal")
+        found[f"sets_designs_{kind}"] = str(len(names))
+    return found
 
 
 def _spread(rows: Rows, rule: str) -> str:
