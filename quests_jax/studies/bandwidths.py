@@ -34,7 +34,7 @@ DISAGREEMENT = 3.0  # ratio of the largest to the smallest recommended bandwidth
 LEVEL = 0.1  # share of environments that another structure must cover for a bandwidth to fit
 CURVE = 24  # bandwidths at which H(h)/ln n is measured
 REACH = 25.0  # that these bandwidths span above and below the recommended one
-TRAINED = "There potentials have smaller force errors if cover chooses, and larger energy errors if msc does."
+TRAINED = "Potentials then have smaller force errors with cover and larger energy errors with msc."
 
 
 class Recommendation(NamedTuple):

@@ -116,7 +116,7 @@ def test_a_bandwidth_far_too_small_is_warned_of_and_the_recommended_one_is_not()
     assert fit.recommended is not None
     assert f"--bandwidth {fit.recommended.value:.2g}" in text
     assert "rules of choice hardly differ" in text
-    assert text.endswith("smaller force errors if cover chooses, and larger energy errors if msc does.")
+    assert text.endswith("smaller force errors with cover and larger energy errors with msc.")
     assert bandwidth_warning(bandwidth_fit(envs, bandwidth=fit.recommended.value)) is None
 
 
