@@ -195,7 +195,9 @@ def _summary(rows: dict[str, Rows]) -> Values:
         for rule in ("msc", "balanced")
     }
     spread = [_spread(rows["gap"], rule) for rule in ("msc", "balanced")]
-    return found | {"spread_gap": " and ".join(spread)}
+    fresh = _stored("fresh")
+    last = {f"{rule}_fresh": _in_distribution(fresh, _names(fresh), rule) for rule in ("msc", "balanced")}
+    return found | last | {"spread_gap": " and ".join(spread), "sets_fresh": str(len(_names(fresh)))}
 
 
 def _in_distribution(rows: Rows, names: Sequence[str], rule: str) -> str:
