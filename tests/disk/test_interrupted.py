@@ -20,7 +20,7 @@ from driver import choice, command, environment
 from quests_jax.cli import main
 from quests_jax.disk import task_runners
 
-KILLS = 4
+KILLS = 3
 with_dask = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs distributed")
 
 
