@@ -8,7 +8,7 @@ import numpy as np
 from compression import BASELINES
 from sources import EXPERIMENTS, Values, results, verdict
 
-from quests_jax.base.json_numbers import as_rows
+from quests_jax.base.json_values import as_rows
 
 SIZE, BUDGET, MODELS = 0.1, "structures", ("ridge", "neural")
 Errors = dict[tuple[str, str, str], list[float]]  # by task, model and method: ln of the error, seed by seed

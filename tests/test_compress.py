@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from quests_jax.atoms.describe import environments
 from quests_jax.base.checks import InputError
-from quests_jax.base.json_numbers import plain
+from quests_jax.base.json_values import plain
 from quests_jax.cover.rules.registry import RULES
 from quests_jax.information import delta_entropy, diversity, entropy, partwise_sums
 from quests_jax.studies import kept_information

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from smoke import Smoke, run_smoke
 
-from quests_jax.base.json_numbers import as_rows
+from quests_jax.base.json_values import as_rows
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from command_line import Call, call
 
 from quests_jax.cli import cli, generation
-from quests_jax.cli.help import ABOUT, JOBS
+from quests_jax.cli.help_layout import ABOUT, JOBS
 
 __all__ = ["call"]  # the fixture
 

@@ -27,8 +27,8 @@ ROWS = (
 HEIGHT = {part: -depth for depth, parts in enumerate(ROWS) for part in parts}
 HOMES = {
     "chemiscope": {"output.chemiscope_files"},
-    "jax_md": {"datasets.jaxmd"},
-    "vesin": {"atoms.pair_search"},
+    "jax_md": {"datasets.jaxmd_potentials"},
+    "vesin": {"atoms.host_pair_search"},
 }
 
 MODULES = {

@@ -19,7 +19,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from smoke import Smoke, run_smoke
 
 import quests_jax as qj
-from quests_jax.base.json_numbers import as_columns
+from quests_jax.base.json_values import as_columns
 
 FOLDER = Path(__file__).resolve().parents[1] / "experiments" / "potentials"
 MODULES = (

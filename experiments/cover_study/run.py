@@ -20,7 +20,7 @@ from summary import text
 import quests_jax as qj
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
-from quests_jax.base.json_numbers import as_columns, plain, rounded
+from quests_jax.base.json_values import as_columns, plain, rounded
 from quests_jax.cover import minimum_cover_bound
 from quests_jax.cover.rules.registry import RULES
 from quests_jax.datasets import bundled

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from quests_jax.base.json_numbers import as_rows
+from quests_jax.base.json_values import as_rows
 
 Records = dict[str, dict[str, Any]]
 Row = dict[str, Any]

@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 
 import quests_jax as qj
-from quests_jax.atoms import describe, elements
+from quests_jax.atoms import describe, element_channels
 from quests_jax.studies.bandwidths import recommended_bandwidth
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -37,8 +37,8 @@ FEW, SMALL = 15, 4500  # exchanges and atoms where channels are compared
 
 def tables() -> dict[str, np.ndarray]:
     """Weights of neighbors by atomic number that are compared, each [119, c]."""
-    squared = elements.channel_weights(np.arange(1, 119)) / elements.STRENGTH
-    t = np.sqrt(np.concatenate([np.zeros((1, elements.N_CHANNELS)), squared]))
+    squared = element_channels.channel_weights(np.arange(1, 119)) / element_channels.STRENGTH
+    t = np.sqrt(np.concatenate([np.zeros((1, element_channels.N_CHANNELS)), squared]))
     return {
         "t": t,
         "2 t": 2 * t,

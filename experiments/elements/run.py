@@ -17,7 +17,7 @@ from ase.build import bulk
 
 import quests_jax as qj
 from quests_jax.base.jax_versions import versions
-from quests_jax.base.json_numbers import plain
+from quests_jax.base.json_values import plain
 from quests_jax.studies.bandwidths import recommended_bandwidth
 
 sys.path.insert(0, str(Path(__file__).parent))

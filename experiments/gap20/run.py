@@ -19,7 +19,7 @@ from scipy.stats import pearsonr, spearmanr
 
 import quests_jax as qj
 from quests_jax.base.jax_versions import versions
-from quests_jax.base.json_numbers import plain
+from quests_jax.base.json_values import plain
 from quests_jax.datasets import bundled
 from quests_jax.information import overlap_matrix
 from quests_jax.output.matplotlib_figures import COLORS

@@ -17,7 +17,7 @@ from planting import DRAWS, PLANTED, SEED, TOP, displaced, found, kinds
 
 import quests_jax as qj
 from quests_jax.base.jax_versions import versions
-from quests_jax.base.json_numbers import plain
+from quests_jax.base.json_values import plain
 from quests_jax.datasets import bundled
 from quests_jax.output.matplotlib_figures import COLORS
 

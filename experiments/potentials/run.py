@@ -23,7 +23,7 @@ from toy import draw_toy
 
 import quests_jax as qj
 from quests_jax.base.jax_versions import versions
-from quests_jax.base.json_numbers import as_columns, plain
+from quests_jax.base.json_values import as_columns, plain
 from quests_jax.output.files import write_json
 from quests_jax.output.terminal import show_progress
 

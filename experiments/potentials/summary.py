@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
-from quests_jax.base.json_numbers import as_rows
+from quests_jax.base.json_values import as_rows
 
 Records = dict[str, dict[str, Any]]
 LEVEL = 0.95  # of confidence

@@ -14,7 +14,7 @@ import numpy as np
 
 import quests_jax as qj
 from quests_jax.base.jax_versions import versions
-from quests_jax.base.json_numbers import plain
+from quests_jax.base.json_values import plain
 from quests_jax.datasets import bundled
 from quests_jax.studies.bandwidths import bandwidth_fit
 from quests_jax.studies.leakage import find_leakage

@@ -18,7 +18,7 @@ from scipy.stats import pearsonr
 
 import quests_jax as qj
 from quests_jax.base.jax_versions import versions
-from quests_jax.base.json_numbers import plain
+from quests_jax.base.json_values import plain
 from quests_jax.datasets import metals, simulate
 from quests_jax.output.matplotlib_figures import COLORS
 from quests_jax.studies.comparison import compare_environments, force_tail

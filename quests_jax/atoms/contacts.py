@@ -9,8 +9,8 @@ import ase
 import numpy as np
 from ase.data import covalent_radii
 
+from quests_jax.atoms.host_pair_search import Search
 from quests_jax.atoms.neighbors import find_pairs
-from quests_jax.atoms.pair_search import Search
 
 REACH = 1.2  # sums of covalent radii within which the shortest distance is sought
 BOND = (0.7, 1.3)  # sums of covalent radii between which two atoms are bonded

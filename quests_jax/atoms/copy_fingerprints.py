@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import ase
 import numpy as np
 
-from quests_jax.atoms.pair_search import Search
+from quests_jax.atoms.host_pair_search import Search
 
 CUTOFF = 5.0  # Å
 CENTERS = np.linspace(0.8, 4.4, 6)  # Å, of the radial functions

@@ -19,7 +19,7 @@ from quests_jax.atoms.descriptor_batches import (
     weighted_program,
     weighted_shared_program,
 )
-from quests_jax.atoms.elements import (
+from quests_jax.atoms.element_channels import (
     CENTER,
     IGNORE,
     N_CHANNELS,

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quests_jax.atoms.pair_search import NO_PAIRS, Search
+from quests_jax.atoms.host_pair_search import NO_PAIRS, Search
 from quests_jax.base.compiled_programs import jit
 from quests_jax.base.padding import padded_size
 from quests_jax.base.precision import follows_dtype

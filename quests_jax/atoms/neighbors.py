@@ -19,7 +19,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from quests_jax.atoms.device_pair_search import pairs_on_device
-from quests_jax.atoms.pair_search import NO_PAIRS, Search
+from quests_jax.atoms.host_pair_search import NO_PAIRS, Search
 from quests_jax.base.checks import FlawedStructure, InputError, check_count, check_positive
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.padding import padded_size

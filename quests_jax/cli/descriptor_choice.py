@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from quests_jax.atoms.describe import environments
-from quests_jax.atoms.elements import CENTER, IGNORE, NEIGHBORS, numbers_of
+from quests_jax.atoms.element_channels import CENTER, IGNORE, NEIGHBORS, numbers_of
 from quests_jax.atoms.learned import SCALES, Scaling, find_descriptor, fit_scaling
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments

@@ -11,7 +11,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from quests_jax.base.checks import InputError, located
-from quests_jax.base.json_numbers import plain
+from quests_jax.base.json_values import plain
 from quests_jax.cli.diagnosis_sentences import (
     about_bandwidth,
     about_outliers,

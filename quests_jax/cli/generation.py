@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from quests_jax.base.checks import InputError, check_count, located
-from quests_jax.base.json_numbers import plain
+from quests_jax.base.json_values import plain
 from quests_jax.base.progress import advance
 from quests_jax.cli.bandwidth_choice import AUTO
 from quests_jax.cli.file_arguments import Inputs

@@ -23,7 +23,7 @@ from quests_jax.base.precision import double_precision
 from quests_jax.base.terminal_text import spell_on_terminals
 from quests_jax.cli.bandwidth_choice import AUTO
 from quests_jax.cli.file_arguments import Inputs
-from quests_jax.cli.help import Grouped, Spelled
+from quests_jax.cli.help_layout import Grouped, Spelled
 from quests_jax.cli.options import OUTPUT
 
 if TYPE_CHECKING:

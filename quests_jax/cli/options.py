@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from quests_jax.atoms.elements import CENTER, MODES
+from quests_jax.atoms.element_channels import CENTER, MODES
 from quests_jax.atoms.learned import SCALES
 from quests_jax.base.defaults import DEFAULT_BANDWIDTH, DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.selection_size import Size, parse_size

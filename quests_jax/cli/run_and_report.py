@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 
-from quests_jax.atoms.elements import IGNORE
+from quests_jax.atoms.element_channels import IGNORE
 from quests_jax.atoms.formats import XYZ_SUFFIXES, structure_suffix
 from quests_jax.atoms.learned import Scaling
 from quests_jax.atoms.reading import read

@@ -16,7 +16,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.build import bulk, graphene, molecule, nanotube
 
-from quests_jax.datasets.jaxmd import Field, potential
+from quests_jax.datasets.jaxmd_potentials import Field, potential
 from quests_jax.datasets.simulation import VACUUM, Dynamics, Sweep
 
 LATTICE = 3.566  # Å, of diamond at the minimum of the energy

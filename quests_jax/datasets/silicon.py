@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.build import bulk
 
-from quests_jax.datasets.jaxmd import Field, energy_and_forces, potential
+from quests_jax.datasets.jaxmd_potentials import Field, energy_and_forces, potential
 from quests_jax.datasets.simulation import VACUUM, Dynamics, Sweep
 
 LATTICE = 5.431  # Å, at the minimum of the energy

@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 from quests_jax.base.environments import Environments, from_arrays, joined
 from quests_jax.cover.bounds.sampling import sample_sizes
 from quests_jax.cover.known_environments import known_environments
-from quests_jax.disk.array_files import Arrays
+from quests_jax.disk.checksummed_arrays import Arrays
 from quests_jax.disk.shards import Shards, kept_environments
 from quests_jax.disk.working_folder import Stage, digest_of
 from quests_jax.information import kernel_sum

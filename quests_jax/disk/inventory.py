@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
 from quests_jax.base.wording import agreeing, counted
-from quests_jax.disk.array_files import Damaged, verify
+from quests_jax.disk.checksummed_arrays import Damaged, verify
 from quests_jax.disk.working_folder import LAYOUT, digest, manifest_of
 
 Manifest = dict[str, Any]

@@ -11,7 +11,7 @@ import numpy as np
 from quests_jax.base.checks import InputError
 from quests_jax.base.environments import Environments, of_structures
 from quests_jax.base.jax_versions import versions
-from quests_jax.base.json_numbers import plain
+from quests_jax.base.json_values import plain
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import timed
 from quests_jax.base.selection_size import as_size

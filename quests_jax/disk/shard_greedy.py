@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from quests_jax.base.progress import advance
-from quests_jax.disk.array_files import Arrays
+from quests_jax.disk.checksummed_arrays import Arrays
 
 SLACK = 0.05
 HELD = 16  # shards in memory

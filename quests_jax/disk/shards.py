@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from quests_jax.atoms.describe import descriptor_width, get_descriptors
-from quests_jax.atoms.elements import IGNORE, check_mode, numbers_of
+from quests_jax.atoms.element_channels import IGNORE, check_mode, numbers_of
 from quests_jax.base.checks import FlawedStructure, InputError
 from quests_jax.base.environments import Environments, from_arrays, joined, of_structures
 from quests_jax.base.precision import follows_dtype

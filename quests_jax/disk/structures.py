@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 
-from quests_jax.atoms.elements import numbers_of
+from quests_jax.atoms.element_channels import numbers_of
 from quests_jax.atoms.reading import check_input, stream
 from quests_jax.base.checks import InputError
 from quests_jax.base.wording import counted
-from quests_jax.disk.array_files import Arrays
+from quests_jax.disk.checksummed_arrays import Arrays
 from quests_jax.disk.working_folder import Stage, Work, digest, digest_of
 
 ROWS = 32_768  # atoms of a piece, at most, or one structure

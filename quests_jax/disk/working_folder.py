@@ -1,8 +1,9 @@
 """A folder of results: each is computed once, checked when it is read, and shared by all who work there.
 
 A stage is a folder named after what it holds and a digest of the parameters that its results depend on. A
-result is one file of arrays (`array_files`). It appears whole or not at all, so a run that was killed goes on
-where it stopped; one that is damaged is made again. The manifest of a stage says what its name depends on.
+result is one file of arrays (`checksummed_arrays`). It appears whole or not at all, so a run that was killed
+goes on where it stopped; one that is damaged is made again. The manifest of a stage says what its name
+depends on.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 from quests_jax.atoms.writing import whole_file
 from quests_jax.base.checks import InputError
 from quests_jax.base.jax_versions import versions
-from quests_jax.disk.array_files import Arrays, Damaged, read_arrays, write_arrays
+from quests_jax.disk.checksummed_arrays import Arrays, Damaged, read_arrays, write_arrays
 from quests_jax.disk.task_runners import Runner, in_threads
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from quests_jax.atoms.formats import STRUCTURE_SUFFIXES, XYZ_SUFFIXES
 from quests_jax.atoms.writing import check_output, whole_file
 from quests_jax.base.checks import InputError, located
 from quests_jax.base.environments import Environments, make_environments
-from quests_jax.base.json_numbers import plain
+from quests_jax.base.json_values import plain
 from quests_jax.output.chemiscope_files import SUFFIX as VIEWER_SUFFIX
 from quests_jax.output.chemiscope_files import check_viewer
 

@@ -16,7 +16,7 @@ from quests_jax.atoms.describe import environments
 from quests_jax.atoms.labels import find_labels
 from quests_jax.base.defaults import DEFAULT_CUTOFF, DEFAULT_K
 from quests_jax.base.environments import Environments, apart, lacking
-from quests_jax.base.json_numbers import plain
+from quests_jax.base.json_values import plain
 from quests_jax.base.numerics import overlap_tolerance
 from quests_jax.base.precision import follows_dtype
 from quests_jax.base.progress import advance

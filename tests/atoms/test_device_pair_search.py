@@ -12,7 +12,7 @@ from zoo import zoo
 
 from quests_jax.atoms import environments
 from quests_jax.atoms.device_pair_search import pairs_on_device
-from quests_jax.atoms.pair_search import Search
+from quests_jax.atoms.host_pair_search import Search
 from quests_jax.base.step_sizes import CPU, computing_as
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 import quests_jax as qj
 from quests_jax.atoms.descriptors import descriptors
-from quests_jax.atoms.elements import N_CHANNELS, channel_weights, period_and_group
+from quests_jax.atoms.element_channels import N_CHANNELS, channel_weights, period_and_group
 from quests_jax.atoms.neighbors import find_neighbors
 from quests_jax.base.checks import InputError
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quests_jax.atoms.describe import get_descriptors
-from quests_jax.atoms.pair_search import Search, is_sparse, sparse_pairs
+from quests_jax.atoms.host_pair_search import Search, is_sparse, sparse_pairs
 
 RADIUS = 4.0
 
@@ -71,7 +71,7 @@ import threading
 import vesin, vesin._c_lib as library
 setup = library.setup_functions
 library.setup_functions = lambda dll: (threading.Event().wait(0.3), setup(dll))
-from quests_jax.atoms.pair_search import Search
+from quests_jax.atoms.host_pair_search import Search
 import ase
 failed = []
 threading.excepthook = lambda args: failed.append(args.exc_value)

@@ -27,7 +27,7 @@ from driver import crystals, small_shards
 
 import quests_jax as qj
 from quests_jax.cli import main as command
-from quests_jax.disk.array_files import Damaged, read_arrays
+from quests_jax.disk.checksummed_arrays import Damaged, read_arrays
 from quests_jax.disk.working_folder import manifest_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quests_jax.disk.array_files import Arrays
+from quests_jax.disk.checksummed_arrays import Arrays
 from quests_jax.disk.shard_greedy import SLACK, greedy_over_shards
 
 S, M = 40, 60

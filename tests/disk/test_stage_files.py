@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from damage import damaged, kinds
 
-from quests_jax.disk.array_files import Damaged, read_arrays, verify, write_arrays
+from quests_jax.disk.checksummed_arrays import Damaged, read_arrays, verify, write_arrays
 
 ARRAYS = {
     "x": np.arange(12.0).reshape(4, 3),

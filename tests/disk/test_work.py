@@ -13,7 +13,7 @@ import pytest
 from quests_jax.base.checks import InputError
 from quests_jax.disk import Work, rerun_after_repairs
 from quests_jax.disk import working_folder as module
-from quests_jax.disk.array_files import Damaged
+from quests_jax.disk.checksummed_arrays import Damaged
 from quests_jax.disk.working_folder import manifest_of
 
 

@@ -20,8 +20,8 @@ from quests_jax.atoms.formats import (
     ase_trajectory,
     extxyz,
     extxyz_writer,
-    hdf5,
     materials_json,
+    molecules_hdf5,
     molecules_npz,
     parquet,
 )
@@ -88,7 +88,7 @@ FORMATS = (
     ),
     Format(ase_lmdb.NAME, "a database in LMDB", ase_lmdb.recognises, ase_lmdb.stream),
     Format(parquet.NAME, "a table in Parquet", parquet.recognises, parquet.stream),
-    Format(hdf5.NAME, "an HDF5 file", hdf5.recognises, hdf5.stream),
+    Format(molecules_hdf5.NAME, "an HDF5 file", molecules_hdf5.recognises, molecules_hdf5.stream),
     Format(molecules_npz.NAME, "molecules in .npz", molecules_npz.recognises, molecules_npz.stream),
     Format(materials_json.NAME, "structures in JSON", materials_json.recognises, materials_json.stream),
     EXTXYZ,
