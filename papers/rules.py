@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import ttest_ind
 from sources import EXPERIMENTS, Values, helper, table
 
 SIZE = 0.1  # share of the atoms
@@ -161,7 +160,7 @@ def _verdicts(rows: Rows, names: Sequence[str], rule: str) -> list[str]:
     forces, energies, tails = (ratio.over_sets(rows, names, rule, key, True) for key in ratio.KEYS)
     usual = ratio.over_sets(rows, names, "msc", "force_rmse_tail", True)
     beside = [tails[name] - usual[name] for name in tails if name in usual]
-    worse = [name for name in names if _is_worse(rows, name, rule)]
+    worse = [name for name in names if ratio.is_worse(rows, name, rule)]
     cells = [_verdict(list(forces.values()), 0.8), _verdict(list(energies.values()), 1.0)]
     return [*cells, "-" if rule == "msc" else _verdict(beside, 1.0), ", ".join(worse) or "none"]
 
@@ -173,18 +172,6 @@ def _verdict(logs: Sequence[float], limit: float) -> str:
     word = "yes" if middle <= limit else "no"
     certain = high <= limit or low > limit
     return f"{word if certain else f'{word}, not beyond chance'}: {ratio.interval(logs)}"
-
-
-def _is_worse(rows: Rows, name: str, rule: str) -> bool:
-    """Whether force errors out of distribution are above those of random choices beyond chance.
-
-    By Welch's interval of the difference: choices of the rule vary over pools, and random ones do too.
-    """
-    ratio = helper("potentials", "ratio_tables")
-    own, chance = (ratio.ratios(rows, name, each, "force_rmse", False) for each in (rule, "random"))
-    if min(len(own), len(chance)) < 2 or not np.var([*own, *chance]):
-        return False
-    return float(ttest_ind(own, chance, equal_var=False).confidence_interval().low) > 0
 
 
 def _summary(rows: dict[str, Rows]) -> Values:

@@ -16,7 +16,7 @@ from typing import Any
 import designs
 import numpy as np
 from data import DataSet, environments, take
-from design_screen import ROUNDING
+from design_screen import most_atoms
 from fresh import FRESH_SETS
 from ratio_tables import Rows, rounded
 from screen import SETS, SIZES, add_options, measured_rows, prepared
@@ -39,7 +39,7 @@ def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]
     task, linear = prepared(data, options)
     numbers, _ = draw_pool(len(task.train.structures), 0)
     pool, envs = designs.make_pool(linear.train.take(numbers)), environments(take(task.train, numbers))
-    limit = SIZES[0] * pool.cost.sum() * (1 + ROUNDING)
+    limit = most_atoms(pool)
     chosen = {name: within_atoms(envs, name, SIZES[0], 0) for name in RULES}
     chosen[NAME] = designs.greedy(designs.v_optimal, pool, limit)
     everyone = np.arange(len(numbers))

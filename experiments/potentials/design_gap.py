@@ -18,7 +18,7 @@ from typing import Any
 import designs
 from cells import Case
 from data import DataSet
-from design_screen import METHODS, RIVALS, ROUNDING, over_other
+from design_screen import METHODS, RIVALS, most_atoms, over_other
 from gap import fit_and_test
 from gap_sets import DESIGN, GAP_SETS
 from ratio_tables import Rows, means, stored_rows
@@ -47,8 +47,8 @@ def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]
     for seed in range(POOLS):
         numbers, _ = draw_pool(len(task.train.structures), seed)
         pool = designs.make_pool(linear.train.take(numbers))
-        limit = SIZES[0] * pool.cost.sum() * (1 + ROUNDING)
-        chosen = [task.train.structures[i] for i in numbers[METHODS[METHOD](pool, limit, seed)]]
+        picked = numbers[METHODS[METHOD](pool, most_atoms(pool), seed)]
+        chosen = [task.train.structures[i] for i in picked]
         found = fit_and_test(Case(data, chosen, held, shifts), options.gap)
         row = {"data": data.name, "design": data.name in DESIGN, "method": METHOD, "size": SIZES[0]}
         yield row | {"seed": seed, "structures": len(chosen), "tests": found}

@@ -19,9 +19,8 @@ import numpy as np
 from data import DataSet
 from fresh import FRESH_SETS
 from gap_sets import DESIGN
-from ratio_tables import KEYS, Rows, interval, means, paired, ratios, stored_rows
+from ratio_tables import KEYS, Rows, interval, is_worse, means, paired, stored_rows
 from ridge import best_fit
-from scipy.stats import ttest_ind
 from screen import SETS, SIZES, add_options, measured_rows, prepared, tested
 from study import draw_pool
 
@@ -69,7 +68,7 @@ def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]
     for seed in range(POOLS):
         numbers, held_out = draw_pool(len(task.train.structures), seed)
         pool, held = designs.make_pool(linear.train.take(numbers)), linear.train.take(held_out)
-        limit = SIZES[0] * pool.cost.sum() * (1 + ROUNDING)
+        limit = most_atoms(pool)
         for method, choose in METHODS.items():
             chosen = numbers[choose(pool, limit, seed)]
             theta, _ = best_fit(linear.equations, chosen, held)
@@ -77,14 +76,24 @@ def _rows(data: DataSet, options: argparse.Namespace) -> Iterator[dict[str, Any]
             yield row | {"tests": {name: tested(test, theta) for name, test in linear.tests.items()}}
 
 
+def most_atoms(pool: designs.Pool) -> float:
+    """How many atoms a choice may have."""
+    return SIZES[0] * pool.cost.sum() * (1 + ROUNDING)
+
+
+def of_the_rules() -> list[dict[str, Any]]:
+    """Stored rows of the rules from the same pools, and of all random choices."""
+    known = [row for name in ("screen", "fresh") for row in stored_rows(HERE / f"{name}_results.json")]
+    return [row for row in known if row["method"] == "random" or row["seed"] < POOLS]
+
+
 def summary(rows: Rows) -> str:
     """Means over data sets of each kind."""
-    known = [row for name in ("screen", "fresh") for row in stored_rows(HERE / f"{name}_results.json")]
-    every = [*(row for row in known if row["method"] == "random" or row["seed"] < POOLS), *rows]
+    every = [*of_the_rules(), *rows]
     there = dict.fromkeys(row["data"] for row in rows)
     found = groups(there)
     parts = [f"**{title}: {', '.join(names)}**\n\n{means(every, names)}" for title, names in found.items()]
-    first, *others = found.values()
+    _, *others = found.values()
     left_out = [name for names in others for name in names]
     parts.append(f"**All but the sets of the design**\n\n{means(every, left_out)}")
     parts += [over_other(every, left_out, method, other) for method in BEST for other in RIVALS]
@@ -105,14 +114,6 @@ def over_other(rows: Rows, names: Sequence[str], method: str, other: str) -> str
     }
     words = "; ".join(f"{name} {interval(each)}" for name, each in logs.items())
     return f"{method} over {other}: {words}"
-
-
-def is_worse(rows: Rows, name: str, method: str) -> bool:
-    """Whether forces out of distribution are worse than those of random choices by Welch's 95 % interval."""
-    own, chance = (ratios(rows, name, each, "force_rmse", False) for each in (method, "random"))
-    if min(len(own), len(chance)) < 2:
-        return False
-    return float(ttest_ind(own, chance, equal_var=False).confidence_interval().low) > 0
 
 
 def groups(names: Iterable[str]) -> dict[str, list[str]]:

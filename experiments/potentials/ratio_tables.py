@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
+from scipy.stats import ttest_ind
 
 KEYS = {"force_rmse": "forces", "energy_rmse": "energies", "force_rmse_tail": "tail"}
 DIGITS = 4
@@ -52,6 +53,17 @@ def ratios(rows: Rows, data: str, method: str, key: str, inside: bool) -> list[f
         return []
     middle = np.mean(list(chance.values()), axis=0)
     return [float(np.mean(np.array(value) - middle)) for value in own.values()]
+
+
+def is_worse(rows: Rows, data: str, method: str) -> bool:
+    """Whether force errors out of distribution are above those of random choices beyond chance.
+
+    By Welch's 95 % interval of the difference: choices of a rule vary over pools, and random ones do too.
+    """
+    own, chance = (ratios(rows, data, each, "force_rmse", False) for each in (method, "random"))
+    if min(len(own), len(chance)) < 2 or not np.var([*own, *chance]):
+        return False
+    return float(ttest_ind(own, chance, equal_var=False).confidence_interval().low) > 0
 
 
 def _logs(rows: Rows, data: str, method: str, key: str, inside: bool) -> dict[tuple[int, int], list[float]]:

@@ -14,7 +14,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -22,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 import stacked_weights
 from data import DataSet, Task, environments, take
-from design_screen import groups
+from design_screen import POOLS, groups, of_the_rules
 from fresh import FRESH_SETS
 from gap_sets import DESIGN
-from ratio_tables import KEYS, interval, means, paired, stored_rows
+from ratio_tables import KEYS, interval, means, paired
 from ridge import Equations, Rows, best_fit
 from screen import SETS, SIZES, add_options, prepared, tested
 from stacked_weights import Lesson, Weights
@@ -35,8 +34,6 @@ from quests_jax.base.jax_versions import versions
 from quests_jax.cover.problem import CoverProblem
 from quests_jax.output.files import write_json
 
-HERE = Path(__file__).parent
-POOLS = 3
 STEPS, RATE = 30, 0.1  # of Adam
 MOST_ELEMENTS = 2  # of the sets that are learned from
 NEAR, FAR = 0.05, 0.7  # spread of weights drawn around those of `balanced`
@@ -173,8 +170,7 @@ def _whole(pool: Posed, weights: Weights) -> float:
 def summary(known: Stored) -> str:
     """What was learned, what it brings on other sets, and how far soft and whole choices agree."""
     parts = [_learned_table(known["learned"])]
-    screen = [row for name in ("screen", "fresh") for row in stored_rows(HERE / f"{name}_results.json")]
-    every = [*(row for row in screen if row["method"] == "random" or row["seed"] < POOLS), *known["rows"]]
+    every = [*of_the_rules(), *known["rows"]]
     for title, names in groups(dict.fromkeys(row["data"] for row in known["rows"])).items():
         methods = ["balanced", *dict.fromkeys(row["method"] for row in known["rows"] if row["data"] in names)]
         if names:

@@ -73,8 +73,8 @@ def pose(
       reference: as for `cover_problem`.
       weights: u of each environment, shape [n]; 1 where not given.
       targets: environments in the sample, one of each structure at least, for data sets of more than twice as
-        many; where not given, `TARGETS` of more than `ALL`. Fewer where more than `masses.stored.MOST` masses
-        would be stored.
+        many; where not given, `TARGETS` of more than `ALL`. Fewer where more than `dense_or_sparse.MOST`
+        masses would be stored.
       seed: random seed for the sample.
     """
     number, most = (TARGETS, ALL) if targets is None else (targets, 2 * targets)

@@ -126,9 +126,7 @@ def _masses_of(task: DiskCover, shard: int) -> dict[str, np.ndarray]:
     x = shards.environments(shard)
     number = shards.structure_id(shard)
     brought = structure_masses(wanted.envs, x, number, shards.most, bandwidth=task.bandwidth)
-    brought = jnp.minimum(
-        brought, wanted.room[None]
-    )  # one shape for every shard, so that all share their programs
+    brought = jnp.minimum(brought, wanted.room[None])  # padded alike, so that shards share their programs
     dense = np.asarray(brought)[: len(shards.runs[shard])]
     kept = dense >= DROPPED / len(shards.counts)
     return {

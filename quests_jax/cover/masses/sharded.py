@@ -23,7 +23,7 @@ Own = Callable[..., jax.Array]  # (masses of a device, number of its first struc
 @partial(jax.tree_util.register_dataclass, data_fields=("parts",), meta_fields=("mesh", "n_structures"))
 @dataclasses.dataclass(frozen=True)
 class DividedMasses:
-    """Masses as those in `masses`, with the same operations."""
+    """Masses with the operations of `DenseMasses`."""
 
     parts: Stored  # arrays of all devices, joined along their first axis
     mesh: Mesh
