@@ -9,6 +9,7 @@ import gc
 import os
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,11 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # XLA logs a false alarm for every program it loads
 # Most programs of the tests run once, on little data: to compile them takes longer than to run them. These
 # flags make it four times as fast; `XLA_FLAGS= make test` compiles like a user.
-QUICK = {
-    "xla_backend_optimization_level": 0,
-    "xla_cpu_use_fusion_emitters": False,
-    "xla_cpu_parallel_codegen_split_count": 1,
-}
-FULL = {
-    "xla_backend_optimization_level": 3,
-    "xla_cpu_use_fusion_emitters": True,
-    "xla_cpu_parallel_codegen_split_count": 32,
-}
+QUICK = {"xla_backend_optimization_level": 0, "xla_cpu_parallel_codegen_split_count": 1}
+FULL = {"xla_backend_optimization_level": 3, "xla_cpu_parallel_codegen_split_count": 32}
+if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):  # later ones end the process at its name
+    QUICK["xla_cpu_use_fusion_emitters"] = False
+    FULL["xla_cpu_use_fusion_emitters"] = True
 os.environ.setdefault(
     "XLA_FLAGS", " ".join(f"--{name}={str(value).lower()}" for name, value in QUICK.items())
 )
