@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
@@ -28,6 +29,7 @@ def versions() -> dict[str, str | None]:
     return {name: _version(name) for name in names} | {"python": platform.python_version()}
 
 
+@functools.cache  # a work folder asks for every stage, and to read what is installed takes a millisecond
 def _version(name: str) -> str | None:
     try:
         return version(name)

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "quests_jax" / "jit"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "disk"))
 
-from driver import HERE, crystals, environment
+from driver import begin, crystals, ended
 from kills import VARYING, differ
-from test_interrupted import dask, started
+from test_interrupted import started
 
 import quests_jax as qj
 
@@ -48,21 +47,22 @@ def main() -> int:
             time.sleep(0.1)
         for number, words in enumerate(COMMANDS):
             one, two = (folder / f"{kind}{number}.json" for kind in ("one", "two"))
-            alone = program(folder, words, f"alone{number}", one)
-            subprocess.run(alone, env=environment(CACHE), cwd=folder, check=True)
+            assert ended(program(folder, words, f"alone{number}", one)) == 0
             work = folder / f"work{number}"
-            shared = [*program(folder, words, work.name, two), "--scheduler", str(folder / "scheduler.json")]
+            shared = program(folder, words, work.name, two, "--scheduler", str(folder / "scheduler.json"))
             lost = killed(folder, shared, work, workers)
             same = not differ(answer(two), answer(one))
             print(json.dumps({"command": words[0], "killed in": lost, "same": same}), flush=True)
         for process in (scheduler, *workers):
             process.kill()
-            process.wait()
+            process.join()
     return 0
 
 
-def program(folder: Path, words: tuple[str, ...], work: str, output: Path) -> list[str]:
-    return [sys.executable, str(HERE), *words, "--work", str(folder / work), "-o", str(output), "--quiet"]
+def program(folder: Path, words: tuple[str, ...], work: str, output: Path, *more: str) -> BaseProcess:
+    names = [str(folder / word) if word in (DATA, KNOWN) else word for word in words]
+    paths = ["--work", str(folder / work), "-o", str(output)]
+    return begin("quests_jax", *names, *paths, *more, "--quiet", cache=CACHE)
 
 
 def answer(path: Path) -> dict[str, Any]:
@@ -70,24 +70,30 @@ def answer(path: Path) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in VARYING}
 
 
-def killed(folder: Path, words: list[str], work: Path, workers: list[subprocess.Popen[bytes]]) -> list[str]:
+def killed(folder: Path, running: BaseProcess, work: Path, workers: list[BaseProcess]) -> list[str]:
     """Stages in which a worker was killed: each as soon as it has a result."""
-    running = subprocess.Popen(words, env=environment(CACHE), cwd=folder)
     lost: list[str] = []
-    while running.poll() is None:
+    while running.is_alive():
         for stage in sorted({path.parent.name[:-13] for path in work.glob("*/0*.arrays")} - set(lost)):
-            os.kill(workers[0].pid, signal.SIGKILL)
-            workers.pop(0).wait()
+            workers[0].kill()
+            workers.pop(0).join()
             workers.append(another(folder))
             lost.append(stage)
         time.sleep(0.01)
-    assert running.returncode == 0
+    assert running.exitcode == 0
     return lost
 
 
-def another(folder: Path) -> subprocess.Popen[bytes]:
+def another(folder: Path) -> BaseProcess:
     options = ["--scheduler-file", str(folder / "scheduler.json"), "--no-dashboard", "--nthreads", "1"]
-    return dask("dask_worker", *options, "--no-nanny", "--local-directory", str(folder), cache=CACHE)
+    return begin(
+        "distributed.cli.dask_worker",
+        *options,
+        "--no-nanny",
+        "--local-directory",
+        str(folder),
+        cache=CACHE,
+    )
 
 
 if __name__ == "__main__":

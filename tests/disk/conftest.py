@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
-from driver import command, crystals, environment
+from driver import compress, crystals, ended
 
 import quests_jax as qj
 
@@ -27,8 +26,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cache = folder / "cache"
     cache.mkdir()
     add_programs(PROGRAMS, cache)
-    qj.write(folder / "data.xyz", crystals(100, atoms=8))
-    subprocess.run(command(folder, "answer.json"), env=environment(cache), check=True, timeout=300)
+    qj.write(folder / "data.xyz", crystals(60, atoms=8))
+    assert ended(compress(folder, "answer.json", cache=cache)) == 0
     add_programs(cache, PROGRAMS)
     return folder
 

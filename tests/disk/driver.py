@@ -1,10 +1,17 @@
-"""The command line in a process of its own, with shards so small that a small file has many."""
+"""Programs in processes of their own, with shards so small that a small file has many.
+
+They are forked from one process that has imported what they need and has not used a device: to import it
+takes longer than what most of them do.
+"""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import runpy
 import sys
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +21,13 @@ from ase.build import bulk
 
 import quests_jax.disk.shard_sums as sums
 import quests_jax.disk.shards as dataset
-from quests_jax.cli import main
 
 ROWS, STRUCTURES, BLOCK, GROUP = 256, 12, 256, 2
 HERE = Path(__file__)
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["quests_jax.cli", "quests_jax.disk", "ase.build", "scipy.optimize", "distributed"]
+)
 
 
 def small_shards() -> None:
@@ -42,19 +52,36 @@ def environment(cache: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": root, "QUESTS_JAX_CACHE": str(cache)}
 
 
-def command(folder: Path, output: str) -> list[str]:
+def begin(module: str, *words: str, cache: Path, errors: Path | str = os.devnull) -> BaseProcess:
+    """Start `python -m module words`, with a folder of compiled programs and a file of its errors."""
+    process = FORKS.Process(target=_run, args=(module, words, str(cache), str(errors)))
+    process.start()
+    return process
+
+
+def _run(module: str, words: tuple[str, ...], cache: str, errors: str) -> None:
+    os.environ["QUESTS_JAX_CACHE"] = cache
+    for path, stream in ((os.devnull, 1), (errors, 2)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    np.seterr(all="raise", under="ignore")
+    small_shards()
+    sys.argv = [module, *words]
+    runpy.run_module(module, run_name="__main__")
+
+
+def compress(
+    folder: Path, output: str, *more: str, cache: Path, errors: Path | str = os.devnull
+) -> BaseProcess:
     """Compress data.xyz of a folder in its subfolder work."""
-    compress = [
-        "compress",
-        str(folder / "data.xyz"),
-        "-s",
-        "12",
-        "-m",
-        "cover",
-        "--work",
-        str(folder / "work"),
-    ]
-    return [sys.executable, str(HERE), *compress, "-o", str(folder / output)]
+    words = ("compress", str(folder / "data.xyz"), "-s", "12", "-m", "cover", "--work", str(folder / "work"))
+    return begin("quests_jax", *words, "-o", str(folder / output), *more, cache=cache, errors=errors)
+
+
+def ended(process: BaseProcess) -> int:
+    """Exit code of a process, which must end within five minutes."""
+    process.join(300)
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 def choice(path: Path) -> dict[str, Any]:
@@ -63,9 +90,3 @@ def choice(path: Path) -> dict[str, Any]:
     return {
         name: found[name] for name in ("selected", "gains", "coverage", "upper_bound", "max_delta_entropy")
     }
-
-
-if __name__ == "__main__":
-    np.seterr(all="raise", under="ignore")
-    small_shards()
-    sys.exit(main(sys.argv[1:]))

@@ -6,16 +6,13 @@ One file, so that one process of the tests makes the undisturbed run that all co
 from __future__ import annotations
 
 import importlib.util
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from driver import choice, command, environment
+from driver import begin, choice, compress, ended
 
 from quests_jax.cli import main
 from quests_jax.disk import task_runners
@@ -33,28 +30,16 @@ def test_kills_change_nothing(undisturbed: Path, tmp_path: Path) -> None:
     moments = random.Random(0)
     for number in range(KILLS):
         known = finished(tmp_path)
-        running = subprocess.Popen(command(tmp_path, "answer.json"), env=environment(undisturbed / "cache"))
-        while number % 2 and finished(tmp_path) == known and running.poll() is None:
+        running = compress(tmp_path, "answer.json", cache=undisturbed / "cache")
+        while number % 2 and finished(tmp_path) == known and running.is_alive():
             time.sleep(0.01)  # every other time, something new has been finished
-        time.sleep(moments.uniform(0.0, 1.5))
-        running.send_signal(signal.SIGKILL)
-        running.wait(timeout=60)
+        time.sleep(moments.uniform(0.0, 1.0))
+        running.kill()
+        running.join(60)
     assert finished(tmp_path)
     if not (tmp_path / "answer.json").exists():
-        subprocess.run(
-            command(tmp_path, "answer.json"), env=environment(undisturbed / "cache"), check=True, timeout=300
-        )
+        assert ended(compress(tmp_path, "answer.json", cache=undisturbed / "cache")) == 0
     assert choice(tmp_path / "answer.json") == choice(undisturbed / "answer.json")
-
-
-def run_on(cluster: str, folder: Path, cache: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*command(folder, "answer.json"), "--scheduler", cluster, "--overwrite"],
-        env=environment(cache),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
 
 
 @pytest.fixture
@@ -65,26 +50,19 @@ def folder(undisturbed: Path, tmp_path: Path) -> Path:
 
 @with_dask
 def test_local_processes_choose_what_one_chooses(undisturbed: Path, folder: Path) -> None:
-    done = run_on("local:2", folder, undisturbed / "cache")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    errors, cluster = folder / "errors", ("--scheduler", "local:2")
+    done = compress(folder, "answer.json", *cluster, cache=undisturbed / "cache", errors=errors)
+    assert (ended(done), errors.read_text()) == (0, "")
     assert choice(folder / "answer.json") == choice(undisturbed / "answer.json")
 
 
-def dask(*words: str, cache: Path) -> subprocess.Popen[bytes]:
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(
-        [sys.executable, "-m", "distributed.cli." + words[0], *words[1:]], env=environment(cache), **quiet
-    )
-
-
-def started(folder: Path, cache: Path, workers: int) -> list[subprocess.Popen[bytes]]:
+def started(folder: Path, cache: Path, workers: int) -> list[BaseProcess]:
     """A scheduler and its workers, which nobody starts again."""
-    file = folder / "scheduler.json"
-    options = ["--scheduler-file", str(file), "--no-dashboard"]
-    processes = [dask("dask_scheduler", *options, "--port", "0", "--host", "127.0.0.1", cache=cache)]
+    options = ["--scheduler-file", str(folder / "scheduler.json"), "--no-dashboard"]
+    place = ["--port", "0", "--host", "127.0.0.1"]
+    processes = [begin("distributed.cli.dask_scheduler", *options, *place, cache=cache)]
     options += ["--nthreads", "1", "--no-nanny", "--local-directory", str(folder)]
-    return processes + [dask("dask_worker", *options, cache=cache) for _ in range(workers)]
+    return processes + [begin("distributed.cli.dask_worker", *options, cache=cache) for _ in range(workers)]
 
 
 def results(folder: Path, stage: str) -> int:
@@ -100,25 +78,24 @@ def waited(ready) -> None:
 
 @with_dask
 def test_lost_workers_change_nothing_and_a_lost_scheduler_is_named(undisturbed: Path, folder: Path) -> None:
-    cache = undisturbed / "cache"
-    words = [*command(folder, "answer.json"), "--scheduler", str(folder / "scheduler.json")]
+    cache, file, errors = undisturbed / "cache", folder / "scheduler.json", folder / "errors"
     scheduler, *workers = started(folder, cache, 2)
-    waited((folder / "scheduler.json").exists)
-    running = subprocess.Popen(words, env=environment(cache), stderr=subprocess.PIPE, text=True)
+    waited(file.exists)
+    running = compress(folder, "answer.json", "--scheduler", str(file), cache=cache, errors=errors)
     waited(lambda: results(folder, "descriptors") > 1)
-    os.kill(workers[0].pid, signal.SIGKILL)
+    workers[0].kill()
     waited(lambda: results(folder, "masses") > 1)
-    assert running.poll() is None
-    os.kill(scheduler.pid, signal.SIGKILL)
+    assert running.is_alive()
+    scheduler.kill()
     killed = time.monotonic()
-    assert "the scheduler of the cluster is gone" in running.communicate(timeout=60)[1]
-    assert running.returncode == 2
+    assert ended(running) == 2
     assert time.monotonic() - killed < 60
+    assert "the scheduler of the cluster is gone" in errors.read_text()
     for process in (scheduler, *workers):
         process.kill()
-        process.wait()
+        process.join()
     kept = {path: path.stat().st_mtime_ns for path in folder.glob("work/*/0*.arrays")}
-    subprocess.run(command(folder, "answer.json"), env=environment(cache), check=True, timeout=300)
+    assert ended(compress(folder, "answer.json", cache=cache)) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert choice(folder / "answer.json") == choice(undisturbed / "answer.json")
 
@@ -151,13 +128,7 @@ def test_damage_is_named_on_the_way_to_the_same_answer(undisturbed: Path) -> Non
     shard.write_bytes(shard.read_bytes()[:1000])
     for stale in undisturbed.glob("work/covered-*/*.arrays"):
         stale.unlink()
-    again = subprocess.run(
-        command(undisturbed, "again.json"),
-        env=environment(undisturbed / "cache"),
-        check=True,
-        timeout=300,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert f"{shard} was damaged or gone" in again.stderr
+    errors = undisturbed / "errors"
+    assert ended(compress(undisturbed, "again.json", cache=undisturbed / "cache", errors=errors)) == 0
+    assert f"{shard} was damaged or gone" in errors.read_text()
     assert choice(undisturbed / "again.json") == choice(undisturbed / "answer.json")
