@@ -39,7 +39,7 @@ def crystals(count: int, seed: int, *, dopant: str = "Br") -> list:
 
 def write_sets() -> None:
     """Two data sets that share sodium and chlorine."""
-    ase.io.write("salt.xyz", crystals(72, 0), format="extxyz")
+    ase.io.write("salt.xyz", crystals(60, 0), format="extxyz")
     ase.io.write("known.xyz", crystals(60, 1), format="extxyz")
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from measuring import Contender, Record, Sample, interleave, make_record, process
 from setting import Setting
 
+import quests_jax as qj
+
 COLD, WARM, QUESTS = "quests-jax, empty cache", "quests-jax, filled cache", "quests"
 READING, QUESTS_READING = "quests_jax from .xyz.gz", "quests from .xyz"
 
@@ -23,14 +25,13 @@ QUESTS_READ = (
 
 
 def command_line(setting: Setting) -> Iterator[Record]:
-    """`quests-jax entropy FILE`, without and with compiled programs from an earlier run."""
+    """`quests-jax entropy FILE`, without and (but for --smoke) with compiled programs from an earlier run."""
     data = setting.inputs.cover
     file = setting.save_structures(data.name, data.structures)
     command = [sys.executable, "-m", "quests_jax", "entropy", file]
-    contenders: dict[str, Contender] = {
-        COLD: partial(_emptied, setting, command),
-        WARM: partial(process, command, **setting.programs),
-    }
+    contenders: dict[str, Contender] = {COLD: partial(_emptied, setting, command)}
+    if not setting.smoke:
+        contenders[WARM] = partial(process, command, **setting.programs)
     if setting.peer is not None:
         theirs = partial(process, [setting.peer.python, "-m", "quests.cli.quests", "entropy", file])
         theirs()  # fills the cache of numba
@@ -43,6 +44,9 @@ def command_line(setting: Setting) -> Iterator[Record]:
 def reading(setting: Setting) -> Iterator[Record]:
     """Read files and describe all environments in a fresh process; QUESTS gets them decompressed."""
     files = setting.inputs.files
+    if setting.smoke:
+        files = [setting.folder / "few.xyz.gz"]
+        qj.write(files[0], setting.inputs.cover.structures)
     contenders: dict[str, Contender] = {
         READING: partial(process, [sys.executable, "-c", READ, *map(str, files)])
     }

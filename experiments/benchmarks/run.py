@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jax
-from baselines import TILES, measure_roofline
+from baselines import SAMPLE, TILES, measure_roofline
 from cases_atoms import descriptors
 from cases_compress import compress, growth
 from cases_cover import greedy, msc, relaxed
@@ -33,8 +33,9 @@ KERNELS = (descriptors, entropy, scaling, delta_entropy, gradient)
 CASES = (*KERNELS, msc, greedy, relaxed, reading, command_line, compress, growth)
 SIZES = (2_000, 6_000, 20_000, 60_000)  # and all of the pool
 POOL = 200_000  # environments of a generated pool
-SMOKE_SIZES = (400,)
-SMOKE_ENVIRONMENTS = 250  # two copies of them fit two tiles, so that one program serves all parts
+SMOKE_SIZES = (200,)
+SMOKE_ENVIRONMENTS = 120  # two copies of them fit one tile, so that one program serves all parts
+SMOKE_SAMPLE = 1_000_000  # pairs per measurement of a rate
 ROUNDS = 3
 SEED = 0
 
@@ -45,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder, start_peer(options.peer_python) as peer:
         sizes = tuple(options.sizes or (SMOKE_SIZES if options.smoke else SIZES))
         growing = tuple(options.sizes or (SMOKE_SIZES if options.smoke else ()))
-        rounds, tiles = (1, TILES[:1]) if options.smoke else (ROUNDS, TILES)
+        rounds, *rates = (1, TILES[:1], SMOKE_SAMPLE) if options.smoke else (ROUNDS, TILES, SAMPLE)
         inputs = _smoke_inputs() if options.smoke else find_inputs(max(options.sizes or [POOL]))
-        roofline = {dtype: measure_roofline(dtype, rounds, tiles) for dtype in OURS}
+        roofline = {dtype: measure_roofline(dtype, rounds, *rates) for dtype in OURS}
         setting = Setting(inputs, peer, roofline, Path(folder), sizes, growing, rounds, SEED, options.smoke)
         header = _header(setting, smoke=options.smoke)
         skipped = [] if peer else [f"QUESTS: not installed in {options.peer_python}"]

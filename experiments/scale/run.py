@@ -42,13 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="environments")
     parser.add_argument("--generated", action="store_true", help="one redundant crystal, not real data")
     parser.add_argument("--commands", nargs="+", choices=COMMANDS, default=COMMANDS, help="only some of them")
-    parser.add_argument("--smoke", action="store_true", help="the bundled silicon only")
+    parser.add_argument("--smoke", action="store_true", help="the bundled silicon, one command at two sizes")
     parser.add_argument("--output", type=Path, help="default: results.json, with --smoke smoke/results.json")
     options = parser.parse_args(arguments)
     folder = Path(__file__).parent / ("smoke" if options.smoke else "")
     options.output = options.output or folder / "results.json"
     options.output.parent.mkdir(exist_ok=True)
-    sizes = (300, 450) if options.smoke else options.sizes
+    sizes = (120, 240) if options.smoke else options.sizes
     data = "crystal" if options.generated else "mix"
     files = [Path(bundled())] if options.smoke else sorted(options.data.glob("*/*.xyz.gz"))
     pool = crystals(max(sizes)) if options.generated else list(frames(files))
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{data}.xyz"
             write_part(file, pool, order, size)
-            for name in options.commands:
+            for name in list(options.commands)[: 1 if options.smoke and size > sizes[0] else None]:
                 print(data, size, name, file=sys.stderr, flush=True)
                 command = [*COMMANDS[name], str(file), "--work", f"{folder}/work"]
                 rows[f"{name} {data} {size}"] = measured(command)
