@@ -10,8 +10,9 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,6 +56,8 @@ class Case(NamedTuple):
     program: Program | None = None  # for the prediction, where there is one
     amount: float = 0.0  # of what is done
     unit: str = "environments"
+    formed: float = 1.0  # share of the pairs that are formed if all are near
+    products: int = 0  # of two numbers, for each feature of a pair
 
 
 def carbon() -> Data | None:
@@ -97,16 +100,17 @@ def seconds_of(run: Callable[[], Any], rounds: int) -> tuple[float, float]:
 
 def measured_device(small: bool, rounds: int) -> Device:
     """Rates of products, exponentials and memory, and the time of a pass of a loop."""
-    n, size, passes = (512, 2**20, 100) if small else (8192, 2**28, 2000)
-    a, long = jnp.ones((n, n), jnp.float32), jnp.zeros(size, jnp.float32)
+    n, size, passes, nested = (512, 2**20, 100, 16) if small else (8192, 2**30, 2000, 16)
+    a = jnp.asarray(np.random.default_rng(0).normal(size=(n, n)), jnp.float32)
+    long = jnp.zeros(size, jnp.float32)
     product = jax.jit(lambda a: jnp.dot(a, a, precision="highest"))
-    exp = jax.jit(lambda x: jnp.sum(jnp.exp(x)))
+    exp = jax.jit(lambda x: jnp.sum(reduce(lambda y, _: jnp.exp(-y), range(nested), x)))
     copy = jax.jit(lambda x: x + 1)
     loop = jax.jit(lambda n: jax.lax.fori_loop(0, n, lambda _, x: x * 0.5 + 1.0, jnp.zeros(256)))
     return Device(
         jax.devices()[0].device_kind,
         flop=2 * n**3 / seconds_of(lambda: product(a), rounds)[1],
-        exps=size / seconds_of(lambda: exp(long), rounds)[1],
+        exps=nested * size / seconds_of(lambda: exp(long), rounds)[1],
         bytes=8 * size / seconds_of(lambda: copy(long), rounds)[1],
         step=seconds_of(lambda: loop(passes), rounds)[1] / passes,
     )
@@ -190,16 +194,30 @@ def sums_of(data: Data) -> Iterator[Case]:
     x, n = jax.device_put(data.x), len(data.x)
     y = x[:: max(1, n // TARGETS)]
     count = int(data.structure[-1]) + 1
-    both = jax.jit(jax.grad(lambda y, x: jnp.sum(qj.delta_entropy(y, x)), (0, 1)))
-    slope = jax.jit(jax.grad(qj.entropy))
+    both = jax.grad(lambda y, x: jnp.sum(qj.delta_entropy(y, x)), (0, 1))
     masses = partial(structure_masses, structure_id=data.structure, n_structures=count)
-    yield Case("entropy", lambda: qj.entropy(x), Program(qj.entropy, (x,)), n**2, "pairs")
-    yield Case("gradient of the entropy", lambda: slope(x), Program(slope, (x,)), n**2, "pairs")
-    yield Case(
-        "delta entropies", lambda: qj.delta_entropy(x, x), Program(qj.delta_entropy, (x, x)), n**2, "pairs"
-    )
-    yield Case("their gradient by both", lambda: both(x, x), Program(both, (x, x)), n**2, "pairs")
-    yield Case("masses at targets", lambda: masses(y, x), Program(masses, (y, x)), n * len(y), "pairs")
+    for name, f, arguments, formed, products in (
+        ("entropy", qj.entropy, (x,), 0.5, 1),  # a pair is formed once where sums are symmetric
+        ("gradient of the entropy", jax.grad(qj.entropy), (x,), 0.5, 4),
+        ("delta entropies", qj.delta_entropy, (x, x), 1.0, 1),
+        ("their gradient by both", both, (x, x), 1.0, 5),
+        ("masses at targets", masses, (y, x), 1.0, 1),
+    ):
+        pairs = n * len(arguments[0])
+        yield Case(name, f, Program(f, arguments), pairs, "pairs", formed, products)
+
+
+def compiled(data: Data, platform: Platform, pool: Executor) -> list[Case]:
+    """The sums of a data set in the steps of a platform; the pool compiles them side by side."""
+    cases = []
+    with nullcontext() if platform == here() else computing_as(platform):
+        for case in sums_of(data):
+            program = case.program._replace(at=platform)
+            lowered = jax.jit(program.f).lower(*program.arguments)
+            waiting = pool.submit(lowered.compile)
+            run = lambda waiting=waiting, program=program: waiting.result()(*program.arguments)  # noqa: E731
+            cases.append(case._replace(run=run, program=program))
+    return cases
 
 
 def rules_of(data: Data, targets: int) -> Iterator[Case]:
@@ -229,44 +247,45 @@ def measured(case: Case, device: Device, shares: tuple[float, float], rounds: in
     first, seconds = seconds_of(case.run, rounds)
     record: Record = {"case": case.name, "first": first, "seconds": seconds}
     record[f"{case.unit} per second"] = case.amount / seconds
+    near, careful = shares if case.unit == "pairs" else (1.0, 0.0)
     if case.program is not None:
-        near, careful = shares if case.unit == "pairs" else (1.0, 0.0)
-        program = case.program._replace(at=here())
-        works = [counted(program, care=care) for care in (False, True)]
+        works = [counted(case.program, care=care) for care in (False, True)]
         plain, wide = (predicted(work, device) for work in works)
-        record["predicted"] = near * ((1 - careful) * plain + careful * wide)
-        if case.unit == "pairs":
-            record["share of the roofline"] = near * works[0].flop / device.flop / seconds
+        record["predicted"] = near * case.formed * ((1 - careful) * plain + careful * wide)
+    if case.products:
+        useful = 2 * D * case.products * near * case.formed * case.amount
+        record["share of the roofline"] = useful / device.flop / seconds
     return record
 
 
 def measure(sets: Sequence[Data], *, small: bool, rounds: int, seconds: float) -> Record:
     """Everything, as far as it is done in time; what is left out is named."""
     start = time.perf_counter()
-    ways = {"plain": here()}
-    if jax.default_backend() == "gpu":
-        ways["fused"] = here()._replace(fused="compiled")
+    ways = {"XLA": here()._replace(fused="")}
+    if here().fused:
+        ways["fused"] = here()
     device = measured_device(small, rounds)
-    results: Record = {
-        "device": device._asdict(),
-        "errors": errors(ways, small),
-        "same choice": same_choice(),
-    }
-    results |= {"records": [], "left out": []}
+    results: Record = {"device": device._asdict(), "records": [], "left out": []}
+
+    def record(case: Case, data: Data, way: str, shares: tuple[float, float]) -> None:
+        if time.perf_counter() - start > seconds:
+            results["left out"].append(f"{case.name}, {data.name}, {way}")
+            return
+        facts = {"data": data.name, "n": len(data.x), "near": shares[0], "careful": shares[1], "way": way}
+        results["records"].append(facts | measured(case, device, shares, rounds))
+        print(json.dumps(results["records"][-1]), flush=True)
+
+    with ThreadPoolExecutor() as pool:
+        sums = [(data, way, compiled(data, ways[way], pool)) for data in sets for way in ways]
+        results |= {"errors": errors(ways, small), "same choice": same_choice()}
+        print(json.dumps({key: results[key] for key in ("device", "errors", "same choice")}), flush=True)
+        shares = {data.name: near_and_careful(data.x) for data in sets}
+        for data, way, cases in sums:
+            for case in cases:
+                record(case, data, way, shares[data.name])
     for data in sets:
-        shares = near_and_careful(data.x)
-        facts = {"data": data.name, "n": len(data.x), "near": shares[0], "careful": shares[1]}
-        for way, platform in ways.items():
-            with nullcontext() if platform == here() else computing_as(platform):
-                rules = rules_of(data, 200 if small else TARGETS) if way == "plain" else ()
-                for case in (*sums_of(data), *rules):
-                    name = f"{case.name}, {data.name}, {way}"
-                    if time.perf_counter() - start > seconds:
-                        results["left out"].append(name)
-                        continue
-                    record = facts | {"way": way} | measured(case, device, shares, rounds)
-                    results["records"].append(record)
-                    print(json.dumps(record), flush=True)
+        for case in rules_of(data, 200 if small else TARGETS):
+            record(case, data, way, shares[data.name])
     results["seconds"] = time.perf_counter() - start
     return results
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -58,29 +59,44 @@ ACCELERATOR = Platform(
     pairs=2048,  # 17 GFLOP of products of 63 features, and 0.5 GB of kernels in float32
     listed=2**18,
     dense=2**24,
-    features=64,
+    features=8,  # XLA keeps a tile for about every second one
     repairs_in_double=False,
     members_together=True,
     sums_by_products=False,
     candidates=16,
     rows_shown=4096,
-    fused="",  # until a device has shown that it wins
+    fused="",
     distances=2**26,
     environments=2**15,
     pieces=128,
 )
+# What an H200 showed (experiments/benchmarks/NOTES.md): products in float64 cost it no more than others.
+GPU = ACCELERATOR._replace(repairs_in_double=True, fused="compiled")
 
-_table = {"cpu": CPU, "gpu": ACCELERATOR, "tpu": ACCELERATOR}
+_table = {"cpu": CPU, "gpu": GPU, "tpu": ACCELERATOR}
 
 
 def platform_of(name: str) -> Platform:
     """The sizes of a platform by its name in JAX ("cpu", "gpu" or "tpu")."""
-    return _table[name]
+    found = _table[name]
+    return found if found.fused != "compiled" or _kernels_compile() else found._replace(fused="")
 
 
 def here() -> Platform:
     """The sizes of the platform that JAX computes on where nothing else is said."""
-    return _table.get(jax.default_backend(), ACCELERATOR)
+    backend = jax.default_backend()
+    return platform_of(backend) if backend in _table else ACCELERATOR
+
+
+@cache
+def _kernels_compile() -> bool:
+    """Whether there is a GPU whose matrix units know TF32 (Ampere or later), and Triton to write for it."""
+    try:
+        from jax.experimental.pallas import triton  # noqa: F401  (JAX means to drop it)
+
+        return float(jax.devices("gpu")[0].compute_capability) >= 8
+    except (ImportError, RuntimeError, AttributeError, ValueError):
+        return False
 
 
 @contextmanager

@@ -20,17 +20,16 @@ pytestmark = pytest.mark.slow
 ERRORS = {np.float64: 1e-12, np.float32: 1e-5}
 N, D, H = 700, 5, 0.7
 RNG = np.random.default_rng(0)
-X, W, G = RNG.normal(size=(N, D)), RNG.uniform(size=N), RNG.normal(size=N)
+X, W = RNG.normal(size=(N, D)), RNG.uniform(size=N)
 GROUP = RNG.integers(3, size=N).astype(np.int32)
 TILES = CPU._replace(dense=0)
 FUSED = TILES._replace(fused="interpreted")
 COUNTS, ZERO, BANDWIDTHS = np.array([N, N]), np.zeros(N), np.array([0.5 * H, H])
 
-FAR = X * np.where(RNG.random((N, 1)) < 0.5, 1, 30)  # tiles of which exponents come from differences
+FAR = X * np.where(RNG.random((N, 1)) < 0.5, 1, 30)  # tiles that need care
 
 SUMS = {
     "self_sum": ((np.int32(N), X, W, BANDWIDTHS), {"power": 1}),
-    "self_force": ((np.int32(N), X, W, G, H), {"power": 1}),
     "product": ((COUNTS, X, X, X[:, :2], ZERO, ZERO, H), {"power": 0}),
     "log_sum": ((COUNTS, X, X[::-1], -np.log(W), BANDWIDTHS), {}),
 }
@@ -39,7 +38,7 @@ SUMS = {
 @pytest.mark.parametrize("far", [False, True])
 @pytest.mark.parametrize("dtype", ERRORS)
 @pytest.mark.parametrize("name", SUMS)
-def test_sums_and_their_derivatives_by_the_fused_kernel(name: str, dtype: type, far: bool) -> None:
+def test_sums_by_the_fused_kernel(name: str, dtype: type, far: bool) -> None:
     arguments, how = SUMS[name]
     if far:
         arguments = [FAR if a is X else a for a in arguments]
@@ -80,17 +79,29 @@ def test_measures_of_elements_and_their_gradients() -> None:
         assert np.abs(a - b).max() <= 1e-12 * np.abs(b).max()
 
 
+def test_data_sets_side_by_side_have_the_numbers_that_they_have_alone() -> None:
+    sets = jnp.asarray(np.stack([X, FAR]))
+
+    def measures(x: jax.Array) -> jax.Array:
+        return entropy(x, bandwidth=H) + delta_entropy(x[:9], x, bandwidth=H)
+
+    with computing_as(FUSED._replace(members_together=True)):
+        together = np.asarray(jax.vmap(measures)(sets))
+        alone = np.stack([np.asarray(measures(x)) for x in sets])
+    np.testing.assert_allclose(together, alone, rtol=1e-13)
+
+
 @pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
 @pytest.mark.parametrize("careful", [False, True])
 def test_they_are_lowered_for_gpus(careful: bool) -> None:
     tile = jax.ShapeDtypeStruct((4, 256, 63), jnp.float32)
     row, number = tile.update(shape=(4, 256)), jax.ShapeDtypeStruct((4, 256), jnp.int32)
     ratios, own = tile.update(shape=(2,)), jax.ShapeDtypeStruct((4,), bool)
-    rows = fused_kernels.TilePairs(tile, tile, tile.update(shape=(1,)) if careful else None)
+    care = tile.update(shape=(4, 1, 63)), tile.update(shape=(1,))
+    rows = fused_kernels.TilePairs(tile, tile, care if careful else None)
     calls = {
         partial(fused_kernels.weighted_kernels, power=1): (rows, tile, (row, row)),
         partial(fused_kernels.kernels_both_ways, power=1): (rows, (row, row), ratios, own),
-        partial(fused_kernels.pulls, power=1): (rows, tile, (row, row), (row, row)),
         fused_kernels.log_kernels: (rows, row, ratios, (number, number)),
     }
     described = nullcontext()

@@ -25,6 +25,11 @@ def is_wide(radius: jax.Array, *, error: float = 1.0) -> jax.Array:
     return radius**2 * jnp.finfo(radius.dtype).eps > error * exponent_error(radius.dtype)
 
 
+def too_wide_for_float64(radius: jax.Array) -> jax.Array:
+    """Whether plain products in float64 err by more than is allowed in float32."""
+    return radius**2 * float(jnp.finfo(jnp.float64).eps) >= exponent_error(radius.dtype)
+
+
 def plain_exponents(a: jax.Array, b: jax.Array) -> jax.Array:
     """−|a − b|²/2 for all pairs, [batch, t, d] and [batch, s, d] to [batch, t, s], never above 0."""
     inner = jnp.einsum("btd,bsd->bts", a, b, precision="highest")
@@ -46,9 +51,8 @@ def careful_exponents(
     """
     if y.dtype == jnp.float64 or not at.repairs_in_double:
         return difference_exponents(y, x, h, at.features)
-    allowed = exponent_error(y.dtype) / float(jnp.finfo(jnp.float64).eps)
     exact = lambda y, x, center, h: difference_exponents(y, x, h, at.features)  # noqa: E731
-    return jax.lax.cond(in_any_member(radius**2 >= allowed), exact, _in_float64, y, x, center, h)
+    return jax.lax.cond(in_any_member(too_wide_for_float64(radius)), exact, _in_float64, y, x, center, h)
 
 
 def exponents_of_sums(

@@ -2,20 +2,19 @@
 
 XLA writes the products of a batch of tiles to memory and reads them to sum the exponentials. Here a block of
 rows of the first tile of a pair stays where it is computed, and meets one block of rows of the second after
-the other. Exponents s_ts = −|a_t − b_s|²/2h² come from products of rows, or where those err by too much from
-differences, at twice the cost. Written in Pallas; it is interpreted on a CPU, where it is only for tests.
+the other. Exponents s_ts = −|a_t − b_s|²/2h² come from products of rows, in float64 where those of float32
+err by too much. Written in Pallas; it is interpreted on a CPU, where it is only for tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
-from quests_jax.information.sums.exponents import squared_distance, steepness
+from quests_jax.information.sums.exponents import squared_distance
 
 BLOCK = 64  # rows that are kept at a time
 NARROWEST = 16  # columns of a product
@@ -27,7 +26,7 @@ class TilePairs(NamedTuple):
 
     a: jax.Array  # [p, t, d]
     b: jax.Array  # [p, s, d]
-    inverse: jax.Array | None  # [1], 1/h where differences are asked for
+    care: tuple[jax.Array, jax.Array] | None  # the centers [p, 1, d] and h [1] where float64 is asked for
 
 
 def weighted_kernels(
@@ -53,7 +52,7 @@ def weighted_kernels(
         def add(exponent, at, total):
             shift = shift_a[0][:, None] + shift_b[0, at][None]
             weight = squared_distance(exponent, power) * jnp.exp(exponent - shift)
-            return total + jnp.dot(weight, v_ref[0, at, :], precision="highest")
+            return total + jnp.dot(weight, v_ref[0, at, :], precision=_precision(weight, how))
 
         out_ref[0] = meet(add, jnp.zeros(out_ref.shape[1:], out_ref.dtype))
 
@@ -107,39 +106,6 @@ def kernels_both_ways(
     given = [weights[1], own.astype(jnp.int32)], [ratios], [((n_ratios,), ()), ((n_ratios,), None)]
     to_a, to_b = _call(kernel, rows, [weights[0]], *given, how)
     return to_a, to_b.sum(axis=2)
-
-
-def pulls(
-    rows: TilePairs,
-    values: jax.Array,
-    of_a: tuple[jax.Array, jax.Array],
-    of_b: tuple[jax.Array, jax.Array],
-    *,
-    power: int,
-    how: str = "compiled",
-) -> jax.Array:
-    """Σ_s f(q_ts) exp(s_ts) (g_t w_s + g_s w_t) V_sc with f of `steepness`, shape [p, t, c].
-
-    Args:
-      rows: of the tiles.
-      values: V, shape [p, s, c].
-      of_a: g_t and w_t, shape [p, t].
-      of_b: g_s and w_s, shape [p, s].
-      power: that of q in the sum whose derivative this is.
-      how: "compiled", or "interpreted" on a CPU.
-    """
-    wide = _filled(values)
-
-    def kernel(meet, g_a, w_a, v_ref, g_b, w_b, out_ref):
-        def add(exponent, at, total):
-            pair = g_a[0][:, None] * w_b[0, at][None] + w_a[0][:, None] * g_b[0, at][None]
-            pull = steepness(exponent, power) * jnp.exp(exponent) * pair
-            return total + jnp.dot(pull, v_ref[0, at, :], precision="highest")
-
-        out_ref[0] = meet(add, jnp.zeros(out_ref.shape[1:], out_ref.dtype))
-
-    sums = _call(kernel, rows, list(of_a), [wide, *of_b], [], [((), wide.shape[2:])], how)
-    return sums[0][..., : values.shape[2]]
 
 
 def log_kernels(
@@ -213,7 +179,7 @@ def _call(
     (n_pairs, n_rows, _), n_columns = rows.a.shape, rows.b.shape[1]
     block = min(BLOCK, n_rows)
     a, b = _filled(rows.a), _filled(rows.b)
-    of_all = [*of_all] if rows.inverse is None else [*of_all, rows.inverse]
+    center, h = ([], []) if rows.care is None else ([_filled(rows.care[0])], [rows.care[1]])
 
     def by_rows(array: Any) -> pl.BlockSpec:
         return pl.BlockSpec((1, block, *array.shape[2:]), lambda p, k: (p, k, *[0] * (array.ndim - 2)))
@@ -231,24 +197,29 @@ def _call(
         return shape, pl.BlockSpec((*lead, 1, *tail), lambda p, k: (*[0] * len(lead), p, k, *at))
 
     def body(a_ref, b_ref, *refs):
-        given = len(of_a) + len(of_b) + len(of_all)
-        exponents = partial(_from_products, a_ref[0], b_ref)
-        if rows.inverse is not None:
-            given -= 1
-            exponents = partial(_from_differences, a_ref, b_ref, refs[given], rows.a.shape[2])
-            refs = *refs[:given], *refs[given + 1 :]
+        care, refs = refs[: len(center + h)], refs[len(center + h) :]
+
+        def scaled(rows: jax.Array) -> jax.Array:
+            if not care:
+                return rows
+            center, h = (ref[0].astype(jnp.float64) for ref in care)
+            return (rows.astype(jnp.float64) - center) / h
 
         def meet(add: Callable[..., Carry], carry: Carry) -> Carry:
+            of_a = scaled(a_ref[0])
+
             def step(number, carry):
                 at = pl.ds(number * block, block)
-                return add(exponents(at), at, carry)
+                exponents = _from_products(of_a, scaled(b_ref[0, at, :]), how)
+                return add(exponents.astype(a_ref.dtype), at, carry)
 
             return jax.lax.fori_loop(0, n_columns // block, step, carry)
 
         kernel(meet, *refs)
 
     shapes, specs = zip(*(result(*out) for out in outs), strict=True)
-    inputs = [by_rows(a), by_pair(b), *map(by_rows, of_a), *map(by_pair, of_b), *map(whole, of_all)]
+    inputs = [by_rows(a), by_pair(b), *map(by_pair, center), *map(whole, h)]
+    inputs += [*map(by_rows, of_a), *map(by_pair, of_b), *map(whole, of_all)]
     return pl.pallas_call(
         body,
         grid=(n_pairs, n_rows // block),
@@ -257,27 +228,20 @@ def _call(
         out_shape=list(shapes),
         interpret=how == "interpreted",
         compiler_params=triton.CompilerParams(),
-    )(a, b, *of_a, *of_b, *of_all)
+    )(a, b, *center, *h, *of_a, *of_b, *of_all)
 
 
-def _from_products(a: jax.Array, b_ref: Any, at: Any) -> jax.Array:
+def _from_products(a: jax.Array, b: jax.Array, how: str) -> jax.Array:
     """Exponents of a block from |a|² + |b|² − 2 a·b."""
-    b = b_ref[0, at, :]
-    inner = jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), precision="highest")
+    inner = jax.lax.dot_general(a, b, (((1,), (1,)), ((), ())), precision=_precision(a, how))
     halves = 0.5 * jnp.sum(a * a, axis=1)[:, None], 0.5 * jnp.sum(b * b, axis=1)[None]
     return jnp.minimum(inner - halves[0] - halves[1], 0)
 
 
-def _from_differences(a_ref: Any, b_ref: Any, inverse: Any, features: int, at: Any) -> jax.Array:
-    """Exponents of a block from the difference of each feature."""
-
-    def add(e, total):
-        apart = a_ref[0, :, e][:, None] - b_ref[0, at, e][None]
-        return total + apart * apart
-
-    block = a_ref.shape[1]
-    zero = jnp.zeros((block, block), a_ref.dtype)
-    return -0.5 * inverse[0] ** 2 * jax.lax.fori_loop(0, features, add, zero)
+def _precision(rows: jax.Array, how: str) -> Any:
+    """Three products of TF32 for one of float32: the matrix units of a GPU know no other that is as exact."""
+    three = rows.dtype == jnp.float32 and how == "compiled"
+    return jax.lax.DotAlgorithmPreset.TF32_TF32_F32_X3 if three else "highest"
 
 
 def _filled(rows: jax.Array) -> jax.Array:

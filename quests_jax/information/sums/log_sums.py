@@ -20,7 +20,7 @@ from quests_jax.information.sums.near_tile_pairs import (
     exponents_of,
     fold_near,
     map_bands,
-    tile_pairs,
+    summed,
     tiles_of,
     totals,
     wide_pairs,
@@ -52,14 +52,18 @@ def log_sum(
     def band(tile, exists):
         def add(row, j, carry, careful):
             i = at_place(tile, row)
-            if at.fused:
-                rows = tile_pairs(query, i, reference, j, base, careful)
-                apart = None if own is None else (own[0][i], own[1][j])
-                fresh = log_kernels(rows, shift[j], scale, apart, how=at.fused)
+            groups = None if own is None else (own[0][i], own[1][j])
+
+            def in_kernel(rows):
+                fresh = log_kernels(rows, shift[j], scale, groups, how=at.fused)
                 return each(partial(_log_joined, row), (*fresh, *carry))
-            exponent = exponents_of(query, i, reference, j, base, careful, at)
-            shifted = shift[j][:, None] + (0 if own is None else _infinite_within(own[0][i], own[1][j]))
-            return each(partial(_log_added, row, exponent, shifted, at), (scale, *carry))
+
+            def formed():
+                exponent = exponents_of(query, i, reference, j, base, careful, at)
+                shifted = shift[j][:, None] + (0 if groups is None else _infinite_within(*groups))
+                return each(partial(_log_added, row, exponent, shifted, at), (scale, *carry))
+
+            return summed(in_kernel, formed, query, i, reference, j, base, careful, at)
 
         near = within_reach(query, tile, reference, own, shift, base, scale)
         near &= active_pairs(query, tile, exists, reference)

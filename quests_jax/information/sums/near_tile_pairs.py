@@ -15,12 +15,13 @@ import jax.numpy as jnp
 
 from quests_jax.base.numerics import sum_last
 from quests_jax.base.step_sizes import Platform
-from quests_jax.base.vmap_members import most_of_members
+from quests_jax.base.vmap_members import in_any_member, most_of_members
 from quests_jax.information.sums.exponents import (
     careful_exponents,
     exponents_of_sums,
     is_wide,
     plain_exponents,
+    too_wide_for_float64,
 )
 from quests_jax.information.sums.fused_kernels import TilePairs
 from quests_jax.information.sums.tile_geometry import Tiles, make_tiles, principal_frame
@@ -141,11 +142,26 @@ def exponents_of(
     return plain_exponents(*_scaled_rows(y, i, x, j, h))
 
 
-def tile_pairs(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array, careful: bool) -> TilePairs:
-    """Rows of tiles i of y and j of x for a kernel of its own."""
-    if careful:
-        return TilePairs(y.x[i], x.x[j], 1 / h[None])
-    return TilePairs(*_scaled_rows(y, i, x, j, h), None)
+def summed(
+    in_kernel: Callable[[TilePairs], Result],
+    formed: Callable[[], Result],
+    y: Tiles,
+    i: jax.Array,
+    x: Tiles,
+    j: jax.Array,
+    h: jax.Array,
+    careful: bool,
+    at: Platform,
+) -> Result:
+    """What tiles i of y and j of x add: `in_kernel` where a kernel of its own sums them, else `formed`."""
+    if not at.fused or (careful and y.x.dtype == jnp.float64):
+        return formed()
+    if not careful:
+        return in_kernel(TilePairs(*_scaled_rows(y, i, x, j, h), None))
+    radius, center = _smaller(y, i, x, j)
+    wide = in_any_member(too_wide_for_float64(jnp.max(radius) / h))
+    rows = TilePairs(y.x[i], x.x[j], (center, h[None]))
+    return jax.lax.cond(wide, formed, lambda: in_kernel(rows))
 
 
 def _scaled_rows(y: Tiles, i: jax.Array, x: Tiles, j: jax.Array, h: jax.Array) -> tuple[jax.Array, jax.Array]:

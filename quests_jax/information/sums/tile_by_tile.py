@@ -20,7 +20,7 @@ from quests_jax.information.sums.exponents import (
     squared_distance,
     steepness,
 )
-from quests_jax.information.sums.fused_kernels import TilePairs, kernels_both_ways, pulls, weighted_kernels
+from quests_jax.information.sums.fused_kernels import kernels_both_ways, weighted_kernels
 from quests_jax.information.sums.near_tile_pairs import (
     SKIPPED,
     active_pairs,
@@ -32,7 +32,7 @@ from quests_jax.information.sums.near_tile_pairs import (
     fold_near,
     map_bands,
     row_sums,
-    tile_pairs,
+    summed,
     tiles_of,
     wide_pairs,
 )
@@ -76,14 +76,17 @@ def product(
 
         def add(row, j, total, careful):
             i = at_place(tile, row)
-            if at.fused:
-                rows, shifts = tile_pairs(query, i, reference, j, h, careful), (shift_y[i], shift_x[j])
-                sums = weighted_kernels(rows, values[j], shifts, power=power, how=at.fused)
-                return total.at[row].add(sums, mode="drop")
-            exponent = exponents_of(query, i, reference, j, h, careful, at)
-            shift = shift_x[j][:, None] + shift_y[i][:, :, None]
-            weight = squared_distance(exponent, power) * jnp.exp(exponent - shift)
-            sums = jnp.einsum("bts,bsc->btc", weight, values[j], precision="highest")
+
+            def in_kernel(rows):
+                return weighted_kernels(rows, values[j], (shift_y[i], shift_x[j]), power=power, how=at.fused)
+
+            def formed():
+                exponent = exponents_of(query, i, reference, j, h, careful, at)
+                shift = shift_x[j][:, None] + shift_y[i][:, :, None]
+                weight = squared_distance(exponent, power) * jnp.exp(exponent - shift)
+                return jnp.einsum("bts,bsc->btc", weight, values[j], precision="highest")
+
+            sums = summed(in_kernel, formed, query, i, reference, j, h, careful, at)
             return total.at[row].add(sums, mode="drop")
 
         near = (bound < smallest) & active_pairs(query, tile, exists, reference)
@@ -103,19 +106,22 @@ def self_sum(
     diagonal = jnp.eye(step_sizes.TILE, dtype=bool)[None]
 
     def contribution(i, j, careful):
-        if at.fused:
-            rows, of_both = tile_pairs(tiles, i, tiles, j, base, careful), (weight[i], weight[j])
-            to_i, to_j = kernels_both_ways(rows, of_both, scale, i == j, power=power, how=at.fused)
-            return jnp.moveaxis(to_i, 0, -1), jnp.moveaxis(to_j, 0, -1)
-        itself = diagonal & (i == j)[:, None, None]
-        error = None if power else SELF_ERROR
-        exponent = jnp.where(itself, 0, exponents_of(tiles, i, tiles, j, base, careful, at, error=error))
+        def in_kernel(rows):
+            of_both = weight[i], weight[j]
+            return kernels_both_ways(rows, of_both, scale, i == j, power=power, how=at.fused)
 
-        def both(ratio):
-            kernel = squared_distance(exponent * ratio, power) * jnp.exp(exponent * ratio)
-            return row_sums(kernel, weight[j], at), column_sums(kernel, weight[i], at)
+        def formed():
+            itself = diagonal & (i == j)[:, None, None]
+            error = None if power else SELF_ERROR
+            exponent = jnp.where(itself, 0, exponents_of(tiles, i, tiles, j, base, careful, at, error=error))
 
-        to_i, to_j = each(both, scale)
+            def both(ratio):
+                kernel = squared_distance(exponent * ratio, power) * jnp.exp(exponent * ratio)
+                return row_sums(kernel, weight[j], at), column_sums(kernel, weight[i], at)
+
+            return each(both, scale)
+
+        to_i, to_j = summed(in_kernel, formed, tiles, i, tiles, j, base, careful, at)
         return jnp.moveaxis(to_i, 0, -1), jnp.moveaxis(to_j, 0, -1)
 
     cut = tl.reach(h, len(x), SKIPPED, power=power)
@@ -134,18 +140,7 @@ def self_force(
     tiles = tl.make_tiles(x, tl.principal_frame(x, count), count)
     weight, gain = tiles.gather(w), tiles.gather(g)
 
-    def pulled(i, j, rows):
-        """What tile j adds to tile i: the sum of the pulls times rows of j, and times 1."""
-        from_j, from_i = (tiles.x[k] - tiles.center[j][:, None] for k in (j, i))
-        real = tiles.mask[j][..., None]
-        values = jnp.concatenate([real, real * from_j], axis=2)
-        sums = pulls(rows, values, (gain[i], weight[i]), (gain[j], weight[j]), power=power, how=at.fused)
-        return (sums[..., 1:] - sums[..., :1] * from_i) * tiles.mask[i][..., None]
-
     def contribution(i, j, careful):
-        if at.fused:
-            a, b, inverse = tile_pairs(tiles, i, tiles, j, h, careful)
-            return pulled(i, j, TilePairs(a, b, inverse)), pulled(j, i, TilePairs(b, a, inverse))
         exponent = exponents_of(tiles, i, tiles, j, h, careful, at)
         kernel = steepness(exponent, power) * jnp.exp(exponent)
         pull = kernel * (gain[i][:, :, None] * weight[j][:, None] + gain[j][:, None] * weight[i][:, :, None])
