@@ -24,7 +24,7 @@ test-fast: $(VENV)/.installed-test
 bench: $(VENV)/.installed
 	$(BIN)/python experiments/benchmarks/run.py $(if $(PEER_PYTHON),--peer-python $(PEER_PYTHON))
 
-# The main programs on the GPU or TPU that JAX finds, in less than eight minutes, beside what accelerator.md predicts.
+# The main programs on the GPU or TPU that JAX finds, in less than eight minutes; accelerator.md has those of an H200.
 bench-device: $(VENV)/.installed
 	$(BIN)/python experiments/benchmarks/device.py
 

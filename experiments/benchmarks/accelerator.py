@@ -1,10 +1,11 @@
-"""What an accelerator would take for the main programs, predicted from them; needs no device.
+"""What an accelerator takes for the main programs: predicted from them, and measured by device.py on one.
 
-python experiments/benchmarks/accelerator.py   # writes accelerator.md; device.py measures on a device
+python experiments/benchmarks/accelerator.py   # writes accelerator.md; needs no device
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,20 +19,20 @@ from steps import Counted, count
 
 import quests_jax as qj
 from quests_jax.atoms import descriptor_batches
-from quests_jax.base.step_sizes import ACCELERATOR, Platform, computing_as
+from quests_jax.base.step_sizes import ACCELERATOR, GPU, Platform, computing_as
 from quests_jax.cover.bounds import relaxation
 from quests_jax.cover.budget import Budget
 from quests_jax.cover.masses.dense_or_sparse import DenseMasses
 from quests_jax.cover.objectives.mass_functions import SATURATED
 from quests_jax.information import cross_kernel_sums, structure_masses
-from quests_jax.information.sums import near_tile_pairs
+from quests_jax.information.sums import exponents, near_tile_pairs
 
 HERE = Path(__file__).parent
 N, D, STRUCTURES, TARGETS = 232_000, 63, 3500, 32_768
 
 
 class Device(NamedTuple):
-    """Rates of a device, from its data sheet."""
+    """Rates of a device."""
 
     name: str
     flop: float  # per second, products of float32 that are not rounded
@@ -40,34 +41,25 @@ class Device(NamedTuple):
     step: float  # seconds for a pass of a loop that does nothing
 
 
-DEVICES = (
-    Device(
-        "H100", 67e12, 132 * 16 * 1.75e9, 3.35e12, 20e-6
-    ),  # 16 special functions per multiprocessor, cycle
-    Device(
-        "TPU v5e", 197e12 / 6, 0.3e12, 0.82e12, 10e-6
-    ),  # six passes of bfloat16; exp in 20 vector operations
-)
-
-
-NEAR, CARE = 0.334, 0.574  # of GAP-20's pairs of tiles in float32, counted by `device.near_and_careful`
+TPU = Device("TPU v5e, by its data sheet", 197e12 / 6, 0.3e12, 0.82e12, 10e-6)  # six passes of bfloat16
 NOTES = """
-What this says, before any device has been seen:
+What this says:
 
-- Without kernels of its own, an H100 reaches about a fifth of its rate of products: tiles of kernels are
-  written and read. With them the aim of 0.3 is predicted for entropies and delta entropies, by products
-  and just so by differences, and missed by a little for the gradient of the entropy. The aim of 0.5 for
-  dense data is not predicted for any, unless the device reads rows while it multiplies: then an entropy by
-  products is at 0.7.
-- In float32 most pairs of GAP-20 need differences. So the fused kernels have a way for them, too.
-- A fused gradient forms each pair twice, once for either tile: more products, half of the bytes.
-- How fast Triton multiplies float32 without rounding is not known here; if at less than half of the rate,
-  XLA's way wins. So fused kernels stay off until `make bench-device` has shown that they win. It measures
-  these programs and the rules on GAP-20 and a million environments, with predictions from the measured rates
-  beside, and writes `device.json`.
-
-MSC shows what is chosen to 16 groups of 256 environments at a time, 4096 rows a step: on the silicon set to
-10 % it takes 1.1 steps a pick, where one group and 256 rows at a time take 8, with the same picks.
+- With kernels of their own, entropies take half of XLA's time, delta entropies half of it on dense data and
+  four fifths on GAP-20. These kernels multiply by three products of TF32. By products that are not rounded,
+  which Triton makes on other units, they took 3.5 times as long, and XLA won.
+- Products in float64 cost an H200 no more than those of float32. Formed from differences, what needs care
+  took longer (entropy of GAP-20 by XLA: 0.289 s) and 39 GB where 64 features were added in one pass (3.8 GB
+  with 8). So a GPU repairs in float64, as a CPU does.
+- 0.3 of the rate of products is reached on GAP-20 by the entropy and its gradient, not by delta entropies,
+  which look at more pairs than are near: those that the nearest row of a query leaves open. 0.5 is reached on
+  dense data by the entropy and by delta entropies, not by gradients.
+- A gradient by a kernel of its own, which forms each pair twice, was slower than XLA's: it is gone.
+- Predictions are up to twice too long: a device reads and writes tiles while it multiplies. Delta entropies
+  of GAP-20 take longer than predicted, for the pairs that are more than near.
+- The choices of structures and their masses were measured while what needs care came from differences. A
+  million generated environments have not been measured, nor cards that are slow in float64: these form what
+  needs care from differences, and leave all sums to XLA.
 """
 
 
@@ -120,18 +112,23 @@ def programs() -> dict[str, Program]:
     }
 
 
-FUSED = ("entropy", "gradient of the entropy", "delta entropies", "their gradient by both")
+XLA = GPU._replace(fused="")
+SYMMETRIC = "entropy", "gradient of the entropy"  # each pair is formed once
+OF_PAIRS = *SYMMETRIC, "delta entropies", "their gradient by both"
 
 
 @contextmanager
 def all_pairs(care: bool) -> Iterator[None]:
-    """Take all pairs of tiles for such that need differences, or none."""
-    before = near_tile_pairs.is_wide
+    """Take all pairs of tiles for such that need care, or none; float64 is enough care where it is there."""
+    wide, too_wide = near_tile_pairs.is_wide, exponents.too_wide_for_float64
     near_tile_pairs.is_wide = lambda radius, error=1.0: jnp.full(radius.shape, care)
+    enough = lambda radius: jnp.zeros(radius.shape, bool)  # noqa: E731
+    exponents.too_wide_for_float64 = near_tile_pairs.too_wide_for_float64 = enough
     try:
         yield
     finally:
-        near_tile_pairs.is_wide = before
+        near_tile_pairs.is_wide = wide
+        exponents.too_wide_for_float64 = near_tile_pairs.too_wide_for_float64 = too_wide
 
 
 def counted(program: Program, *, care: bool = False) -> Counted:
@@ -152,77 +149,79 @@ def predicted(work: Counted, device: Device) -> float:
     )
 
 
-def table() -> Iterator[str]:
+def table(found: dict[str, Any]) -> Iterator[str]:
     """The page, line by line."""
-    yield "# What an accelerator would take"
+    gpu = Device(**found["device"])
+    yield "# What an accelerator takes"
     yield ""
-    yield f"Counted from the programs by `steps.py`, for {N:,} environments of {D} numbers in float32,"
-    yield f"{STRUCTURES:,} structures and {TARGETS:,} targets, **with all tiles near** and both halves of the"
-    yield "symmetric sums: an upper bound."
+    yield f"Measured by `device.py` on one {gpu.name}, and predicted: counted from the programs by"
+    yield f"`steps.py`, for {N:,} environments of {D} numbers in float32, {STRUCTURES:,} structures and"
+    yield f"{TARGETS:,} targets, **with all tiles near** and both halves of the symmetric sums: an upper"
+    yield "bound."
     yield ""
     yield "Seconds = FLOP / rate + 2 · ops / rate + exp / their rate + bytes / bandwidth + steps · time of a"
     yield "step, one after the other, though a device overlaps them."
     yield ""
-    for device in DEVICES:
+    for device in (gpu, TPU):
         yield f"- {device.name}: {device.flop:.3g} FLOP/s in float32, nothing rounded,"
         yield f"  {device.exps:.2g} exp/s, {device.bytes:.3g} B/s, {1e6 * device.step:.0f} µs a step."
     yield ""
-    yield "`share` is that of the rate of products: FLOP of the first row of a program / rate / seconds, on"
-    yield "the H100. *Differences* are for pairs of tiles that need care (in float32 those wider than 6.5"
-    yield "bandwidths), as if all did. *Fused* kernels write no tile; they are for GPUs."
+    yield "Pairs of tiles wider than 6.5 bandwidths need *care* in float32: on this GPU they are formed in"
+    yield "float64, on a TPU from differences. *Fused* kernels write no tile; they are for GPUs."
     yield ""
-    heads = " | ".join(f"{d.name} (s)" for d in DEVICES)
-    yield f"| program | way | steps | GFLOP | ops (10⁹) | exp (10⁹) | GB | {heads} | share |"
-    yield "|---|---|---|---|---|---|---|" + "---|" * (len(DEVICES) + 1)
+    yield "| program | way | steps | GFLOP | ops (10⁹) | exp (10⁹) | GB | H200 (s) | TPU v5e (s) |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     with computing_as(ACCELERATOR):
-        yield from _rows()
-        yield ""
-        yield from _of_carbon()
+        yield from _rows(gpu)
+        for data in dict.fromkeys(record["data"] for record in found["records"]):
+            yield ""
+            yield from _measured([record for record in found["records"] if record["data"] == data], gpu)
     yield ""
     yield from NOTES.strip().splitlines()
 
 
-def _rows() -> Iterator[str]:
-    """Rows of the table."""
+def _rows(gpu: Device) -> Iterator[str]:
+    """Rows of the table of what is predicted."""
     for name, program in programs().items():
-        ways = {"products": (program, False)}
-        if program.at is ACCELERATOR and name in FUSED:
-            fused = program._replace(at=ACCELERATOR._replace(fused="compiled"))
-            ways["differences"] = program, True
-            ways |= {"products, fused": (fused, False), "differences, fused": (fused, True)}
-        useful = counted(program).flop
-        for way, (each, care) in ways.items():
+        ways: dict[str, tuple[Program, bool, Device]] = {"XLA": (program, False, gpu)}
+        if program.at is ACCELERATOR and name in OF_PAIRS:
+            plain, fused = (program._replace(at=at) for at in (XLA, GPU))
+            ways = {"XLA": (plain, False, gpu), "XLA, care": (plain, True, gpu)}
+            ways |= {"fused": (fused, False, gpu), "fused, care": (fused, True, gpu)}
+            ways |= {"TPU": (program, False, TPU), "TPU, care": (program, True, TPU)}
+        for way, (each, care, device) in ways.items():
             work = counted(each, care=care)
-            times = [predicted(work, device) for device in DEVICES]
-            shown = [f"{t:.3g}" for t in times]
-            shown[1:] = [""] if "fused" in way else shown[1:]
-            share = f"{useful / DEVICES[0].flop / times[0]:.2f}" if useful else ""
+            shown = [f"{predicted(work, device):.3g}", ""]
             amounts = " | ".join(f"{v / 1e9:,.1f}" for v in (work.flop, work.ops, work.exps, work.bytes))
-            yield f"| {name} | {way} | {work.steps:,.0f} | {amounts} | {' | '.join(shown)} | {share} |"
+            times = " | ".join(shown if device is gpu else shown[::-1])
+            yield f"| {name} | {way} | {work.steps:,.0f} | {amounts} | {times} |"
 
 
-def _of_carbon() -> Iterator[str]:
-    """What GAP-20 would take, each pair of tiles once where sums are symmetric."""
-    yield f"Of GAP-20's pairs of tiles {NEAR:.0%} are near, and {CARE:.0%} of these need differences:"
+def _measured(records: list[dict[str, Any]], gpu: Device) -> Iterator[str]:
+    """Predictions for a data set beside what was measured."""
+    facts = records[0]
+    yield f"Of the pairs of tiles of *{facts['data']}* ({facts['n']:,} environments) {facts['near']:.0%}"
+    yield f"are near, and {facts['careful']:.0%} of these need care:"
     yield ""
-    yield "| program | XLA on an H100 (s) | fused (s) | share | fused |"
+    yield "| program | way | predicted (s) | measured (s) | share of the rate of products |"
     yield "|---|---|---|---|---|"
-    for name in FUSED:
-        program, cells = programs()[name], []
-        near = NEAR / 2 if "entropy" in name else NEAR
-        for at in (ACCELERATOR, ACCELERATOR._replace(fused="compiled")):
-            works = [counted(program._replace(at=at), care=care) for care in (False, True)]
-            plain, careful = (predicted(work, DEVICES[0]) for work in works)
-            cells.append(near * ((1 - CARE) * plain + CARE * careful))
-        useful = near * counted(program).flop / DEVICES[0].flop
-        shares = " | ".join(f"{useful / seconds:.2f}" for seconds in cells)
-        yield f"| {name} | {cells[0]:.3g} | {cells[1]:.3g} | {shares} |"
+    for record in records:
+        name, expected = record["case"], ""
+        if name in OF_PAIRS:
+            program = programs()[name]._replace(at=XLA if record["way"] == "XLA" else GPU)
+            plain, careful = (predicted(counted(program, care=care), gpu) for care in (False, True))
+            near = facts["near"] * (0.5 if name in SYMMETRIC else 1.0)
+            expected = f"{near * ((1 - facts['careful']) * plain + facts['careful'] * careful):.3g}"
+        share = record.get("share of the roofline")
+        shown = "" if share is None else f"{share:.2f}"
+        yield f"| {name} | {record['way']} | {expected} | {record['seconds']:.3g} | {shown} |"
 
 
 def main() -> None:
     """Write the page."""
     jax.config.update("jax_enable_x64", True)
-    (HERE / "accelerator.md").write_text("\n".join(table()) + "\n", encoding="utf-8")
+    found = json.loads((HERE / "device.json").read_text(encoding="utf-8"))
+    (HERE / "accelerator.md").write_text("\n".join(table(found)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ ACCELERATOR = Platform(
     pairs=2048,  # 17 GFLOP of products of 63 features, and 0.5 GB of kernels in float32
     listed=2**18,
     dense=2**24,
-    features=8,  # XLA keeps a tile for about every second one
+    features=64,
     repairs_in_double=False,
     members_together=True,
     sums_by_products=False,
@@ -70,8 +70,11 @@ ACCELERATOR = Platform(
     environments=2**15,
     pieces=128,
 )
-# What an H200 showed (experiments/benchmarks/NOTES.md): products in float64 cost it no more than others.
-GPU = ACCELERATOR._replace(repairs_in_double=True, fused="compiled")
+# As an H200 showed (experiments/benchmarks/NOTES.md): of differences that are added in one pass it keeps a
+# tile for every second one, and products in float64 cost it no more than others.
+OTHER_GPU = ACCELERATOR._replace(features=8)
+GPU = OTHER_GPU._replace(repairs_in_double=True, fused="compiled")
+FAST_IN_FLOAT64 = ("8.0", "9.0", "10.0")  # A100, H100 and H200, B200; they know TF32, too
 
 _table = {"cpu": CPU, "gpu": GPU, "tpu": ACCELERATOR}
 
@@ -79,7 +82,7 @@ _table = {"cpu": CPU, "gpu": GPU, "tpu": ACCELERATOR}
 def platform_of(name: str) -> Platform:
     """The sizes of a platform by its name in JAX ("cpu", "gpu" or "tpu")."""
     found = _table[name]
-    return found if found.fused != "compiled" or _kernels_compile() else found._replace(fused="")
+    return OTHER_GPU if found is GPU and not _is_like_the_measured() else found
 
 
 def here() -> Platform:
@@ -89,13 +92,13 @@ def here() -> Platform:
 
 
 @cache
-def _kernels_compile() -> bool:
-    """Whether there is a GPU whose matrix units know TF32 (Ampere or later), and Triton to write for it."""
+def _is_like_the_measured() -> bool:
+    """Whether there is a GPU of the kind that was measured, and what its kernels are written in."""
     try:
         from jax.experimental.pallas import triton  # noqa: F401  (JAX means to drop it)
 
-        return float(jax.devices("gpu")[0].compute_capability) >= 8
-    except (ImportError, RuntimeError, AttributeError, ValueError):
+        return jax.devices("gpu")[0].compute_capability in FAST_IN_FLOAT64
+    except (ImportError, RuntimeError, AttributeError):
         return False
 
 

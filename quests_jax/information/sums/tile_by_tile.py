@@ -86,7 +86,8 @@ def product(
                 weight = squared_distance(exponent, power) * jnp.exp(exponent - shift)
                 return jnp.einsum("bts,bsc->btc", weight, values[j], precision="highest")
 
-            sums = summed(in_kernel, formed, query, i, reference, j, h, careful, at)
+            # XLA is faster where many columns meet products in float64 (experiments/benchmarks/NOTES.md)
+            sums = formed() if careful else summed(in_kernel, formed, query, i, reference, j, h, careful, at)
             return total.at[row].add(sums, mode="drop")
 
         near = (bound < smallest) & active_pairs(query, tile, exists, reference)
