@@ -10,6 +10,7 @@ PROGRAM = """
 import logging
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+from scipy.spatial.distance import cdist
 from quests_jax.base.precision import double_precision
 from quests_jax.information import delta_entropy, entropy, kernel_product, log_kernel_sum, over_devices
 from quests_jax.information import cross_kernel_sums, structure_masses
@@ -18,8 +19,7 @@ from quests_jax.information.sums.same_element_sums import log_sum_of_others
 assert jax.device_count() == 8
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(1500, 12)) * 0.02, rng.normal(size=(1003, 12)) * 0.02
-apart = y[:, None] - x[None]
-kernel = lambda h: np.exp(-(apart**2).sum(axis=2) / (2 * h**2))
+kernel = lambda h: np.exp(-cdist(y, x) ** 2 / (2 * h**2))
 one = -np.log(kernel(0.02).sum(axis=1))
 spread = over_devices(delta_entropy)
 with double_precision():
@@ -27,7 +27,7 @@ with double_precision():
     pulled = pull_back(np.ones(len(y)))[0]
 np.testing.assert_allclose(found, one, atol=1e-12)
 share = kernel(0.02) / kernel(0.02).sum(axis=1, keepdims=True)
-slope = np.einsum("ij,ijd->id", share, apart) / 0.02**2
+slope = (y - share @ x) / 0.02**2
 np.testing.assert_allclose(pulled, slope, rtol=1e-9, atol=1e-9)
 several = spread(y, x, bandwidth=np.array([0.01, 0.02]))
 np.testing.assert_allclose(several, [-np.log(kernel(0.01).sum(axis=1)), one], atol=1e-12)
@@ -60,25 +60,32 @@ def checked(f, spec, out, **options):
 rows, whole = P("rows"), P()
 summed = checked(lambda *a: jax.lax.psum(total(*a), "rows"), (rows, whole, whole, whole), whole)
 at = small, few, weights, 0.02
-found, expected = (jax.value_and_grad(f, (0, 1, 2, 3))(*at) for f in (summed, dense))
+found, expected = (jax.jit(jax.value_and_grad(f, (0, 1, 2, 3)))(*at) for f in (summed, dense))
 for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected)):
     np.testing.assert_allclose(a, b, rtol=0, atol=1e-10 * abs(np.asarray(b)).max())
 
-K = lambda y, x: np.exp(-((y[:, None] - x[None]) ** 2).sum(axis=2) / (2 * 0.015**2))
-of_x = lambda y, x: jax.lax.psum(cross_kernel_sums(y, x)[1], "rows")
+K = lambda y, x: np.exp(-cdist(y, x) ** 2 / (2 * 0.015**2))
 number = np.arange(50) // 10
 masses = lambda y, x: structure_masses(y, x, number, 5)
-for f, out, expected in (
-    (masses, P(None, "rows"), np.stack([K(small, few)[:, number == s].sum(axis=1) for s in range(5)])),
-    (lambda y, x: cross_kernel_sums(y, x)[0], rows, K(small, few).sum(axis=1)),
-    (of_x, whole, K(small, few).sum(axis=0)),
-    (lambda y, x: log_sum_of_others(y, np.arange(5)), rows, np.concatenate(
-        [np.log((K(part, part) - np.eye(5)).sum(axis=1)) for part in small.reshape(8, 5, -1)])),
+
+def others_too(y, x):
+    of_y, of_x = cross_kernel_sums(y, x)
+    return masses(y, x), of_y, jax.lax.psum(of_x, "rows"), log_sum_of_others(y, np.arange(5))
+
+for found, expected in zip(
+    checked(others_too, (rows, whole), (P(None, "rows"), rows, whole, rows))(small, few),
+    (
+        np.stack([K(small, few)[:, number == s].sum(axis=1) for s in range(5)]),
+        K(small, few).sum(axis=1),
+        K(small, few).sum(axis=0),
+        np.concatenate([np.log((K(part, part) - np.eye(5)).sum(axis=1)) for part in small.reshape(8, 5, -1)]),
+    ),
+    strict=True,
 ):
-    np.testing.assert_allclose(checked(f, (rows, whole), out)(small, few), expected, rtol=1e-9, atol=1e-14)
-slope_of_masses = lambda f: jax.grad(lambda y, x: (f(y, x) ** 2).sum(), (0, 1))(small, few)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-14)
+slope_of_masses = lambda f: jax.jit(jax.grad(lambda y, x: (f(y, x) ** 2).sum(), (0, 1)))(small, few)
 spread_masses = jax.shard_map(masses, mesh=mesh, in_specs=(rows, whole), out_specs=P(None, "rows"))
-for a, b in zip(slope_of_masses(jax.jit(spread_masses)), slope_of_masses(masses)):
+for a, b in zip(slope_of_masses(spread_masses), slope_of_masses(masses), strict=True):
     np.testing.assert_allclose(a, b, rtol=0, atol=1e-10 * abs(np.asarray(b)).max())
 
 explicit = jax.make_mesh((8,), ("rows",), axis_types=(AxisType.Explicit,))
@@ -86,10 +93,10 @@ placed = jax.device_put(small, NamedSharding(explicit, rows))
 for f in (delta_entropy, jax.jit(delta_entropy)):
     np.testing.assert_allclose(f(placed, few), -np.log(np.exp(
         -((small[:, None] - few[None]) ** 2).sum(axis=2) / (2 * 0.015**2)).sum(axis=1)), rtol=1e-9)
-for rows_of_y in (small, placed):
-    for axes in (mesh, explicit):
-        found = over_devices(delta_entropy, axes)(rows_of_y, few)
-        np.testing.assert_allclose(found, delta_entropy(small, few), rtol=1e-9)
+for axes in (mesh, explicit):
+    spread = over_devices(delta_entropy, axes)
+    for rows_of_y in (small, placed):
+        np.testing.assert_allclose(spread(rows_of_y, few), delta_entropy(small, few), rtol=1e-9)
 
 n = 16 * 8 * 256
 thin = np.linspace(0, 100, n // 2)[:, None] * np.ones(3)
