@@ -77,7 +77,7 @@ FULL = Protocol(
 )
 
 SMOKE = Protocol(
-    data_sets=(DataSet("silicon", (14,), 3.2, "", without=("amorphous", "quench"), most=45),),
+    data_sets=(DataSet("silicon", (14,), 3.2, "", without=("amorphous", "liquid"), most=19),),
     neural=("silicon",),
     learned=("silicon",),
     methods=("random", "k-means", "msc", "cover"),
