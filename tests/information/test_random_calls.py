@@ -6,13 +6,13 @@ import pytest
 from campaigns.information_fuzz import campaign
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_random_calls_are_right_or_refused(dtype):
+def test_random_calls_are_right_or_refused():
+    """Of both dtypes in one campaign: some calls of float64 are computed in float32, by the same programs."""
     wrong: list[str] = []
-    count = campaign("sums", range(80), wrong.append, {3: 1.0}, {dtype: 1.0}, ("tiles",))
+    count = campaign("sums", range(160), wrong.append, {3: 1.0}, {"float64": 0.5, "float32": 0.5}, ("tiles",))
     assert not count["wrong"], wrong
-    assert count["right"] > 12
-    assert count["refused"] > 2
+    assert count["right"] > 48
+    assert count["refused"] > 8
 
 
 @pytest.mark.slow
