@@ -22,9 +22,9 @@ S = 8
 
 
 def mixture(seed: int = 0, n: int = 60) -> Environments:
-    """Environments of three elements in one region of descriptor space."""
+    """Environments of three elements in one region, of as many features as in `test_kernels`."""
     generator = np.random.default_rng(seed)
-    x = 0.1 * generator.random((n, 5))
+    x = 0.08 * generator.random((n, 9))
     structure = np.sort(np.concatenate([np.arange(S), generator.integers(0, S, n - S)]))
     return make_environments(x, structure, S, generator.choice([1, 8, 14], n))
 
@@ -41,7 +41,7 @@ def kernel(y: Environments, x: Environments) -> np.ndarray:
 
 def test_each_sum_is_that_of_the_kernel_with_elements():
     y, x = mixture(1, 30), mixture(2)
-    K, v = kernel(y, x), np.random.default_rng(0).normal(size=(len(x), 2))
+    K, v = kernel(y, x), np.random.default_rng(0).normal(size=(len(x), 4))
     np.testing.assert_allclose(information.kernel_sum(y, x, bandwidth=H), K.sum(axis=1), rtol=1e-12)
     w = np.abs(v[:, 0])
     np.testing.assert_allclose(information.kernel_sum(y, x, bandwidth=H, weights=w), K @ w, rtol=1e-12)
@@ -93,7 +93,7 @@ def test_what_is_wrong_is_named_by_its_row_in_the_whole_set(name):
         call(mixture())
 
 
-ALONE = Environments(np.zeros((2, 5)), np.zeros(2, int), 1, np.array([26, 26]))  # an element of its own
+ALONE = Environments(np.zeros((2, 9)), np.zeros(2, int), 1, np.array([26, 26]))  # an element of its own
 UNSEEN = {
     "bandwidth": (
         lambda x: information.delta_entropy(ALONE, x, bandwidth=np.nan),
@@ -105,7 +105,7 @@ UNSEEN = {
     ),
     "width": (
         lambda x: information.overlap(Environments(np.zeros((2, 3)), np.zeros(2, int), 1, ALONE.elements), x),
-        "y: expected 5 features",
+        "y: expected 9 features",
     ),
 }
 
@@ -261,7 +261,7 @@ def test_masses_prefixes_and_certificates_know_elements():
 
 def twins() -> Environments:
     """Structures 0 and 1 differ in their elements alone; 2 and 3 repeat structure 0."""
-    x = 0.3 * np.random.default_rng(0).random((5, 5))
+    x = 0.3 * np.random.default_rng(0).random((5, 6))
     elements = np.repeat([[1], [8], [1], [1]], 5, axis=0).reshape(-1)
     return make_environments(np.tile(x, (4, 1)), np.repeat(np.arange(4), 5), 4, elements)
 
