@@ -1,4 +1,4 @@
-"""The sums of `tile_by_tile` for small sets, formed at once: no tiles, no order, quick to compile."""
+"""The sums of `tile_by_tile`, and masses, of small sets, formed at once: no tiles, quick to compile."""
 
 from __future__ import annotations
 
@@ -95,6 +95,22 @@ def self_force(
     real = _real(x, count)
     pull = jnp.where(real[:, None] & real[None], pull, 0)
     return (jnp.dot(pull, x, precision="highest") - pull.sum(axis=1)[:, None] * x) / h**2
+
+
+def masses(
+    counts: jax.Array,
+    y: jax.Array,
+    x: jax.Array,
+    structure: jax.Array,
+    h: jax.Array,
+    *,
+    n_structures: int,
+    at: Platform,
+) -> jax.Array:
+    """Σ_{j in s} exp(s_ij) of every structure s, shape [m, S]."""
+    structure = jnp.where(_real(x, counts[1]), structure, n_structures)
+    kernel = jnp.where(_real(y, counts[0])[:, None], jnp.exp(_exponents(counts, y, x, h, at)), 0)
+    return jax.ops.segment_sum(kernel.T, structure, n_structures + 1)[:n_structures].T
 
 
 def _real(x: jax.Array, count: jax.Array) -> jax.Array:

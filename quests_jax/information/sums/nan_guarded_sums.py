@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from quests_jax.base import step_sizes
 from quests_jax.base.numerics import finite_rows
-from quests_jax.information.sums import log_sums, structure_sums, tile_by_tile
+from quests_jax.information.sums import dense, log_sums, structure_sums, tile_by_tile
 from quests_jax.information.sums.primitive_registration import bind, make_primitive
 from quests_jax.information.sums.varying_axes import alike
 
@@ -20,7 +20,10 @@ from quests_jax.information.sums.varying_axes import alike
 def _masses_impl(counts, y, x, number, h, *, n_structures, error, at):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
     bad = bad_y | jnp.any(bad_x) | ~(h > 0)
-    total = structure_sums.masses(counts, y, x, number, h, n_structures=n_structures, error=error, at=at)
+    if len(y) * len(x) <= at.dense:  # all pairs fit into the cache
+        total = dense.masses(counts, y, x, number, h, n_structures=n_structures, at=at)
+    else:
+        total = structure_sums.masses(counts, y, x, number, h, n_structures=n_structures, error=error, at=at)
     return jnp.where(bad[:, None], jnp.nan, total)
 
 
