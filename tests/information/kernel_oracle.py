@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
-DIMENSION = 9
+DIMENSION = 9  # of rows wherever a law is not about widths: a program is compiled once for all of them
 
 
 def exponents(y: np.ndarray, x: np.ndarray, h: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kernel_oracle import DIMENSION
 
 from quests_jax.base.checks import InputError
 from quests_jax.information import delta_entropy_of_others
@@ -25,7 +26,7 @@ def slow(x: np.ndarray, group: np.ndarray, h: float = H) -> np.ndarray:
 def test_it_is_the_definition(n, groups):
     rng = np.random.default_rng(n)
     group = np.sort(rng.integers(0, groups, n))
-    x = rng.normal(0, 0.3, (n, 9)) + group[:, None]
+    x = rng.normal(0, 0.3, (n, DIMENSION)) + group[:, None]
     np.testing.assert_allclose(delta_entropy_of_others(x, group, bandwidth=H), slow(x, group), rtol=1e-9)
 
 
@@ -37,7 +38,7 @@ def test_far_groups_stay_finite():
 
 def test_several_bandwidths_in_one_call():
     rng = np.random.default_rng(0)
-    x, group = rng.normal(0, 0.2, (600, 9)), np.repeat(np.arange(20), 30)
+    x, group = rng.normal(0, 0.2, (600, DIMENSION)), np.repeat(np.arange(20), 30)
     both = np.asarray(delta_entropy_of_others(x, group, bandwidth=np.array([0.05, 0.2])))
     for row, h in zip(both, (0.05, 0.2), strict=True):
         np.testing.assert_allclose(row, slow(x, group, h), rtol=1e-9)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kernel_oracle import DIMENSION
 
 import quests_jax as qj
 from quests_jax import information
@@ -24,7 +25,7 @@ S = 8
 def mixture(seed: int = 0, n: int = 60) -> Environments:
     """Environments of three elements in one region, of as many features as in `test_kernels`."""
     generator = np.random.default_rng(seed)
-    x = 0.08 * generator.random((n, 9))
+    x = 0.08 * generator.random((n, DIMENSION))
     structure = np.sort(np.concatenate([np.arange(S), generator.integers(0, S, n - S)]))
     return make_environments(x, structure, S, generator.choice([1, 8, 14], n))
 
@@ -93,7 +94,9 @@ def test_what_is_wrong_is_named_by_its_row_in_the_whole_set(name):
         call(mixture())
 
 
-ALONE = Environments(np.zeros((2, 9)), np.zeros(2, int), 1, np.array([26, 26]))  # an element of its own
+ALONE = Environments(
+    np.zeros((2, DIMENSION)), np.zeros(2, int), 1, np.array([26, 26])
+)  # an element of its own
 UNSEEN = {
     "bandwidth": (
         lambda x: information.delta_entropy(ALONE, x, bandwidth=np.nan),
@@ -105,7 +108,7 @@ UNSEEN = {
     ),
     "width": (
         lambda x: information.overlap(Environments(np.zeros((2, 3)), np.zeros(2, int), 1, ALONE.elements), x),
-        "y: expected 9 features",
+        f"y: expected {DIMENSION} features",
     ),
 }
 
