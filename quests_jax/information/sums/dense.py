@@ -34,13 +34,22 @@ def product(
 
 
 def log_sum(
-    counts: jax.Array, y: jax.Array, x: jax.Array, shift: jax.Array, h: jax.Array, *, at: Platform
+    counts: jax.Array,
+    y: jax.Array,
+    x: jax.Array,
+    shift: jax.Array,
+    h: jax.Array,
+    groups: tuple[jax.Array, jax.Array] | None = None,
+    *,
+    at: Platform,
 ) -> jax.Array:
-    """ln Σ_j exp(s_ij − shift_j), shape [m] or [H, m]."""
-    shift = jnp.where(_real(x, counts[1]), shift, jnp.inf)
+    """ln Σ_j exp(s_ij − shift_j), shape [m] or [H, m]; with groups of y and x, over j of other groups."""
+    shift = jnp.where(_real(x, counts[1]), shift, jnp.inf)[None]
+    if groups is not None:
+        shift = jnp.where(groups[0][:, None] == groups[1][None], jnp.inf, shift)
     base, scale = base_and_scale(h)
     exponent = _exponents(counts, y, x, base, at)
-    sums = jax.lax.map(lambda ratio: jax.nn.logsumexp(exponent * ratio - shift[None], axis=1), scale)
+    sums = jax.lax.map(lambda ratio: jax.nn.logsumexp(exponent * ratio - shift, axis=1), scale)
     return jnp.where(_real(y, counts[0]), sums, 0).reshape(*h.shape, len(y))
 
 

@@ -36,7 +36,8 @@ def _cross_impl(counts, y, x, h, *, at):
 
 def _others_impl(counts, y, x, of_y, of_x, h, *, at):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
-    sums = log_sums.log_sum(counts, y, x, jnp.zeros(len(x), x.dtype), h, (of_y, of_x), at=at)
+    log_sum = dense.log_sum if len(y) * len(x) <= at.dense else log_sums.log_sum
+    sums = log_sum(counts, y, x, jnp.zeros(len(x), x.dtype), h, (of_y, of_x), at=at)
     bad_y = bad_y.reshape((1,) * h.ndim + (-1,))
     return jnp.where(bad_y | jnp.any(bad_x) | ~(h[..., None] > 0), jnp.nan, sums)
 
