@@ -31,20 +31,22 @@ def shared(devices, sparse):
         parts.append(blocks.sparse_masses(*stored, N) if sparse else storage.dense_masses(*stored, N))
     return divided(parts, Mesh(np.asarray(jax.devices()[:devices]), (AXIS,)), S)
 
-whole = storage.DenseMasses(jnp.asarray(everything))
+all_of_them = jax.jit(lambda masses: {name: operation(masses) for name, operation in OPERATIONS.items()})
+expected = all_of_them(storage.DenseMasses(jnp.asarray(everything)))
+problem = toy_problem(0, **uneven(0))
+SOLVERS = qj.greedy_cover, qj.relaxed_cover, qj.cover.exact_cover
+alone = [solve(problem, size=3) for solve in SOLVERS]
 for sparse in (False, True):
     for devices in (3, 5):  # three hold eight structures and an empty place; five, of which one holds none
-        masses = shared(devices, sparse)
-        for name, operation in OPERATIONS.items():
-            np.testing.assert_allclose(jax.jit(operation)(masses), operation(whole), atol=1e-12, err_msg=name)
-    problem = toy_problem(0, **uneven(0))
+        for name, found in all_of_them(shared(devices, sparse)).items():
+            np.testing.assert_allclose(found, expected[name], atol=1e-12, err_msg=name)
     spread = replace(problem, masses=shared(3, sparse))
-    for solve in (qj.greedy_cover, qj.relaxed_cover, qj.cover.exact_cover):
-        expected, found = solve(problem, size=3), solve(spread, size=3)
-        np.testing.assert_array_equal(found.selected, expected.selected)
-        np.testing.assert_allclose(found.coverage, expected.coverage, rtol=1e-12)
-        if expected.upper_bound is not None:
-            np.testing.assert_allclose(found.upper_bound, expected.upper_bound, rtol=1e-9)
+    for solve, one in zip(SOLVERS, alone, strict=True):
+        found = solve(spread, size=3)
+        np.testing.assert_array_equal(found.selected, one.selected)
+        np.testing.assert_allclose(found.coverage, one.coverage, rtol=1e-12)
+        if one.upper_bound is not None:
+            np.testing.assert_allclose(found.upper_bound, one.upper_bound, rtol=1e-9)
 """
 
 
