@@ -31,9 +31,9 @@ from steps import count  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 B, N, D, H = 4, 300, 3, 0.7
 RNG = np.random.default_rng(0)
-X = jnp.asarray(RNG.normal(size=(B, N, D)) * RNG.choice([1.0, 30.0], size=(B, N, 1)))
-Y = jnp.asarray(RNG.normal(size=(B, N, D)))
-BANDWIDTHS = jnp.asarray(np.linspace(0.5, 1.5, B))
+X = RNG.normal(size=(B, N, D)) * RNG.choice([1.0, 30.0], size=(B, N, 1))
+Y = RNG.normal(size=(B, N, D))
+BANDWIDTHS = np.linspace(0.5, 1.5, B)
 GROUP = np.arange(N) // 30
 
 ODD = 3
@@ -92,7 +92,7 @@ def test_derivatives_of_mapped_sums_and_maps_of_maps() -> None:
     def total(y, x, h):
         return jax.vmap(lambda x: delta_entropy(y, x, bandwidth=h) @ y[:, 0])(x).sum()
 
-    at = Y[0, :20], X[:2, :30], jnp.asarray(H)
+    at = Y[0, :20], X[:2, :30], H
 
     def one_by_one(y, x, h):
         return sum(delta_entropy(y, each, bandwidth=h) @ y[:, 0] for each in x)
