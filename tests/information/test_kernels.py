@@ -135,9 +135,9 @@ def test_order_of_rows_does_not_matter():
 
 
 def test_far_queries_stay_finite_in_value_and_gradient():
-    x, y = oracle.DATA["around the bandwidth"], jnp.full((3, oracle.DIMENSION), 5.0)
-    logs, slope = jax.value_and_grad(lambda y: log_kernel_sum(y, x).sum())(y)
-    np.testing.assert_allclose(logs, oracle.log_sum(np.asarray(y), x, H).sum(), rtol=1e-12)
+    x, y = oracle.DATA["around the bandwidth"], np.full((3, oracle.DIMENSION), 5.0)
+    logs, slope = jax.jit(jax.value_and_grad(lambda y: log_kernel_sum(y, x).sum()))(y)
+    np.testing.assert_allclose(logs, oracle.log_sum(y, x, H).sum(), rtol=1e-12)
     assert np.all(np.isfinite(slope))
     assert np.all(kernel_sum(y, x) == 0)
 

@@ -130,9 +130,9 @@ def test_msc_takes_few_steps_for_each_pick(monkeypatch: pytest.MonkeyPatch) -> N
         return state
 
     monkeypatch.setattr(msc, "_advance", watched)
-    envs = qj.make_environments(RNG.normal(scale=0.02, size=(600, D)), np.arange(600) // 2)
+    envs = qj.make_environments(RNG.normal(scale=0.02, size=(400, D)), np.arange(400) // 2)
     with computing_as(ACCELERATOR):
         qj.msc(envs, size=0.1)
     picks, steps = seen[-1]
-    assert picks == 30
+    assert picks == 20
     assert steps <= 20 * picks
