@@ -24,7 +24,7 @@ from quests_jax.disk.structures import open_structures
 __all__ = ["call"]  # the fixture
 pytestmark = pytest.mark.filterwarnings("ignore:at the bandwidth", "ignore:.*the stress is not symmetric")
 
-FILES = 200
+FILES = 120
 
 
 def joined(frames: list[Written]) -> bytes:
