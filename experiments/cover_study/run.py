@@ -32,7 +32,7 @@ EXCHANGES = 5_000_000  # masses up to which `pareto` is tried: it looks at all o
 EXACT = 300  # structures up to which the smallest full cover is sought
 EXACT_SECONDS = 20.0
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-SMOKE = {"sizes": (0.1, 0.25), "methods": ("random", "msc", "pareto", "cover", "relaxed"), "structures": 20}
+SMOKE = {"sizes": (0.1, 0.25), "methods": ("random", "msc", "pareto", "cover", "relaxed"), "structures": 11}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
