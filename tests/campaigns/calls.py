@@ -141,7 +141,7 @@ def draw(
 
 
 def long(a: Any) -> np.ndarray:
-    return np.asarray(a if isinstance(a, np.ndarray) else jnp.asarray(a).astype(jnp.float64)).astype(LONG)
+    return (a if isinstance(a, np.ndarray) else np.asarray(a).astype(np.float64)).astype(LONG)
 
 
 def exponents(y: Any, x: Any, h: float, working: str) -> np.ndarray:
