@@ -18,8 +18,7 @@ def test_nothing_is_found(words: str) -> None:
     path = Path(sys.executable).parent / program
     if not path.exists():
         pytest.skip(f"{program} is not installed")
-    roomy = os.environ | {
-        "NODE_OPTIONS": "--max-semi-space-size=256"
-    }  # pyright's: it searches less for garbage
+    # pyright's: it searches for garbage less often
+    roomy = os.environ | {"NODE_OPTIONS": "--max-semi-space-size=256"}
     done = subprocess.run([path, *arguments], cwd=ROOT, env=roomy, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -96,7 +96,8 @@ def shared_descriptor(
     radial = _places(root_weight**2 * safe_reciprocal(distance), occupation, k)
     present = _occupation_given(occupation)
     rows = jax.vmap(lambda values, f: _places(values, f, k - 1))(_cross(vectors, root_weight), present)
-    return jnp.concatenate([radial, jnp.dot(occupation, rows, precision="highest") / k])
+    angular = jnp.dot(occupation, rows, precision="highest") / k
+    return jnp.concatenate([radial, angular])  # pyright: ignore[reportArgumentType]  # `partial` hides its type
 
 
 @follows_dtype

@@ -173,7 +173,7 @@ def compress(run: Run, files: Inputs, reference: Inputs | None, **options: Any) 
     report = _delivered(report, files, origin_of(given, counts), asked)
     if asked.rest is not None:
         rest = np.setdiff1d(np.arange(len(given.structures)), selection.selected)
-        report = report._replace(apart={asked.rest: [given.structures[i] for i in rest]})
+        report = report._replace(apart={asked.rest: [given.structures[int(i)] for i in rest]})
     return report
 
 

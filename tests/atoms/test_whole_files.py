@@ -328,3 +328,13 @@ def test_databases_and_trajectories_cannot_name_unknown_elements(tmp_path: Path)
     atoms.numbers[:] = 300
     ase.io.write(tmp_path / "in.traj", atoms)
     assert "structure 0, atom 0: no element has the number 300" in refusal(tmp_path / "in.traj")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux tells which files are open")
+def test_a_damaged_trajectory_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "in.traj"
+    ase.io.write(path, bulk("Cu"))
+    path.write_bytes(path.read_bytes().replace(b'"numbers.":', b'"numbers.";'))
+    with pytest.raises(InputError) as refused:
+        qj.read(path)
+    assert str(path) not in map(os.path.realpath, Path("/proc/self/fd").iterdir()), refused

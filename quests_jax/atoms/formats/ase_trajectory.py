@@ -38,7 +38,12 @@ def stream(path: Path, file: str, only: Container[int] = EVERY) -> Iterator[Atom
         raise InputError("the trajectory is cut short or damaged; copy it again.")
     number = 0
     try:
-        with ulm.Reader(str(path)) as images, TrajectoryReader(str(path)) as trajectory:
+        with (
+            open(path, "rb") as first,  # ASE leaves what it opens itself open where it cannot read it
+            open(path, "rb") as second,
+            ulm.Reader(first) as images,
+            TrajectoryReader(second) as trajectory,
+        ):
             shared: dict[str, Any] = {}
             for number in range(len(images)):
                 image = images[number]
