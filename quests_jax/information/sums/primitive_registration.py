@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -72,16 +70,10 @@ def _lowering(impl: Callable, platform: str) -> Callable:
 
     def lowering(ctx, *args, **how):
         plain = [ShapedArray(aval.shape, aval.dtype) for aval in ctx.avals_in]
-        here = _traced_once(impl, platform_of(platform), tuple(how.items()))
+        here = partial(impl, at=platform_of(platform), **how)
         return mlir.lower_fun(here, multiple_results=False)(ctx.replace(avals_in=plain), *args)
 
     return follows_dtype(lowering)
-
-
-@functools.cache
-def _traced_once(impl: Callable, at: Platform, how: tuple[tuple[str, Any], ...]) -> Callable:
-    """`impl` as a function that JAX traces once for arguments of the same shapes, whatever program asks."""
-    return jax.jit(partial(impl, at=at, **dict(how)))
 
 
 # --- many members: those arguments that are `mapped` have a leading axis ------------------------------
