@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -12,6 +14,16 @@ from quests_jax.information.sums.exponents import (
     squared_distance,
     steepness,
 )
+
+
+def by_size(small: Callable[..., jax.Array], large: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """The dense sum where all pairs fit into the cache, the streaming one beyond."""
+
+    def impl(count, *args, at, **options):
+        rows, columns = len(args[0]), len(args[1])  # x and its weights where y is x
+        return (small if rows * columns <= at.dense else large)(count, *args, at=at, **options)
+
+    return impl
 
 
 def product(

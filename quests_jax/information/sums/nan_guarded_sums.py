@@ -20,10 +20,8 @@ from quests_jax.information.sums.varying_axes import alike
 def _masses_impl(counts, y, x, number, h, *, n_structures, error, at):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
     bad = bad_y | jnp.any(bad_x) | ~(h > 0)
-    if len(y) * len(x) <= at.dense:  # all pairs fit into the cache
-        total = dense.masses(counts, y, x, number, h, n_structures=n_structures, at=at)
-    else:
-        total = structure_sums.masses(counts, y, x, number, h, n_structures=n_structures, error=error, at=at)
+    sums = dense.by_size(dense.masses, partial(structure_sums.masses, error=error))
+    total = sums(counts, y, x, number, h, n_structures=n_structures, at=at)
     return jnp.where(bad[:, None], jnp.nan, total)
 
 
@@ -36,7 +34,7 @@ def _cross_impl(counts, y, x, h, *, at):
 
 def _others_impl(counts, y, x, of_y, of_x, h, *, at):
     (y, bad_y), (x, bad_x) = finite_rows(y), finite_rows(x)
-    log_sum = dense.log_sum if len(y) * len(x) <= at.dense else log_sums.log_sum
+    log_sum = dense.by_size(dense.log_sum, log_sums.log_sum)
     sums = log_sum(counts, y, x, jnp.zeros(len(x), x.dtype), h, (of_y, of_x), at=at)
     bad_y = bad_y.reshape((1,) * h.ndim + (-1,))
     return jnp.where(bad_y | jnp.any(bad_x) | ~(h[..., None] > 0), jnp.nan, sums)

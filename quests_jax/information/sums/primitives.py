@@ -19,8 +19,6 @@ is not finite give NaN wherever a sum contains them, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.extend.core
 import jax.numpy as jnp
@@ -37,22 +35,12 @@ from quests_jax.information.sums.primitive_registration import (
 )
 
 
-def _by_size(small: Callable[..., jax.Array], large: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    """The dense sum where all pairs fit into the cache, the streaming one beyond."""
-
-    def impl(count, *args, at, **options):
-        rows, columns = len(args[0]), len(args[1])  # x and its weights where y is x
-        return (small if rows * columns <= at.dense else large)(count, *args, at=at, **options)
-
-    return impl
-
-
 def _log_sum_by_size(counts, y, x, shift, h, *, at):
     """The dense sum also where one side is a single tile, of which no part can be skipped."""
     pairs = len(y) * len(x)
     if pairs > at.dense and min(len(y), len(x)) <= TILE <= at.dense:
         return dense.log_sum_in_parts(counts, y, x, shift, h, at=at)
-    return _by_size(dense.log_sum, log_sums.log_sum)(counts, y, x, shift, h, at=at)
+    return dense.by_size(dense.log_sum, log_sums.log_sum)(counts, y, x, shift, h, at=at)
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -75,7 +63,7 @@ def _product_impl(counts, y, x, v, a, b, h, *, power, at):
     size = jnp.max(jnp.abs(v), axis=1, initial=0)
     shift = jnp.where(size > 0, b - jnp.log(jnp.where(size > 0, size, 1)), jnp.inf)
     values = v / jnp.where(size > 0, size, 1)[:, None]
-    sums = _by_size(dense.product, tile_by_tile.product)(
+    sums = dense.by_size(dense.product, tile_by_tile.product)(
         counts, y, x, values, a, shift, h, power=power, at=at
     )
     return jnp.where(bad_y[:, None] | bad_x | bad_v[None], jnp.nan, sums * scale[None])
@@ -195,7 +183,7 @@ def _self_sum_impl(count, x, w, h, *, power, at):
     x, bad = finite_rows(x)
     bad = jnp.any(bad) | ~jnp.all(jnp.isfinite(w)) | ~(h[..., None] > 0)
     w = jnp.where(jnp.isfinite(w), w, 0)
-    sums = _by_size(dense.self_sum, tile_by_tile.self_sum)(count, x, w, h, power=power, at=at)
+    sums = dense.by_size(dense.self_sum, tile_by_tile.self_sum)(count, x, w, h, power=power, at=at)
     return jnp.where(bad, jnp.nan, sums)
 
 
@@ -240,7 +228,7 @@ def _force_impl(count, x, w, g, h, *, power, at):
     x, bad = finite_rows(x)
     bad = jnp.any(bad) | ~jnp.all(jnp.isfinite(w) & jnp.isfinite(g)) | ~(h > 0)
     w, g = jnp.where(jnp.isfinite(w), w, 0), jnp.where(jnp.isfinite(g), g, 0)
-    force = _by_size(dense.self_force, tile_by_tile.self_force)(count, x, w, g, h, power=power, at=at)
+    force = dense.by_size(dense.self_force, tile_by_tile.self_force)(count, x, w, g, h, power=power, at=at)
     return jnp.where(bad, jnp.nan, force)
 
 
